@@ -1,0 +1,80 @@
+"""A market's rules: price and amount steps, minima and maxima, and rounding to them.
+
+Floats enter the engine here only: a raw price is read as the decimal it is written as, then rounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from typing import Final
+
+from engine.types import ONE, ZERO
+
+EIGHT_PLACES: Final = Decimal("1e-8")
+
+
+def round8(value: Decimal) -> Decimal:
+    """`value` to 8 digits, halves away from zero: how profits are booked (`semantics.md` 2.2)."""
+    return value.quantize(EIGHT_PLACES, ROUND_HALF_UP)
+
+
+def to_step(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+    """`value` as a whole number of `step`s; a step of 0 leaves it as it is."""
+    if not step:
+        return value
+    return (value / step).to_integral_value(rounding) * step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """What a venue demands of orders on one pair. A limit of None is none."""
+
+    pair: str
+    base: str
+    quote: str
+    price_step: Decimal
+    amount_step: Decimal
+    amount_min: Decimal | None = None
+    amount_max: Decimal | None = None
+    cost_min: Decimal | None = None
+    cost_max: Decimal | None = None
+    maker_fee: Decimal = Decimal("0.001")
+    taker_fee: Decimal = Decimal("0.001")
+    leverage_max: Decimal = ONE
+    active: bool = True
+
+    def round_price(self, price: Decimal) -> Decimal:
+        """To the nearest price step, halves up."""
+        return to_step(price, self.price_step, ROUND_HALF_UP)
+
+    def round_price_up(self, price: Decimal) -> Decimal:
+        """To the price step at or above: a long's stop."""
+        return to_step(price, self.price_step, ROUND_CEILING)
+
+    def round_price_down(self, price: Decimal) -> Decimal:
+        """To the price step at or below: a short's stop."""
+        return to_step(price, self.price_step, ROUND_FLOOR)
+
+    def truncate_amount(self, amount: Decimal) -> Decimal:
+        """To the amount step at or below: never more than asked."""
+        return to_step(amount, self.amount_step, ROUND_DOWN)
+
+    def refusal(self, amount: Decimal, price: Decimal) -> str | None:
+        """Why this market would refuse an order of `amount` at `price`; None when it would not."""
+        if amount <= ZERO or price <= ZERO:
+            return f"amount {amount} at price {price} is not positive"
+        if self.truncate_amount(amount) != amount:
+            return f"amount {amount} is not a multiple of {self.amount_step}"
+        if self.round_price(price) != price:
+            return f"price {price} is not a multiple of {self.price_step}"
+        if self.amount_min is not None and amount < self.amount_min:
+            return f"amount {amount} is under the minimum of {self.amount_min}"
+        if self.amount_max is not None and amount > self.amount_max:
+            return f"amount {amount} is over the maximum of {self.amount_max}"
+        cost = amount * price
+        if self.cost_min is not None and cost < self.cost_min:
+            return f"cost {cost} is under the minimum of {self.cost_min}"
+        if self.cost_max is not None and cost > self.cost_max:
+            return f"cost {cost} is over the maximum of {self.cost_max}"
+        return None
