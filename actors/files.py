@@ -1,0 +1,113 @@
+"""Where everything of one bot lies: the files beside its history file, and the lock that one bot holds.
+
+X.duckdb                   the history, where one asks
+X.journal.sqlite           the journal's current segment; closed ones are X.journal-000001.sqlite …
+X.tail                     the last known journal position, kept apart to notice a lost tail
+X.venue.sqlite             the paper venue's own record
+X.sock                     the control socket (0600)
+X.door                     JSON: where the SQL door listens, and its token (0600)
+X.lock                     held by the running bot; its text is that bot's pid
+X.reserve                  preallocated room, given back when the disk is full so that exits go on
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import StorageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """The paths of one bot, all derived from the history file's."""
+
+    db: Path
+    journal: Path
+    tail: Path
+    venue: Path
+    socket: Path
+    door: Path
+    lock: Path
+    reserve: Path
+
+    @classmethod
+    def beside(cls, db: Path | str) -> Files:
+        """The paths that belong to the history file `db`; nothing is created."""
+        db = Path(db)
+        stem = db.with_suffix("") if db.suffix == ".duckdb" else db
+
+        def beside(suffix: str) -> Path:
+            return stem.with_name(stem.name + suffix)
+
+        return cls(
+            db=db,
+            journal=beside(".journal.sqlite"),
+            tail=beside(".tail"),
+            venue=beside(".venue.sqlite"),
+            socket=beside(".sock"),
+            door=beside(".door"),
+            lock=beside(".lock"),
+            reserve=beside(".reserve"),
+        )
+
+    def segment(self, number: int) -> Path:
+        """The path of the journal's closed segment `number`, from 1."""
+        return self.journal.with_name(self.journal.name.replace(".journal.sqlite", f".journal-{number:06d}.sqlite"))
+
+    def segments(self) -> list[Path]:
+        """The journal's closed segments that exist, oldest first."""
+        pattern = self.journal.name.replace(".journal.sqlite", ".journal-")
+        found = (p for p in self.journal.parent.glob("*.sqlite") if p.name.startswith(pattern))
+        return sorted(p for p in found if p.name[len(pattern) : -len(".sqlite")].isdigit())
+
+
+class RunLock:
+    """That no second bot works on the same files. The kernel frees it when the process ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock.
+
+        Raises:
+            StorageError: another process holds it (the text names its pid), or the file cannot be made.
+        """
+        self.path = path
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageError(f"{path} cannot be opened: {error.strerror}.") from None
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip()
+            os.close(self._fd)
+            who = f"the bot with pid {holder}" if holder.isdigit() else "another bot"
+            raise StorageError(
+                f"{path.with_suffix('.duckdb')} is in use by {who}; stop it first or give another --db."
+            ) from None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Give it back; the file stays, since removing it would race with the next bot's lock."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def lock_holder(path: Path) -> int | None:
+    """The pid of the bot that holds the lock at `path`; None when none runs."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        text = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+        return int(text) if text.isdigit() else 0
+    finally:
+        os.close(fd)
+    return None
