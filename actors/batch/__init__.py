@@ -1,0 +1,1 @@
+"""Long jobs without a running bot: replay, audit, data."""

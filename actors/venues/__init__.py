@@ -1,0 +1,1 @@
+"""What an exchange is to us, and who plays it."""
