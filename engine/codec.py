@@ -213,7 +213,8 @@ def _tagged_codec(base: Any) -> tuple[Converter, Converter]:
     def encode(value: Any) -> dict[str, Any]:
         if not isinstance(value, base):
             raise TypeError(f"{value!r} is not a {base.__qualname__}")
-        return {"$": type(value).__name__, "=": _dataclass_codec(type(value))[0](value)}
+        cls: Any = type(value)
+        return {"$": cls.__name__, "=": _dataclass_codec(cls)[0](value)}
 
     def decode(plain: Any) -> Any:
         return _dataclass_codec(_descendant(base, plain["$"]))[1](plain["="])
