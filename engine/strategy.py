@@ -19,6 +19,23 @@ from engine.candles import Bools, Candles, Floats
 
 TAG_MAX: Final = 255
 
+
+def crossed_above(series: Floats, level: Floats | float) -> Bools:
+    """Where `series` is above `level` and was not one candle before; NaN on either side is no crossing."""
+    return _crossed(series > level, series <= level)
+
+
+def crossed_below(series: Floats, level: Floats | float) -> Bools:
+    """Where `series` is below `level` and was not one candle before; NaN on either side is no crossing."""
+    return _crossed(series < level, series >= level)
+
+
+def _crossed(is_beyond: Bools, is_before: Bools) -> Bools:
+    crossed = np.zeros(len(is_beyond), dtype=np.bool_)
+    np.logical_and(is_beyond[1:], is_before[:-1], out=crossed[1:])
+    return crossed
+
+
 CALLBACKS: Final = (
     "confirm_trade_entry",
     "confirm_trade_exit",
@@ -115,6 +132,10 @@ class Strategy:
     }
     order_time_in_force: ClassVar[Mapping[str, str]] = {"entry": "GTC", "exit": "GTC"}
     protections: ClassVar[list[Mapping[str, Any]]] = []
+
+    candles: Candles
+    """For callbacks: the pair's candles that are closed at `current_time`, the newest last. Set before
+    every callback, live and in a backtest alike, so an indicator computed of it looks at nothing later."""
 
     def __init__(self, parameters: Mapping[str, Any] | None = None) -> None:
         """`parameters` are the config's `[strategy.parameters]`; they set attributes of the same name."""
