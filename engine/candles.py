@@ -26,6 +26,14 @@ def timeframe_ms(timeframe: str) -> Millis:
     return int(number) * _UNITS[unit]
 
 
+def timeframe_text(length_ms: Millis) -> str:
+    """The timeframe of candles of `length_ms`, in the largest unit that fits: 300,000 is `5m`."""
+    unit = next((unit for unit in "dhms" if length_ms % _UNITS[unit] == 0), None)
+    if unit is None or length_ms <= 0:
+        raise ValueError(f"candles of {length_ms} ms have no name; a timeframe is of whole seconds")
+    return f"{length_ms // _UNITS[unit]}{unit}"
+
+
 class Candle(NamedTuple):
     """One closed candle. `ts` is its *open* time; it covers [ts, ts + timeframe)."""
 

@@ -1,0 +1,195 @@
+"""What may be wrong with candles, and what is done about it; the same rules for a live feed and for files.
+
+Rules
+    A missing candle is filled: open, high, low and close at the close before, volume 0 (`semantics.md` 2.1.1).
+    A candle that came before is a duplicate; one older than the newest is out of order. In a stream both
+    are dropped. In a file, rows are put in order, and a row that repeats another exactly is dropped; two
+    rows of one time that differ are refused, since nobody can know which is true.
+    An absurd candle is refused: no trade may be decided on it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.candles import Candle, Candles, Floats, timeframe_ms, timeframe_text
+from engine.types import Millis
+
+JUMP_MAX: Final = 50.0
+"""A price that is so many times the one before, or so small a part of it, is an error, not a price."""
+
+FILL_MAX: Final = 2_000_000
+"""More missing candles than this in one place mean that the times are wrong."""
+
+
+class DataFault(StrEnum):
+    """What was wrong with a candle, or with its coming."""
+
+    GAP = "gap"
+    DUPLICATE = "duplicate"
+    OUT_OF_ORDER = "out_of_order"
+    ABSURD = "absurd"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What `check_arrival` says of a candle: whether to take it, what was wrong, and what fills the gap before it."""
+
+    accepted: bool
+    fault: DataFault | None = None
+    detail: str = ""
+    missing: int = 0
+
+
+FINE: Final = Arrival(True)
+
+
+def absurdity(candle: Candle, step_ms: Millis, previous_close: float | None = None) -> str:
+    """Why no sane market gives this candle; empty when one could."""
+    ts, opened, high, low, closed, volume = candle
+    if not all(map(math.isfinite, candle[1:])):
+        return "a value is not a finite number"
+    if low <= 0.0:
+        return f"the low {low} is not positive"
+    if high < low:
+        return f"the high {high} is under the low {low}"
+    if not (low <= opened <= high and low <= closed <= high):
+        return f"open {opened} or close {closed} is outside of low {low} to high {high}"
+    if volume < 0.0:
+        return f"the volume {volume} is negative"
+    if ts % step_ms or ts < 0:
+        return f"no candle of {timeframe_text(step_ms)} opens at {ts}"
+    if previous_close is not None and not previous_close / JUMP_MAX <= opened <= previous_close * JUMP_MAX:
+        return f"the open {opened} is more than {JUMP_MAX:.0f} times away from the close before, {previous_close}"
+    if high > low * JUMP_MAX:
+        return f"the high {high} is more than {JUMP_MAX:.0f} times the low {low}"
+    return ""
+
+
+def check_arrival(candle: Candle, step_ms: Millis, last_ts: Millis | None, last_close: float | None) -> Arrival:
+    """Judge a candle that a stream brings after the one that opened at `last_ts` and closed at `last_close`.
+
+    A gap is no reason to refuse: `missing` candles belong before this one (`filler` makes them).
+    """
+    if last_ts is not None and candle.ts <= last_ts:
+        fault = DataFault.DUPLICATE if candle.ts == last_ts else DataFault.OUT_OF_ORDER
+        return Arrival(False, fault, f"a candle of {candle.ts} came after the one of {last_ts}")
+    why = absurdity(candle, step_ms, last_close)
+    if why:
+        return Arrival(False, DataFault.ABSURD, why)
+    if last_ts is not None and candle.ts > last_ts + step_ms:
+        missing = (candle.ts - last_ts) // step_ms - 1
+        return Arrival(True, DataFault.GAP, f"{missing} missing before {candle.ts}", missing)
+    return FINE
+
+
+def filler(ts: Millis, close: float) -> Candle:
+    """The candle that stands for a missing one: nothing traded, the price stayed."""
+    return Candle(ts, close, close, close, close, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Rows that cannot be used: the first one's number (from 0, in the order given) and the reason."""
+
+    row: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """Whole candles, and how many were missing, twice there, or in the wrong place."""
+
+    candles: Candles
+    gaps: int
+    duplicates: int
+    out_of_order: int
+
+
+def first_refusal(ts: npt.NDArray[np.int64], columns: tuple[Floats, ...], step_ms: Millis) -> Refusal | None:
+    """The first absurd row among rows as they are read; `columns` are open, high, low, close, volume."""
+    opened, high, low, closed, volume = columns
+    finite = np.isfinite(opened) & np.isfinite(high) & np.isfinite(low) & np.isfinite(closed) & np.isfinite(volume)
+    sane = finite & (low > 0.0) & (volume >= 0.0) & (high <= low * JUMP_MAX)
+    sane &= (low <= opened) & (opened <= high) & (low <= closed) & (closed <= high)
+    sane &= (ts % step_ms == 0) & (ts >= 0)
+    wrong = np.flatnonzero(~sane)
+    if not len(wrong):
+        return None
+    row = int(wrong[0])
+    candle = Candle(int(ts[row]), *(float(column[row]) for column in columns))
+    return Refusal(row, absurdity(candle, step_ms))
+
+
+def repair(pair: str, timeframe: str, ts: npt.NDArray[np.int64], columns: tuple[Floats, ...]) -> Repaired | Refusal:
+    """Make whole candles of the rows of a file: in order, each once, none missing between first and last.
+
+    Returns a `Refusal` of the first row that cannot be used; with it nothing else is decided.
+    """
+    step_ms = timeframe_ms(timeframe)
+    refusal = first_refusal(ts, columns, step_ms)
+    if refusal is not None:
+        return refusal
+    rows = np.arange(len(ts))
+    out_of_order = int(np.count_nonzero(ts[1:] < ts[:-1]))
+    if out_of_order:
+        rows = np.argsort(ts, kind="stable")
+        ts, columns = ts[rows], tuple(column[rows] for column in columns)
+    again = np.flatnonzero(ts[1:] == ts[:-1]) + 1
+    if len(again):
+        differs = np.any([column[again] != column[again - 1] for column in columns], axis=0)
+        if differs.any():
+            row = int(rows[again[differs]].min())
+            return Refusal(row, f"another row of the same time, {int(ts[again[differs]][0])}, has other values")
+        keep = np.ones(len(ts), np.bool_)
+        keep[again] = False
+        rows, ts, columns = rows[keep], ts[keep], tuple(column[keep] for column in columns)
+    refusal = _wild_row(ts, columns, rows, step_ms)
+    if refusal is not None:
+        return refusal
+    whole, filled = _filled(ts, columns, step_ms)
+    opened, high, low, closed, volume = filled
+    candles = Candles(
+        pair=pair, timeframe=timeframe, ts=whole, open=opened, high=high, low=low, close=closed, volume=volume
+    )
+    for array in (whole, *filled):
+        array.setflags(write=False)
+    return Repaired(candles, len(whole) - len(ts), len(again), out_of_order)
+
+
+def _wild_row(
+    ts: npt.NDArray[np.int64], columns: tuple[Floats, ...], rows: npt.NDArray[np.intp], step_ms: Millis
+) -> Refusal | None:
+    """The first row, in order of time, that lies impossibly far from the one before: in price or in time."""
+    opened, before = columns[0][1:], columns[3][:-1]
+    jumps = np.flatnonzero((opened > before * JUMP_MAX) | (opened < before / JUMP_MAX))
+    if len(jumps):
+        at = int(jumps[0]) + 1
+        candle = Candle(int(ts[at]), *(float(column[at]) for column in columns))
+        return Refusal(int(rows[at]), absurdity(candle, step_ms, float(columns[3][at - 1])))
+    holes = np.flatnonzero(np.diff(ts) > FILL_MAX * step_ms)
+    if len(holes):
+        at = int(holes[0]) + 1
+        return Refusal(int(rows[at]), f"its time {int(ts[at])} is impossibly far from {int(ts[at - 1])} before it")
+    return None
+
+
+def _filled(
+    ts: npt.NDArray[np.int64], columns: tuple[Floats, ...], step_ms: Millis
+) -> tuple[npt.NDArray[np.int64], tuple[Floats, ...]]:
+    """Rows in order of time with the missing ones put in between."""
+    if not len(ts):
+        return ts, columns
+    whole = np.arange(int(ts[0]), int(ts[-1]) + step_ms, step_ms, dtype=np.int64)
+    if len(whole) == len(ts):
+        return whole, tuple(np.array(column, np.float64) for column in columns)
+    at = np.searchsorted(ts, whole, side="right") - 1
+    missing = ts[at] != whole
+    filled = [np.where(missing, columns[3][at], column[at]) for column in columns[:4]]
+    return whole, (*filled, np.where(missing, 0.0, columns[4][at]))
