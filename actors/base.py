@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from loguru import logger
@@ -39,7 +40,17 @@ from engine.types import Millis
 if TYPE_CHECKING:
     from loguru import Logger
 
-__all__ = ["Context", "EngineActor", "Factory", "Killed", "Outbox", "Runtime", "UnknownMessage"]
+__all__ = [
+    "ActorStats",
+    "Context",
+    "EngineActor",
+    "Factory",
+    "Killed",
+    "Outbox",
+    "Runtime",
+    "RuntimeStats",
+    "UnknownMessage",
+]
 
 Factory = Callable[["Context"], "EngineActor"]
 """Builds one incarnation of an actor; called in the actor's own thread, again for each restart."""
@@ -51,6 +62,34 @@ class UnknownMessage(Exception):
 
 class Killed(Exception):
     """Somebody wanted this actor dead: a drill, or a test."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActorStats:
+    """One living incarnation's figures. `busy_s` is how long its present message has taken, 0 when idle."""
+
+    name: str
+    epoch: int
+    depth: int
+    depth_max: int
+    handled: int
+    busy_s: float
+    handling: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeStats:
+    """A runtime's figures since its start.
+
+    `dead_letters` had no addressee, `dropped` lay in the mailbox of an actor that crashed, `fenced`
+    were told (or timers started) by incarnations that were over.
+    """
+
+    actors: tuple[ActorStats, ...]
+    dead_letters: int
+    dropped: int
+    fenced: int
+    dead_letters_to: Mapping[str, int]
 
 
 class Runtime(Protocol):
@@ -76,11 +115,15 @@ class Runtime(Protocol):
 
     def rearm_deadman(self) -> None: ...
 
+    def stats(self) -> RuntimeStats: ...
+
 
 class Context:
     """One incarnation's own view of its runtime: who it is, and what it may do.
 
-    `fenced` incarnations (given up by the watchdog) may run on, but what they tell is dropped.
+    An incarnation that is over (crashed, stopped, given up by the watchdog) is `fenced`: what it or a
+    thread of its still tells is dropped. One that is about to touch the outside asks `fenced` first.
+    `tell` may be called from any thread.
     """
 
     __slots__ = ("epoch", "fenced", "log", "name", "runtime")
@@ -131,6 +174,10 @@ class Context:
     def rearm_deadman(self) -> None:
         """Push the dead-man timer back to its full time."""
         self.runtime.rearm_deadman()
+
+    def stats(self) -> RuntimeStats:
+        """The figures of all actors: mailboxes, messages handled, dead letters."""
+        return self.runtime.stats()
 
 
 _HOOKS = frozenset({"on_start", "on_stop", "on_batch_end"})
