@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +80,7 @@ class RunLock:
         except OSError as error:
             raise StorageError(f"{path} cannot be opened: {error.strerror}.") from None
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take()
         except OSError:
             holder = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip()
             os.close(self._fd)
@@ -89,6 +90,18 @@ class RunLock:
             ) from None
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def _take(self) -> None:
+        """Try for a moment: whoever asks `lock_holder` holds it for some microseconds."""
+        for attempt in range(10):
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if attempt == 9:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def release(self) -> None:
         """Give it back; the file stays, since removing it would race with the next bot's lock."""

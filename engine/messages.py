@@ -195,7 +195,8 @@ class ReserveCapital(Message):
 
     `round_ts` is the candle close whose round this belongs to. `stake_min`/`stake_max` are the
     market's bounds at `price`, in the stake currency. `adding` is a further entry of an open trade:
-    it needs no slot. `stake` fixes the amount (a strategy's own); None takes the configured one.
+    it needs no slot. `stake` fixes the amount (a strategy's own); None takes the configured one. `forced`
+    (by a user) does not wait for a round.
     """
 
     request_id: str
@@ -209,6 +210,7 @@ class ReserveCapital(Message):
     adding: bool = False
     stake: Decimal | None = None
     leverage: Decimal = ONE
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,7 +353,7 @@ class Record(Message):
     `seq` counts the writer's own records, from the last recorded one on, over restarts: a repetition
     is recognised by it. `state` is the writer's whole state after the entries (plain values), kept as
     the newest; None leaves the one before. `grant_epoch` is the portfolio's epoch of an intent that
-    spends a grant; an older one is refused with `RecordRefused`.
+    spends a grant; an older one is refused with `RecordRefused`. `epoch` is the writer's incarnation.
     """
 
     writer: str
@@ -359,6 +361,7 @@ class Record(Message):
     entries: tuple[Entry, ...]
     state: Mapping[str, Plain] | None = None
     grant_epoch: int | None = None
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -651,6 +654,14 @@ class Kill(Message):
 
 
 # ---------------------------------------------------------------- control
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlRequested(Message):
+    """control socket → control: the user at connection `client` wants something; not checked yet."""
+
+    client: int
+    request: Mapping[str, Plain]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
