@@ -1,0 +1,370 @@
+"""The control actor: what a user asks of the running bot over its socket, and the answer in words.
+
+Rules
+    The socket's own thread only tells this actor; nothing here waits. A request that needs others is
+    asked of them by message and answered when they have, or when its time is over, saying who did not.
+    Requests are JSON objects with the name under `request`; answers are `{"ok", "detail", "data"}`.
+    A drill (`kill`) says that it is one, in the log and to the notifier.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from actors.base import Context, EngineActor
+from actors.sockets import SocketServer
+from engine.messages import (
+    ControlAnswered,
+    ControlRequested,
+    ForceEnter,
+    ForceExit,
+    Kill,
+    LockPair,
+    Message,
+    Notify,
+    ReportStatus,
+    SetTradingState,
+    Shutdown,
+    ShutdownDone,
+    TimerFired,
+)
+from engine.types import Side, TradingState
+
+ANSWER_MS: Final = 5_000
+"""How long others may take before the user is told who did not answer."""
+
+WAITING_MAX: Final = 128
+TAG_MAX: Final = 255
+SERVICES: Final = ("portfolio", "gateway", "feed", "limiter", "persistence", "notifier", "root")
+
+Answers = Mapping[str, ControlAnswered]
+Finish = Callable[[Answers, Iterable[str]], None]
+"""Gets the answers by actor's name, and the names of those that did not answer."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A request on its way: whom it was put to, and what happens when all have answered."""
+
+    client: int
+    missing: set[str]
+    finish: Finish
+    answers: dict[str, ControlAnswered] = field(default_factory=dict)
+
+
+class ControlActor(EngineActor):
+    """Owns the control socket and the requests in hand; decides nothing about trading.
+
+    `pairs` are all pairs of the bot; `services` the actors whose figures make up the status; `about`
+    is said with every status: version, files, strategy.
+    """
+
+    def __init__(
+        self,
+        ctx: Context,
+        *,
+        socket_path: Path,
+        pairs: tuple[str, ...],
+        services: tuple[str, ...] = SERVICES,
+        about: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(ctx)
+        self._server = SocketServer(socket_path, self._heard)
+        self._pairs = frozenset(pairs)
+        self._services = services
+        self._about = dict(about or {})
+        self._waiting: dict[str, _Waiting] = {}
+        self._count = 0
+        self._served = 0
+        self._requests: dict[str, Callable[[int, Mapping[str, Any]], None]] = {
+            "status": self._status,
+            "pause": self._pause,
+            "resume": self._resume,
+            "enter": self._enter,
+            "exit": self._exit,
+            "lock": self._lock,
+            "stop": self._stop,
+            "kill": self._kill,
+        }
+
+    def on_start(self) -> None:
+        """Open the socket."""
+        self._server.start()
+
+    def on_stop(self) -> None:
+        """Leave nobody without an answer."""
+        for waiting in self._waiting.values():
+            self._answer(waiting.client, ok=False, detail="The bot has ended.")
+        self._waiting.clear()
+
+    def release(self) -> None:
+        """Close the socket and remove it."""
+        self._server.close()
+
+    def status(self) -> Mapping[str, Any]:
+        """How many requests were served and are in hand."""
+        return {"served": self._served, "in_hand": len(self._waiting)}
+
+    def _heard(self, client: int, request: Mapping[str, Any]) -> None:
+        """In the socket's thread: hand on, nothing else."""
+        self.ctx.tell(self.name, ControlRequested(client=client, request=request))
+
+    # ------------------------------------------------------------ messages
+
+    def on_control_requested(self, message: ControlRequested) -> None:
+        """Do what was asked, or say why not."""
+        self._served += 1
+        name = message.request.get("request")
+        serve = self._requests.get(name) if isinstance(name, str) else None
+        if serve is None:
+            close = difflib.get_close_matches(str(name), self._requests, n=1)
+            hint = f"Did you mean {close[0]}?" if close else f"Known are {', '.join(self._requests)}."
+            self._answer(message.client, ok=False, detail=f"There is no request {str(name)[:40]!r}. {hint}")
+        elif len(self._waiting) >= WAITING_MAX:
+            self._answer(message.client, ok=False, detail="Too many requests are in hand; try again in a moment.")
+        else:
+            serve(message.client, message.request)
+
+    def on_control_answered(self, message: ControlAnswered) -> None:
+        """One of those asked has answered."""
+        request, _, actor = message.request_id.partition("|")
+        waiting = self._waiting.get(request)
+        if waiting is None or actor not in waiting.missing:
+            return
+        waiting.missing.discard(actor)
+        waiting.answers[actor] = message
+        if not waiting.missing:
+            self._finish(request)
+
+    def on_timer_fired(self, message: TimerFired) -> None:
+        """A request's time is over: answer with what is known."""
+        if message.name in self._waiting:
+            self._finish(message.name)
+
+    def on_shutdown(self, message: Shutdown) -> None:
+        """Requests in hand are answered in `on_stop`; nothing of this actor's keeps the bot from ending."""
+        self.tell(message.reply_to, ShutdownDone(name=self.name))
+
+    # ------------------------------------------------------------ asking others
+
+    def _ask(self, client: int, asked: Mapping[str, Callable[[str], Message]], finish: Finish) -> None:
+        """Put a question to each actor of `asked`; the functions make it from the request's id."""
+        self._count += 1
+        request = f"{self.epoch}.{self._count}"
+        if not asked:
+            finish({}, ())
+            return
+        self._waiting[request] = _Waiting(client, set(asked), finish)
+        self.start_timer(request, ANSWER_MS)
+        for actor, make in asked.items():
+            self.tell(actor, make(f"{request}|{actor}"))
+
+    def _report(self, request_id: str) -> ReportStatus:
+        return ReportStatus(request_id=request_id, reply_to=self.name)
+
+    def _finish(self, request: str) -> None:
+        waiting = self._waiting.pop(request)
+        self.cancel_timer(request)
+        waiting.finish(waiting.answers, sorted(waiting.missing))
+
+    def _answer(self, client: int, *, ok: bool, detail: str, data: Mapping[str, Any] | None = None) -> None:
+        self._server.reply(client, {"ok": ok, "detail": detail, "data": data or {}})
+
+    def _known_pair(self, client: int, request: Mapping[str, Any]) -> str | None:
+        """The pair that the request names; None after saying what is wrong with it."""
+        pair = str(request.get("pair", "")).upper()
+        if pair in self._pairs:
+            return pair
+        close = difflib.get_close_matches(pair, self._pairs, n=1)
+        hint = f"Did you mean {close[0]}?" if close else f"It trades {len(self._pairs)} pairs; see `tradepit status`."
+        self._answer(client, ok=False, detail=f"This bot does not trade {pair[:40] or 'a pair without a name'}. {hint}")
+        return None
+
+    # ------------------------------------------------------------ requests
+
+    def _status(self, client: int, request: Mapping[str, Any]) -> None:
+        if request.get("pair"):
+            pair = self._known_pair(client, request)
+            if pair is not None:
+                name = f"pair:{pair}"
+                self._ask(client, {name: self._report}, lambda found, _: self._one_pair(client, pair, found))
+            return
+        asked = dict.fromkeys(self._services, self._report)
+        self._ask(client, asked, lambda found, silent: self._open_pairs(client, found, silent))
+
+    def _one_pair(self, client: int, pair: str, found: Answers) -> None:
+        answer = found.get(f"pair:{pair}")
+        if answer is None:
+            self._answer(client, ok=False, detail=f"The actor of {pair} did not answer; it may be restarting.")
+        else:
+            self._answer(client, ok=True, detail=f"{pair}: {answer.data.get('state', 'answered')}", data=answer.data)
+
+    def _open_pairs(self, client: int, services: Answers, silent: Iterable[str]) -> None:
+        """The services have answered: ask the pairs that have a trade, as the portfolio knows them."""
+        pairs = [f"pair:{p}" for p in _open_of(services)]
+        quiet = tuple(silent)
+        self._ask(
+            client,
+            dict.fromkeys(pairs, self._report),
+            lambda found, more: self._whole_status(client, services, found, (*quiet, *more)),
+        )
+
+    def _whole_status(self, client: int, services: Answers, pairs: Answers, silent: tuple[str, ...]) -> None:
+        data: dict[str, Any] = {
+            **self._about,
+            "ts": self.now(),
+            "pairs": len(self._pairs),
+            **{name: dict(answer.data) for name, answer in services.items()},
+            "open_trades": [dict(answer.data) for _, answer in sorted(pairs.items())],
+            "silent": list(silent),
+            "runtime": self._runtime_figures(),
+        }
+        state = data.get("portfolio", {}).get("state", "unknown")
+        detail = f"{state}: {len(self._pairs)} pairs, {len(data['open_trades'])} open trades."
+        if silent:
+            detail += f" No answer from {', '.join(silent)}."
+        self._answer(client, ok=True, detail=detail, data=data)
+
+    def _runtime_figures(self) -> dict[str, Any]:
+        stats = self.ctx.stats()
+        deepest = max(stats.actors, key=lambda a: a.depth, default=None)
+        return {
+            "actors": len(stats.actors),
+            "messages": sum(a.handled for a in stats.actors),
+            "mailbox_depth": sum(a.depth for a in stats.actors),
+            "deepest": asdict(deepest) if deepest else {},
+            "restarts": sum(a.epoch - 1 for a in stats.actors),
+            "dead_letters": stats.dead_letters,
+            "dropped": stats.dropped,
+            "fenced": stats.fenced,
+        }
+
+    def _pause(self, client: int, request: Mapping[str, Any]) -> None:
+        reason = str(request.get("reason") or "paused by the user")[:TAG_MAX]
+        self._set_state(client, TradingState.EXITS_ONLY, reason)
+
+    def _resume(self, client: int, request: Mapping[str, Any]) -> None:
+        reason = str(request.get("reason") or "resumed by the user")[:TAG_MAX]
+        self._set_state(client, TradingState.ACTIVE, reason)
+
+    def _set_state(self, client: int, state: TradingState, reason: str) -> None:
+        """Turn the switch, then ask: messages from here to the portfolio keep their order."""
+        self.tell("portfolio", SetTradingState(state=state, reason=reason, source="user"))
+        self._ask(client, {"portfolio": self._report}, lambda found, _: self._state_set(client, state, found))
+
+    def _state_set(self, client: int, wanted: TradingState, found: Answers) -> None:
+        answer = found.get("portfolio")
+        if answer is None:
+            detail = "The portfolio did not answer in time; see `tradepit status` for what came of it."
+            self._answer(client, ok=False, detail=detail)
+            return
+        state = str(answer.data.get("state", ""))
+        held = len(_open_of(found))
+        if state == wanted:
+            words = "New entries are made again" if wanted is TradingState.ACTIVE else "No new entries are made"
+            detail = f"{words}; {held} open trades are managed as ever."
+        else:
+            why = str(answer.data.get("reason", "")) or "another limit holds"
+            detail = f"Done, but the state stays {state}: {why}."
+        self._answer(client, ok=True, detail=detail, data={"state": state, "open_trades": held})
+
+    def _enter(self, client: int, request: Mapping[str, Any]) -> None:
+        pair = self._known_pair(client, request)
+        if pair is None:
+            return
+        side = request.get("side", Side.LONG.value)
+        if side not in (Side.LONG.value, Side.SHORT.value):
+            self._answer(client, ok=False, detail=f"A side is long or short, not {str(side)[:40]!r}.")
+            return
+        tag = str(request.get("tag") or "force_entry")[:TAG_MAX]
+        self._ask(
+            client,
+            {
+                f"pair:{pair}": lambda request_id: ForceEnter(
+                    request_id=request_id, pair=pair, side=Side(side), tag=tag, reply_to=self.name
+                )
+            },
+            lambda found, _: self._outcomes(client, found, (pair,)),
+        )
+
+    def _exit(self, client: int, request: Mapping[str, Any]) -> None:
+        if request.get("all") is True:
+            self._ask(
+                client,
+                {"portfolio": self._report},
+                lambda found, _: self._exit_pairs(client, _open_of(found) if found else None),
+            )
+            return
+        pair = self._known_pair(client, request)
+        if pair is not None:
+            self._exit_pairs(client, [pair])
+
+    def _exit_pairs(self, client: int, pairs: list[str] | None) -> None:
+        if pairs is None:
+            self._answer(client, ok=False, detail="The portfolio did not answer, so the open trades are not known.")
+        elif not pairs:
+            self._answer(client, ok=True, detail="There are no open trades.")
+        else:
+            self._ask(
+                client,
+                {f"pair:{pair}": self._exit_message(pair) for pair in pairs},
+                lambda found, _: self._outcomes(client, found, pairs),
+            )
+
+    def _exit_message(self, pair: str) -> Callable[[str], Message]:
+        return lambda request_id: ForceExit(request_id=request_id, pair=pair, reply_to=self.name)
+
+    def _outcomes(self, client: int, found: Answers, pairs: Iterable[str]) -> None:
+        """Say of each pair what came of it."""
+        said = []
+        for pair in pairs:
+            answer = found.get(f"pair:{pair}")
+            silent = "it did not answer in time; see `tradepit status` for what came of it"
+            said.append((pair, answer is not None and answer.ok, answer.detail if answer else silent))
+        self._answer(
+            client,
+            ok=all(ok for _, ok, _ in said),
+            detail="\n".join(f"{pair}: {detail}" for pair, _, detail in said),
+            data={"pairs": [{"pair": pair, "ok": ok, "detail": detail} for pair, ok, detail in said]},
+        )
+
+    def _lock(self, client: int, request: Mapping[str, Any]) -> None:
+        minutes = request.get("minutes")
+        if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 < minutes <= 10**7:
+            self._answer(client, ok=False, detail="A lock needs `minutes`, a number above 0.")
+            return
+        pair = "*" if request.get("pair") == "*" else self._known_pair(client, request)
+        if pair is None:
+            return
+        until = self.now() + int(minutes * 60_000)
+        self.tell("portfolio", LockPair(pair=pair, side="*", until=until, reason="locked by the user"))
+        self._answer(client, ok=True, detail=f"No entries on {pair} for {minutes:g} minutes.")
+
+    def _stop(self, client: int, request: Mapping[str, Any]) -> None:
+        detail = "It ends in order: no new entries, what is in flight is settled, the history catches up."
+        self._answer(client, ok=True, detail=detail)
+        self.ctx.request_exit(0, str(request.get("reason") or "stopped by the user")[:TAG_MAX])
+
+    def _kill(self, client: int, request: Mapping[str, Any]) -> None:
+        name = str(request.get("actor", ""))
+        names = [actor.name for actor in self.ctx.stats().actors]
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"Did you mean {close[0]}?" if close else "See `tradepit status --json` for names."
+            self._answer(client, ok=False, detail=f"There is no actor {name[:60]!r}. {hint}")
+            return
+        text = f"drill: {name} is made to crash by the user"
+        self.log.warning(text)
+        self.tell("notifier", Notify(ts=self.now(), severity="warning", event="drill", text=text))
+        self._answer(client, ok=True, detail=f"A drill: {name} was told to crash; its supervisor starts it again.")
+        self.tell(name, Kill(reason="drill: killed by hand"))
+
+
+def _open_of(answers: Answers) -> list[str]:
+    """The pairs with an open trade, as the portfolio's figures say."""
+    answer = answers.get("portfolio")
+    return [str(pair) for pair in answer.data.get("open", ())] if answer else []

@@ -1,0 +1,152 @@
+"""The notifier: what a user should hear of goes to the log and to a file, and slows nobody down.
+
+Rules
+    Whoever tells it something goes on at once; files are written in this actor's own thread.
+    Of one event at most `BURST` notices a minute go out; the rest of that minute is one summary.
+    What went out, and by which ways, is recorded in the journal's operational stream.
+    A file that cannot be written costs the file, never the notice: the log and the journal have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from actors.base import Context, EngineActor
+from actors.outbox import Outbox
+from engine.messages import (
+    DataAlert,
+    Entry,
+    Notify,
+    RecordRefused,
+    StateLoaded,
+    TimerFired,
+    TradingStateChanged,
+)
+from engine.types import TradingState
+
+BURST: Final = 20
+"""Notices of one event that go out one by one within a minute."""
+
+BURST_MS: Final = 60_000
+EVENTS_MAX: Final = 200
+"""Events counted apart; should there ever be more names than that, they share one count."""
+
+FILE_MAX: Final = 5 * 1024 * 1024
+TEXT_MAX: Final = 2_000
+
+_LEVELS: Final = {"info": "INFO", "warning": "WARNING", "alarm": "CRITICAL"}
+
+
+@dataclass(slots=True)
+class _Burst:
+    """How often an event came within its minute, and the newest notice that was held back."""
+
+    count: int = 0
+    held: Notify | None = None
+
+
+class NotifierActor(EngineActor):
+    """Owns the ways to the user. `file` takes a JSON line a notice; None: only the log and the journal."""
+
+    def __init__(self, ctx: Context, *, file: Path | None = None) -> None:
+        super().__init__(ctx)
+        self.outbox = Outbox(self)
+        self._file = file
+        self._file_failed = False
+        self._bursts: dict[str, _Burst] = {}
+        self._entries: list[Entry] = []
+        self._counts = {"sent": 0, "held": 0, "file_errors": 0}
+
+    def on_start(self) -> None:
+        """Learn where this writer's records go on."""
+        self.outbox.load()
+
+    def on_state_loaded(self, message: StateLoaded) -> None:
+        """Persistence answered."""
+        self.outbox.on_state_loaded(message)
+
+    def on_record_refused(self, message: RecordRefused) -> None:
+        """The disk may be full: the outbox tries again where that has a point."""
+        self.outbox.on_record_refused(message)
+
+    def status(self) -> Mapping[str, Any]:
+        """How many notices went out, were held back, and how often the file failed."""
+        return dict(self._counts)
+
+    # ------------------------------------------------------------ what is told
+
+    def on_notify(self, message: Notify) -> None:
+        """Send it on, or count it when its event comes too often."""
+        event = message.event if message.event in self._bursts or len(self._bursts) < EVENTS_MAX else "others"
+        burst = self._bursts.get(event)
+        if burst is None:
+            burst = self._bursts[event] = _Burst()
+            self.start_timer(event, BURST_MS)
+        burst.count += 1
+        if burst.count <= BURST:
+            self._send(message)
+        else:
+            burst.held = message
+            self._counts["held"] += 1
+
+    def on_data_alert(self, message: DataAlert) -> None:
+        """Something was wrong with market data."""
+        times = f" ({message.count} times)" if message.count > 1 else ""
+        text = f"{message.pair}: {message.kind}{times}: {message.detail}"
+        self.on_notify(Notify(ts=message.ts, severity="warning", event=f"data_{message.kind}", text=text))
+
+    def on_trading_state_changed(self, message: TradingStateChanged) -> None:
+        """The kill switch was turned."""
+        severity = "info" if message.state is TradingState.ACTIVE else "warning"
+        text = f"trading is {message.state} now: {message.reason}"
+        self.on_notify(Notify(ts=self.now(), severity=severity, event="trading_state", text=text))
+
+    def on_timer_fired(self, message: TimerFired) -> None:
+        """An event's minute is over: say in one notice what was held back."""
+        burst = self._bursts.pop(message.name, None)
+        if burst is None or burst.held is None:
+            return
+        more = burst.count - BURST
+        last = burst.held
+        text = f"{more} more of {last.event} within a minute, the last: {last.text}"
+        self._send(Notify(ts=last.ts, severity=last.severity, event=last.event, text=text), "summary")
+
+    def on_batch_end(self) -> None:
+        """Record what went out, all of a batch in one."""
+        if self._entries:
+            entries, self._entries = self._entries, []
+            self.outbox.record(entries)
+
+    # ------------------------------------------------------------ ways out
+
+    def _send(self, notice: Notify, outcome: str = "sent") -> None:
+        text = notice.text[:TEXT_MAX]
+        self.log.bind(event=notice.event).log(_LEVELS.get(notice.severity, "WARNING"), text)
+        body = {"severity": notice.severity, "event": notice.event, "text": text}
+        if self._file is not None and not self._write({"ts": notice.ts, **body}):
+            outcome += ", not in the file"
+        self._counts["sent"] += 1
+        self._entries.append(Entry(kind="Notified", ts=notice.ts, body={**body, "outcome": outcome}, stream="ops"))
+
+    def _write(self, line: Mapping[str, Any]) -> bool:
+        """Append to the file, which keeps one older file beside it; False when it cannot be written."""
+        assert self._file is not None
+        try:
+            with self._file.open("ab") as file:
+                file.write(orjson.dumps(line) + b"\n")
+                size = file.tell()
+            if size > FILE_MAX:
+                self._file.replace(self._file.with_name(self._file.name + ".1"))
+        except OSError as error:
+            self._counts["file_errors"] += 1
+            if not self._file_failed:
+                self.log.error("{} cannot be written: {}; notices go on in the log", self._file, error.strerror)
+            self._file_failed = True
+            return False
+        self._file_failed = False
+        return True
