@@ -1,0 +1,312 @@
+"""The root: starts everybody, restarts who crashed, ends the process when that is no answer any more.
+
+Rules
+    One for one: an actor's end restarts that actor alone. The wait grows with every end in a row.
+    An actor that many share (`shared`) loses what others had asked of it, so its restart is announced
+    to all (`EpochAnnounced`), who then ask again.
+    Ends past the intensity: one that is nobody's but its own (a pair) is quarantined, which means
+    restarted ever more seldom, with an alarm, and never given up, since its position must stay guarded.
+    A shared one takes the process with it: status 70, recorded before, for systemd to start it anew;
+    start-up is recovery, there is no third way.
+
+Theory of operation
+    Children start in the order of their specs and end in the reverse: neighbours of one kind
+    (`pair:…`) together. First each stage is asked to finish (`Shutdown`, answered with
+    `ShutdownDone`) while all it needs still runs; only when all have, or their time was over, are they
+    stopped, in the same order. Whoever crashes in between is restarted if its stage has not come yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from actors.base import Context, EngineActor, Factory, Outbox
+from engine.messages import (
+    ChildExited,
+    Entry,
+    EpochAnnounced,
+    Notify,
+    Plain,
+    Recorded,
+    RecordRefused,
+    Shutdown,
+    ShutdownDone,
+    StateLoaded,
+    TimerFired,
+)
+from engine.restart import Backoff, RestartHistory, RestartPolicy, ended, recovered, started
+
+EXIT_ESCALATED = 70
+"""The process's status when an actor that all need cannot be kept alive (sysexits: EX_SOFTWARE)."""
+
+EXIT_AT_ONCE = 130
+"""The process's status after a second request to end."""
+
+DEADMAN_PERIOD_MS = 2_000
+ESCALATE_WAIT_MS = 2_000
+"""How long the end of the process waits for the disk to take down why."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """What the root knows of one child.
+
+    `restart`: `permanent` (always), `transient` (after a crash only), `temporary` (never).
+    `shutdown_s` is how long it may take to finish what is in flight when all ends.
+    """
+
+    name: str
+    factory: Factory
+    restart: str = "permanent"
+    intensity: int = 5
+    period_s: float = 60.0
+    backoff: Backoff = field(default_factory=Backoff)
+    shutdown_s: float = 5.0
+    shared: bool = False
+
+    @property
+    def kind(self) -> str:
+        """`pair` of `pair:BTC/USDT`: neighbours of one kind end together."""
+        return self.name.partition(":")[0]
+
+    @property
+    def policy(self) -> RestartPolicy:
+        """The same, as the arithmetic wants it."""
+        return RestartPolicy(intensity=self.intensity, period_ms=int(self.period_s * 1_000), backoff=self.backoff)
+
+
+@dataclass(slots=True)
+class _Child:
+    spec: ChildSpec
+    history: RestartHistory = field(default_factory=RestartHistory)
+    epoch: int = 0
+    alive: bool = False
+    restarts: int = 0
+    ended_by: ChildExited | None = None
+
+
+class RootActor(EngineActor):
+    """Supervisor of all actors; its own crash ends the process."""
+
+    def __init__(self, ctx: Context, children: Sequence[ChildSpec]) -> None:
+        super().__init__(ctx)
+        self._children = {spec.name: _Child(spec) for spec in children}
+        if len(self._children) != len(children):
+            raise ValueError("two children have the same name")
+        kinds = groupby(children, lambda spec: spec.kind)
+        self._stages = [[spec.name for spec in specs] for _, specs in kinds]
+        self._stages.reverse()
+        self.outbox = Outbox(self)
+        self._phase = "run"  # run | finish | stop
+        self._stage = 0
+        self._finished: set[str] = set()
+        self._awaited: set[str] = set()
+        self._late: list[str] = []
+        self._reply_to = ""
+        self._escalation = ""
+
+    def on_start(self) -> None:
+        """Start all children, the first first, and keep the dead man from acting."""
+        self._rearm_deadman()
+        for child in self._children.values():
+            self._spawn(child)
+            self.ctx.progress()
+        if "persistence" in self._children:
+            self.outbox.load()
+
+    def status(self) -> dict[str, Plain]:
+        """How many children there are, who is down or quarantined, and how often each was restarted."""
+        children = self._children.values()
+        return {
+            "phase": self._phase,
+            "children": len(children),
+            "down": [child.spec.name for child in children if not child.alive],
+            "quarantined": [child.spec.name for child in children if self._quarantined(child)],
+            "restarts": {child.spec.name: child.restarts for child in children if child.restarts},
+        }
+
+    # ------------------------------------------------------------ ends and restarts
+
+    def on_child_exited(self, message: ChildExited) -> None:
+        """A child is gone: wait, then start the next incarnation, unless all are ending or it is hopeless."""
+        child = self._children.get(message.name)
+        if child is None or message.epoch != child.epoch or not child.alive:
+            return
+        child.alive = False
+        child.ended_by = message
+        if message.name in self._finished:
+            self._done(message.name)
+            return
+        wanted = child.spec.restart == "permanent" or (child.spec.restart == "transient" and message.reason)
+        if not wanted:
+            return
+        was_exceeded = self._quarantined(child)
+        child.history, restart = ended(child.spec.policy, child.history, self._now_ms())
+        if restart.exceeded and child.spec.shared:
+            self._escalate(child, message)
+            return
+        if restart.exceeded and not was_exceeded:
+            self._alarm(child, message)
+        self.log.warning("{} will be restarted in {} ms: {}", message.name, restart.delay_ms, message.reason or "ended")
+        self.start_timer(f"restart:{message.name}", restart.delay_ms)
+
+    def _restart(self, child: _Child) -> None:
+        self._spawn(child)
+        child.restarts += 1
+        if child.spec.shared:
+            announced = EpochAnnounced(name=child.spec.name, epoch=child.epoch)
+            for other in self._children.values():
+                if other is not child and other.alive:
+                    self.tell(other.spec.name, announced)
+            self.on_epoch_announced(announced)
+        self._record(child, "quarantined" if child.history.exceeded else "restarted")
+
+    def _spawn(self, child: _Child) -> None:
+        child.epoch = self.ctx.spawn(child.spec.name, child.spec.factory)
+        child.alive = True
+        child.history = started(child.history, self._now_ms())
+
+    def _quarantined(self, child: _Child) -> bool:
+        lives_well = child.alive and recovered(child.spec.policy, child.history, self._now_ms())
+        return child.history.exceeded and not lives_well
+
+    def _alarm(self, child: _Child, message: ChildExited) -> None:
+        name, spec = message.name, child.spec
+        text = (
+            f"{name} crashed more than {spec.intensity} times in {spec.period_s:g} s and is restarted ever more seldom;"
+            f" the last time: {message.reason}"
+        )
+        self.log.error(text)
+        if "notifier" in self._children:
+            self.tell("notifier", Notify(ts=self.now(), severity="alarm", event="ActorQuarantined", text=text))
+
+    def _escalate(self, child: _Child, message: ChildExited) -> None:
+        spec = child.spec
+        self._escalation = f"{spec.name} crashed more than {spec.intensity} times in {spec.period_s:g} s; the last time: {message.reason}"
+        self.log.critical("the process ends with status {}: {}", EXIT_ESCALATED, self._escalation)
+        self._record(child, "escalated")
+        if not self._children.get("persistence", child).alive:
+            self._end_escalated()
+        else:
+            self.start_timer("escalate", ESCALATE_WAIT_MS)
+
+    def _end_escalated(self) -> None:
+        self.ctx.request_exit(EXIT_ESCALATED, self._escalation)
+
+    def _record(self, child: _Child, outcome: str) -> None:
+        if "persistence" not in self._children or child.ended_by is None:
+            return
+        body = {
+            "name": child.spec.name,
+            "epoch": child.epoch,
+            "reason": child.ended_by.reason,
+            "trace": child.ended_by.trace,
+            "outcome": outcome,
+        }
+        self.outbox.record([Entry(kind="ActorRestarted", ts=self.now(), body=body, stream="ops")])
+
+    # ------------------------------------------------------------ the orderly end
+
+    def on_shutdown(self, message: Shutdown) -> None:
+        """End everything in order; asked a second time, at once."""
+        if self._phase != "run":
+            self.ctx.request_exit(EXIT_AT_ONCE, "asked twice to end")
+            return
+        self._reply_to = message.reply_to
+        self._phase = "finish"
+        self._begin_stage()
+
+    def on_shutdown_done(self, message: ShutdownDone) -> None:
+        """A child has nothing in flight any more."""
+        if self._phase == "finish":
+            self._done(message.name)
+
+    def _begin_stage(self) -> None:
+        while self._stage < len(self._stages):
+            names = self._stages[self._stage]
+            self._finished.update(names)
+            for name in names:
+                self.cancel_timer(f"restart:{name}")
+            self._awaited = {name for name in names if self._children[name].alive}
+            if self._awaited:
+                self._ask_to_end()
+                return
+            self._stage += 1
+        if self._phase == "finish":
+            self._phase, self._stage = "stop", 0
+            self._begin_stage()
+        else:
+            self._end()
+
+    def _ask_to_end(self) -> None:
+        for name in self._stages[self._stage]:
+            if name not in self._awaited:
+                continue
+            if self._phase == "finish":
+                self.tell(name, Shutdown(reply_to=self.name))
+            else:
+                self.ctx.stop_child(name)
+        limit_s = max(self._children[name].spec.shutdown_s for name in self._awaited)
+        self.start_timer("stage", int(limit_s * 1_000))
+
+    def _done(self, name: str) -> None:
+        if name not in self._awaited:
+            return
+        self._awaited.remove(name)
+        if not self._awaited:
+            self._next_stage()
+
+    def _next_stage(self) -> None:
+        self.cancel_timer("stage")
+        self._stage += 1
+        self._begin_stage()
+
+    def _end(self) -> None:
+        self._phase = "ended"
+        self._awaited = set()
+        if self._reply_to:
+            self.tell(self._reply_to, ShutdownDone(name=self.name))
+        late = f"; out of time: {', '.join(self._late)}" if self._late else ""
+        self.ctx.request_exit(0, f"ended in order{late}")
+
+    # ------------------------------------------------------------ timers and the journal
+
+    def on_timer_fired(self, message: TimerFired) -> None:
+        """Restart who is due, push the dead man back, go on without who is late."""
+        what, _, name = message.name.partition(":")
+        if what == "deadman":
+            self._rearm_deadman()
+        elif what == "restart":
+            self._restart(self._children[name])
+        elif what == "escalate":
+            self._end_escalated()
+        elif what == "stage":
+            late = sorted(self._awaited)
+            self.log.warning("out of time to {}: {}", self._phase, ", ".join(late))
+            self._late += [name for name in late if name not in self._late]
+            self._next_stage()
+        else:
+            super().on_timer_fired(message)
+
+    def on_state_loaded(self, message: StateLoaded) -> None:
+        """The journal says where our records go on."""
+        self.outbox.on_state_loaded(message)
+
+    def on_recorded(self, message: Recorded) -> None:
+        """Records are on disk; the end of the process may have waited for that."""
+        self.outbox.on_recorded(message)
+        if self._escalation and not len(self.outbox):
+            self._end_escalated()
+
+    def on_record_refused(self, message: RecordRefused) -> None:
+        """The journal did not want a record."""
+        self.outbox.on_record_refused(message)
+
+    def _rearm_deadman(self) -> None:
+        self.ctx.rearm_deadman()
+        self.start_timer("deadman", DEADMAN_PERIOD_MS)
+
+    def _now_ms(self) -> int:
+        return int(self.monotonic() * 1_000)
