@@ -94,10 +94,10 @@ def test_a_timer_fires_once_and_a_restarted_one_later() -> None:
     sim.run(for_ms=600)
     sim.tell("greeter", Poke(text="start alarm"))
     sim.run(for_ms=999)
-    assert [] == seen.of(TimerFired)
+    assert seen.of(TimerFired) == []
     sim.run(for_ms=5_000)
 
-    assert ["alarm"] == [fired.name for fired in seen.of(TimerFired)]
+    assert [fired.name for fired in seen.of(TimerFired)] == ["alarm"]
 
 
 def test_a_cancelled_timer_does_not_fire_even_from_the_mailbox() -> None:
@@ -110,7 +110,7 @@ def test_a_cancelled_timer_does_not_fire_even_from_the_mailbox() -> None:
     sim.tell("greeter", TimerFired(name="alarm", token=1))
     sim.run(for_ms=5_000)
 
-    assert [] == seen.of(TimerFired)
+    assert seen.of(TimerFired) == []
 
 
 def test_a_timer_of_an_earlier_incarnation_never_reaches_the_next() -> None:
@@ -120,10 +120,10 @@ def test_a_timer_of_an_earlier_incarnation_never_reaches_the_next() -> None:
     sim.tell("greeter", Poke(text="start alarm"))
     sim.settle()
     sim.kill("greeter")
-    assert 2 == sim.spawn("greeter", lambda ctx: Greeter(ctx, seen))
+    assert sim.spawn("greeter", lambda ctx: Greeter(ctx, seen)) == 2
     sim.run(for_ms=5_000)
 
-    assert [] == seen.of(TimerFired)
+    assert seen.of(TimerFired) == []
 
 
 def test_batch_end_comes_when_the_mailbox_is_empty() -> None:
@@ -134,7 +134,7 @@ def test_batch_end_comes_when_the_mailbox_is_empty() -> None:
         sim.tell("greeter", Poke(text=text))
     sim.settle()
 
-    assert ["1", "2", "3", "batch end"] == [poke.text for poke in seen.of(Poke)]
+    assert [poke.text for poke in seen.of(Poke)] == ["1", "2", "3", "batch end"]
 
 
 def test_every_actor_answers_shutdown_and_status_and_dies_of_kill() -> None:
@@ -149,8 +149,8 @@ def test_every_actor_answers_shutdown_and_status_and_dies_of_kill() -> None:
 
     assert [ShutdownDone(name="greeter")] == seen.of(ShutdownDone)
     (answer,) = seen.of(ControlAnswered)
-    assert {"actor": "greeter", "epoch": 1} == answer.data
-    assert ["Killed: drill"] == [exited.reason for exited in seen.of(ChildExited)]
+    assert answer.data == {"actor": "greeter", "epoch": 1}
+    assert [exited.reason for exited in seen.of(ChildExited)] == ["Killed: drill"]
 
 
 class Writer(EngineActor):
@@ -199,13 +199,13 @@ def test_records_reach_the_disk_over_a_restart_of_persistence() -> None:
     for text in "bcd":
         sim.tell("writer", Poke(text=text))
     sim.settle()
-    assert ["a"] == texts(disk)
+    assert texts(disk) == ["a"]
     epoch = sim.spawn("persistence", lambda ctx: MemoryPersistence(ctx, disk))
     sim.tell("writer", EpochAnnounced(name="persistence", epoch=epoch))
     sim.settle()
 
     assert list("abcd") == texts(disk)
-    assert (4, {"last": "d"}) == disk.states["writer"]
+    assert disk.states["writer"] == (4, {"last": "d"})
 
 
 def test_an_answer_that_never_comes_is_asked_for_by_the_timer() -> None:
@@ -219,7 +219,7 @@ def test_an_answer_that_never_comes_is_asked_for_by_the_timer() -> None:
     sim.spawn("persistence", lambda ctx: MemoryPersistence(ctx, disk))
     sim.run(for_ms=4_100)
 
-    assert ["a"] == texts(disk)
+    assert texts(disk) == ["a"]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -251,7 +251,7 @@ def test_a_restarted_writer_goes_on_from_its_last_number() -> None:
     sim.tell("writer", Poke(text="b"))
     sim.settle()
 
-    assert ["a", "b"] == texts(disk)
+    assert texts(disk) == ["a", "b"]
 
 
 def test_a_refused_record_leaves_its_number_to_an_empty_one() -> None:
@@ -272,4 +272,4 @@ def test_a_refused_record_leaves_its_number_to_an_empty_one() -> None:
 
     assert [LoadState(writer="writer")] == journal.of(LoadState)
     sent = [(record.seq, len(record.entries)) for record in journal.of(Record)]
-    assert [(5, 1), (6, 1), (5, 0), (6, 1)] == sent
+    assert sent == [(5, 1), (6, 1), (5, 0), (6, 1)]

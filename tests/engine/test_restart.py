@@ -24,12 +24,12 @@ def crash_loop(policy: RestartPolicy, times: int, lives_ms: int = 1) -> list[tup
 
 def test_waits_double_up_to_the_cap() -> None:
     """Each end in a row doubles the wait, and the cap holds it."""
-    assert [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000] == [delay for delay, _ in crash_loop(POLICY, 8)]
+    assert [delay for delay, _ in crash_loop(POLICY, 8)] == [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]
 
 
 def test_intensity_counts_ends_within_the_period() -> None:
     """As many ends as the intensity are allowed in the period; the next one is too much."""
-    assert [False, False, False, True] == [exceeded for _, exceeded in crash_loop(POLICY, 4)]
+    assert [exceeded for _, exceeded in crash_loop(POLICY, 4)] == [False, False, False, True]
 
 
 def test_exceeded_stays_while_waits_are_longer_than_the_period() -> None:
@@ -38,7 +38,7 @@ def test_exceeded_stays_while_waits_are_longer_than_the_period() -> None:
 
     answers = crash_loop(policy, 20)
 
-    assert (60_000, True) == answers[-1]
+    assert answers[-1] == (60_000, True)
     assert all(exceeded for _, exceeded in answers[3:])
 
 
@@ -53,17 +53,17 @@ def test_a_full_period_of_life_forgets_everything() -> None:
     assert recovered(POLICY, history, 11_000)
     _, restart = ended(POLICY, history, 11_000)
 
-    assert (100, False) == (restart.delay_ms, restart.exceeded)
+    assert (restart.delay_ms, restart.exceeded) == (100, False)
 
 
 def test_no_intensity_means_no_restart_is_allowed() -> None:
     """With an intensity of 0 the first end is too much already."""
-    assert [(100, True)] == crash_loop(RestartPolicy(intensity=0), 1)
+    assert crash_loop(RestartPolicy(intensity=0), 1) == [(100, True)]
 
 
 def test_a_long_streak_stays_within_the_cap() -> None:
     """The wait of the millionth end in a row is still the cap, at no cost."""
-    assert 60_000 == Backoff().delay_ms(1_000_000)
+    assert Backoff().delay_ms(1_000_000) == 60_000
 
 
 @given(st.lists(st.integers(0, 20_000), max_size=60), st.integers(0, 6))
