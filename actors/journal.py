@@ -59,6 +59,8 @@ class Journal:
 
     `seq` and `hash` are its end, `run` the number of this run, `installation` the random name of this
     set of files; the last two make client order ids that cannot repeat.
+    `grant_epoch` is the newest portfolio whose grants may be spent; it is kept here since it must
+    outlive a crash of the persistence actor.
     """
 
     def __init__(self, *, installation: str, run: int, seq: int = 0, chain: bytes = GENESIS) -> None:
@@ -66,6 +68,7 @@ class Journal:
         self.run = run
         self.seq = seq
         self.hash = chain
+        self.grant_epoch = 0
         self._states: dict[str, StateRow] = {}
         self._writers: dict[str, int] = {}
 
