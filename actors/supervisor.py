@@ -104,7 +104,6 @@ class RootActor(EngineActor):
         self._finished: set[str] = set()
         self._awaited: set[str] = set()
         self._late: list[str] = []
-        self._reply_to = ""
         self._escalation = ""
 
     def on_start(self) -> None:
@@ -209,12 +208,11 @@ class RootActor(EngineActor):
 
     # ------------------------------------------------------------ the orderly end
 
-    def on_shutdown(self, message: Shutdown) -> None:
-        """End everything in order; asked a second time, at once."""
+    def on_shutdown(self, message: Shutdown) -> None:  # noqa: ARG002  (`wait` is the answer)
+        """End everything in order; asked a second time, at once. Whoever asks sees `wait` return."""
         if self._phase != "run":
             self.ctx.request_exit(EXIT_AT_ONCE, "asked twice to end")
             return
-        self._reply_to = message.reply_to
         self._phase = "finish"
         self._begin_stage()
 
@@ -266,8 +264,6 @@ class RootActor(EngineActor):
     def _end(self) -> None:
         self._phase = "ended"
         self._awaited = set()
-        if self._reply_to:
-            self.tell(self._reply_to, ShutdownDone(name=self.name))
         late = f"; out of time: {', '.join(self._late)}" if self._late else ""
         self.ctx.request_exit(0, f"ended in order{late}")
 
