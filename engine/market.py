@@ -6,17 +6,32 @@ Floats enter the engine here only: a raw price is read as the decimal it is writ
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Final
 
 from engine.types import ONE, ZERO
 
 EIGHT_PLACES: Final = Decimal("1e-8")
+HALF_OF_EIGHT: Final = Decimal("5e-9")
 
 
 def round8(value: Decimal) -> Decimal:
-    """`value` to 8 digits, halves away from zero: how profits are booked (`semantics.md` 2.2)."""
-    return value.quantize(EIGHT_PLACES, ROUND_HALF_UP)
+    """`value` to 8 digits, ties to even."""
+    return value.quantize(EIGHT_PLACES, ROUND_HALF_EVEN)
+
+
+def booked_profit(got: Decimal, paid: Decimal) -> Decimal:
+    """`got` - `paid` to 8 digits: how profits are booked (`semantics.md` 2.2).
+
+    An exact tie goes where the difference of the doubles lies, as in the reference, which books the
+    difference of doubles; the two neighbours are equally near, and equal books are worth more than a
+    rule of our own.
+    """
+    exact = got - paid
+    rounded = round8(exact)
+    if abs(exact - rounded) == HALF_OF_EIGHT:
+        return round8(Decimal(float(got) - float(paid)))
+    return rounded
 
 
 def to_step(value: Decimal, step: Decimal, rounding: str) -> Decimal:

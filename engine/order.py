@@ -137,6 +137,7 @@ class Fill:
     """One execution at the venue, unique by `fill_id` there.
 
     `fee` is what was taken, in `fee_currency` (the base coin, the quote coin, or a third one).
+    `fee_cost` is a third coin's fee in the quote coin, where the gateway could tell.
     """
 
     fill_id: str
@@ -147,6 +148,7 @@ class Fill:
     fee: Decimal = ZERO
     fee_currency: str = ""
     maker: bool = False
+    fee_cost: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,359 @@
+"""Entering: from a judged signal to an order, and every reason not to (`semantics.md` 1.3 to 1.5)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from engine import leaving
+from engine.actions import SetTimer
+from engine.denials import Denial
+from engine.exits import first_stop
+from engine.messages import (
+    CapitalDenied,
+    CapitalReserved,
+    ForceEnter,
+    PassTurn,
+    ReserveCapital,
+    Signal,
+    SignalJudged,
+    StrategyAnswered,
+    StrategyFailed,
+    TimerFired,
+)
+from engine.position import Position
+from engine.settings import Settings
+from engine.sizing import entry_amount, max_stake, min_stake, validated_stake
+from engine.types import ONE, ZERO, OrderType, Purpose, Side, TimeInForce, exact
+from engine.work import NO_ANSWER, WAITING, Pending, Trade, Work
+
+BACKTEST_STOP = Decimal("-0.05")
+"""The stop that the minimum stake is reckoned with, whatever the strategy's is (2.3.2)."""
+
+
+def entry_side(signal: Signal, settings: Settings) -> tuple[Side | None, Denial | None]:
+    """The side that `signal` enters, or why it enters none; (None, None) where it did not try.
+
+    Where shorts are not allowed their column counts as empty: it does not speak against a long.
+    """
+    enter_short = signal.enter_short and settings.can_short
+    if signal.enter_long and not signal.exit_long and not enter_short:
+        return Side.LONG, None
+    if enter_short and not signal.exit_short and not signal.enter_long:
+        return Side.SHORT, None
+    if signal.enter_short and not settings.can_short and not signal.enter_long:
+        return None, Denial.SHORTS_NOT_ALLOWED
+    if signal.enter_long or signal.enter_short:
+        return None, Denial.BOTH_DIRECTIONS
+    return None, None
+
+
+def on_signal(work: Work, event: SignalJudged) -> None:
+    """A candle was judged: give up what waited too long, then enter if the signal says so."""
+    trade = work.trade
+    trade.signal, trade.signal_ts, trade.price = event.signal, event.ts, event.price
+    if trade.reconciled:
+        leaving.check_timeouts(work)
+    signal = event.signal
+    if not signal:
+        return
+    _note_unmatched_exit(work, signal)
+    side, code = entry_side(signal, work.settings)
+    if side is None:
+        if code is not None:
+            refuse(work, "enter_long" if signal.enter_long else "enter_short", code)
+        return
+    code = _not_now(work, event)
+    if code is not None:
+        refuse(work, f"enter_{side}", code)
+        return
+    begin(work, side, tag=signal.enter_tag, price=event.price)
+
+
+def _note_unmatched_exit(work: Work, signal: Signal) -> None:
+    trade = work.trade
+    for wanted, side in ((signal.exit_long, Side.LONG), (signal.exit_short, Side.SHORT)):
+        if wanted and not (trade.position.amount and trade.side is side):
+            work.decide(f"exit_{side}", "ignored", Denial.NOTHING_OPEN, tag=signal.exit_tag)
+
+
+def _not_now(work: Work, event: SignalJudged) -> Denial | None:
+    trade = work.trade
+    if not trade.reconciled:
+        return Denial.RECONCILING
+    if trade.quarantined:
+        return Denial.STRATEGY_QUARANTINED
+    if trade.position.amount or trade.working() or trade.pending is not None:
+        return Denial.ALREADY_OPEN
+    if event.last_entry:
+        return Denial.END_OF_DATA
+    return Denial.SIGNAL_TOO_OLD if is_too_old(work) else None
+
+
+def is_too_old(work: Work) -> bool:
+    """Whether the signal's candle has ended, or the signal is older than the configured age."""
+    age = work.now - work.trade.signal_ts
+    limit = work.settings.signal_max_age_ms
+    return age >= work.settings.timeframe_ms or bool(limit and age > limit)
+
+
+def refuse(work: Work, signal: str, code: Denial | str, detail: str = "", *, tag: str = "") -> None:
+    """Say why a signal was not acted on, and let the round go on without this pair."""
+    outcome = "ignored" if code in (Denial.ALREADY_OPEN, Denial.END_OF_DATA) else "denied"
+    work.decide(signal, outcome, code, detail, tag=tag)
+    work.do(PassTurn(pair=work.trade.pair, round_ts=work.trade.signal_ts))
+
+
+def begin(work: Work, side: Side, *, tag: str, price: Decimal, forced: bool = False) -> None:
+    """Begin to evaluate an entry on `side` at `price`."""
+    work.trade.pending = Pending(kind="entry", side=side, tag=tag[:255], price=price, ts=work.now, forced=forced)
+    advance(work)
+
+
+def on_force_enter(work: Work, event: ForceEnter) -> None:
+    """A user wants in: as a signal would, but at once and at market price."""
+    trade = work.trade
+    code = None
+    if not trade.reconciled:
+        code = Denial.RECONCILING
+    elif trade.position.amount or trade.working() or trade.pending is not None:
+        code = Denial.ALREADY_OPEN
+    elif event.side is Side.SHORT and not work.settings.can_short:
+        code = Denial.SHORTS_NOT_ALLOWED
+    elif trade.price <= ZERO:
+        code = Denial.RECONCILING
+    if code is not None:
+        work.decide(f"force_enter_{event.side}", "denied", code)
+        return
+    trade.signal_ts = work.now
+    begin(work, event.side, tag=event.tag or "force_entry", price=trade.price, forced=True)
+
+
+def advance(work: Work) -> None:
+    """Evaluate the pending entry as far as its answers reach; run again when one more is there."""
+    pending, market = work.pending, work.market
+    if not pending.forced and is_too_old(work):
+        _give_up(work, Denial.SIGNAL_TOO_OLD)
+        return
+    price = _entry_price(work)
+    if price is None:
+        return
+    leverage = work.answer("leverage", _facts(work, price, leverage=work.settings.leverage), work.settings.leverage)
+    if leverage is WAITING:
+        return
+    leverage = min(max(exact(leverage), ONE), market.leverage_max)
+    least = min_stake(market, price, BACKTEST_STOP, work.settings.amount_reserve, leverage)
+    most = max_stake(market, price, leverage)
+    granted = pending.answers.get("capital")
+    if granted is None:
+        _reserve(work, price, leverage, least, most)
+        return
+    stake = _stake(work, granted, price, leverage, least, most)
+    if stake is None:
+        return
+    amount = entry_amount(market, stake, price, leverage) if stake > ZERO else ZERO
+    if amount <= ZERO or (refusal := market.refusal(amount, price)) is not None:
+        detail = refusal if amount > ZERO else f"stake {stake:f} buys less than a step of {market.amount_step:f}"
+        _give_up(work, Denial.STAKE_UNDER_MINIMUM, detail or "")
+        return
+    confirmed = work.answer("confirm_trade_entry", _facts(work, price, amount=amount, leverage=leverage), default=True)
+    if confirmed is WAITING:
+        return
+    if not confirmed:
+        _give_up(work, Denial.DENIED_BY_STRATEGY, "confirm_trade_entry")
+        return
+    _enter(work, price, amount, leverage, granted.epoch)
+
+
+def _entry_price(work: Work) -> Decimal | None:
+    """The order's price; None while the strategy is asked."""
+    pending, market = work.pending, work.market
+    price = market.round_price(pending.price)
+    if _order_type(work) is OrderType.MARKET:
+        return price
+    wanted = work.answer("custom_entry_price", _facts(work, price), None)
+    if wanted is WAITING:
+        return None
+    return price if wanted is None else market.round_price(exact(wanted))
+
+
+def _order_type(work: Work) -> OrderType:
+    settings = work.settings
+    return OrderType(settings.force_entry_type if work.pending.forced else settings.entry_type)
+
+
+def _reserve(work: Work, price: Decimal, leverage: Decimal, least: Decimal, most: Decimal | None) -> None:
+    pending, trade = work.pending, work.trade
+    work.do(
+        ReserveCapital(
+            request_id=work.request_id("capital"),
+            pair=trade.pair,
+            side=pending.side,
+            price=price,
+            round_ts=trade.signal_ts,
+            stake_min=least,
+            stake_max=most,
+            score=trade.signal.score,
+            stake=pending.answers.get("own_stake"),
+            leverage=leverage,
+            forced=pending.forced,
+        )
+    )
+
+
+def _stake(
+    work: Work, granted: CapitalReserved, price: Decimal, leverage: Decimal, least: Decimal, most: Decimal | None
+) -> Decimal | None:
+    """The stake after the strategy's own wish; None while it, or more capital, is asked for."""
+    pending = work.pending
+    own = work.answer(
+        "custom_stake_amount",
+        _facts(work, price, leverage=leverage, proposed_stake=granted.stake, min_stake=least, max_stake=granted.available),
+        None,
+    )
+    if own is WAITING:
+        return None
+    if own is None:
+        return granted.stake
+    wanted = validated_stake(exact(own), least=least, most=most, available=granted.available)
+    if wanted <= granted.stake:
+        return wanted
+    pending.answers.pop("capital")
+    pending.answers["own_stake"] = wanted
+    _reserve(work, price, leverage, least, most)
+    return None
+
+
+def _enter(work: Work, price: Decimal, amount: Decimal, leverage: Decimal, epoch: int) -> None:
+    trade, settings, pending = work.trade, work.settings, work.pending
+    reason, forced, kind = f"enter_{pending.side}", pending.forced, _order_type(work)
+    start_trade(trade, pending.side, leverage)
+    trade.opened_at = work.now
+    trade.enter_tag = pending.tag
+    trade.stop = first_stop(price, settings.stoploss, trade.side, leverage, work.market)
+    trade.max_rate = trade.min_rate = price
+    trade.pending = None
+    work.decide(f"force_{reason}" if forced else reason, "traded", "TRADED", tag=trade.enter_tag)
+    work.place(
+        Purpose.ENTRY,
+        kind,
+        amount,
+        price,
+        tag=trade.enter_tag,
+        time_in_force=TimeInForce(settings.entry_time_in_force),
+        grant_epoch=epoch,
+    )
+    work.exposure()
+
+
+def start_trade(trade: Trade, side: Side, leverage: Decimal) -> None:
+    """Make `trade` a new one: the next number, nothing held, nothing ordered."""
+    trade.number += 1
+    trade.intents = 0
+    trade.side, trade.leverage = side, leverage
+    trade.position = Position(side=side, leverage=leverage)
+    trade.orders = {}
+    trade.leaving = None
+    trade.exit_reason = ""
+    trade.exit_timeouts = trade.exit_failures = 0
+    trade.stop_failed = False
+    trade.stop_touched_at = 0
+    trade.signalled_exit_ts = 0
+
+
+def _give_up(work: Work, code: Denial | str, detail: str = "") -> None:
+    """End the pending entry without an order; capital that was reserved goes back."""
+    pending = work.pending
+    signal = f"{'force_' if pending.forced else ''}enter_{pending.side}"
+    granted = "capital" in pending.answers
+    work.trade.pending = None
+    refuse(work, signal, code, detail, tag=pending.tag)
+    if granted:
+        work.exposure()
+
+
+def on_capital(work: Work, event: CapitalReserved) -> None:
+    """The portfolio granted capital; one that nobody waits for any more is given back."""
+    pending = work.trade.pending
+    if pending is None or pending.waiting != event.request_id:
+        work.exposure()
+        return
+    pending.waiting = ""
+    pending.answers["capital"] = event
+    advance(work)
+
+
+def on_denied(work: Work, event: CapitalDenied) -> None:
+    """The portfolio said no, and why."""
+    pending = work.trade.pending
+    if pending is None or pending.waiting != event.request_id:
+        return
+    work.trade.pending = None
+    signal = f"{'force_' if pending.forced else ''}enter_{pending.side}"
+    work.decide(signal, "denied", event.code, event.detail, tag=pending.tag)
+
+
+def on_answer(work: Work, event: StrategyAnswered) -> None:
+    """The strategy answered, or failed to: the evaluation goes on with that, or with the default."""
+    pending = work.trade.pending
+    if pending is None or pending.waiting != event.request_id:
+        return
+    pending.waiting = ""
+    if event.failed:
+        pending.answers[pending.key] = NO_ANSWER
+        work.decide(pending.key, "failed", Denial.STRATEGY_FAILED, event.failed)
+    else:
+        pending.answers[pending.key] = event.answer
+    resume(work)
+
+
+def resume(work: Work) -> None:
+    """Run the pending evaluation again with the answers it has now."""
+    if work.pending.kind == "entry":
+        advance(work)
+    else:
+        leaving.advance(work)
+
+
+def on_strategy_failed(work: Work, event: StrategyFailed) -> None:
+    """The strategy could not judge this pair's candle; too often means no entries any more."""
+    code = Denial.STRATEGY_QUARANTINED if event.quarantined else Denial.STRATEGY_FAILED
+    work.trade.quarantined = work.trade.quarantined or event.quarantined
+    work.decide("judgement", "failed", code, event.reason)
+
+
+def on_timer(work: Work, event: TimerFired) -> None:
+    """A timer of ours is due: an unfilled order, a retry, an answer that did not come."""
+    if not work.trade.reconciled:
+        return
+    if event.name == "unfilled":
+        leaving.check_timeouts(work)
+    else:
+        leaving.pursue(work)
+
+
+def retry_delay(failures: int) -> SetTimer:
+    """When to try a refused exit or stop again: 1, 2, 4 … 60 seconds."""
+    return SetTimer("pursue", min(1_000 * 2 ** min(failures, 6), 60_000))
+
+
+def _facts(work: Work, price: Decimal, **more: Any) -> dict[str, Any]:
+    """The arguments of an entry callback, as plain values."""
+    pending, trade = work.pending, work.trade
+    facts: dict[str, Any] = {
+        "pair": trade.pair,
+        "current_time": work.now,
+        "current_rate": float(price),
+        "rate": float(price),
+        "proposed_rate": float(price),
+        "order_type": _order_type(work).value,
+        "time_in_force": work.settings.entry_time_in_force,
+        "entry_tag": pending.tag,
+        "side": pending.side.value,
+        "proposed_leverage": float(work.settings.leverage),
+        "max_leverage": float(work.market.leverage_max),
+    }
+    facts.update({name: float(v) if isinstance(v, Decimal) else v for name, v in more.items()})
+    return facts
+
+

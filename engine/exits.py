@@ -1,0 +1,243 @@
+"""When and at what price a position is left: ROI, stop, trailing, signals, and which of them wins.
+
+One rule for every mode: the machine hands a `MarketRange`, which is a candle in a backtest and the
+ticks since the last look when live. What may have happened *inside* a range is `semantics.md` 2.4: the
+high came before the low for a long (so trailing moves first), a stop is hit before a ROI target. A
+range of one price leaves nothing to guess, and the same formulas then say what a live bot does.
+All ratios are leveraged profits.
+
+Levels that come from a ratio (stops, ROI targets) are computed in doubles, in the reference's order of
+operations, and enter money through the market's rounding: on exact half-step ties it is the binary noise
+that decides there, and equal trades are worth more than a rule of our own. Amounts, values and profits
+are decimals throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from engine.market import Market
+from engine.messages import MarketRange, Signal
+from engine.position import Position
+from engine.settings import Settings
+from engine.types import ONE, ZERO, Millis, Side, exact
+
+MINUTE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The guarding stop: its level, its distance as a ratio, and whether it ever moved."""
+
+    level: Decimal
+    ratio: Decimal
+    initial: Decimal
+    initial_ratio: Decimal
+    moved: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ExitWish:
+    """A reason to leave and the price it is left at, before the strategy had its say."""
+
+    reason: str
+    price: Decimal
+    tag: str = ""
+
+
+def first_stop(rate: Decimal, ratio: Decimal, side: Side, leverage: Decimal, market: Market) -> Stop:
+    """The stop a position begins with: `rate` × (1 ∓ |ratio| / leverage), rounded towards the rate."""
+    level = stop_level(rate, ratio, side, leverage, market)
+    return Stop(level, -abs(ratio), level, -abs(ratio))
+
+
+def stop_level(rate: Decimal, ratio: Decimal, side: Side, leverage: Decimal, market: Market) -> Decimal:
+    """A stop `ratio` (leveraged) away from `rate`: up to the next step for a long, down for a short."""
+    distance = abs(float(ratio) / float(leverage))
+    if side is Side.LONG:
+        return market.round_price_up(exact(float(rate) * (1 - distance)))
+    return market.round_price_down(exact(float(rate) * (1 + distance)))
+
+
+def tightened(
+    stop: Stop, rate: Decimal, ratio: Decimal, side: Side, leverage: Decimal, market: Market, *, loosen: bool = False
+) -> Stop:
+    """`stop` moved to `ratio` away from `rate` if that is tighter; else `stop` itself.
+
+    `loosen` lets it move either way: only a callback after a fill may (`semantics.md` 1.7).
+    """
+    level = stop_level(rate, ratio, side, leverage, market)
+    better = level > stop.level if side is Side.LONG else level < stop.level
+    if not better and not (loosen and level != stop.level):
+        return stop
+    return Stop(level, -abs(ratio), stop.initial, stop.initial_ratio, moved=True)
+
+
+def is_hit(stop: Stop, rng: MarketRange, side: Side) -> bool:
+    """Whether the range reaches the stop."""
+    return stop.level >= rng.low if side is Side.LONG else stop.level <= rng.high
+
+
+def best_price(rng: MarketRange, side: Side) -> Decimal:
+    """The range's price that is best for the position."""
+    return rng.high if side is Side.LONG else rng.low
+
+
+def trailed(stop: Stop, position: Position, rng: MarketRange, settings: Settings, market: Market, fee: Decimal) -> Stop:
+    """`stop` after the range's best price; unchanged where the range already reaches it.
+
+    The configured distance follows the price; beyond the offset the closer `trailing_stop_positive`
+    does; with `trailing_only_offset_is_reached` nothing moves before the offset.
+    """
+    if not settings.trailing_stop or is_hit(stop, rng, position.side):
+        return stop
+    best = best_price(rng, position.side)
+    profit = position.profit_ratio_at(best, fee)
+    offset = settings.trailing_stop_positive_offset
+    if settings.trailing_only_offset_is_reached and profit < offset:
+        return stop
+    ratio = settings.stoploss
+    if settings.trailing_stop_positive is not None and profit > offset:
+        ratio = settings.trailing_stop_positive
+    return tightened(stop, best, ratio, position.side, position.leverage, market)
+
+
+def roi_at(table: tuple[tuple[int, Decimal], ...], minutes: int) -> tuple[int, Decimal] | None:
+    """The entry of the ROI table in force after `minutes`: that of the largest key not above it."""
+    found = None
+    for key, ratio in table:
+        if key > minutes:
+            break
+        found = (key, ratio)
+    return found
+
+
+def minutes_open(opened_at: Millis, now: Millis) -> int:
+    """Whole minutes since the entry was placed; ROI and the entry candle's rules count in these."""
+    return (now - opened_at) // MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Everything one look at a position needs: pure input of `wishes`."""
+
+    position: Position
+    stop: Stop
+    rng: MarketRange
+    signal: Signal
+    settings: Settings
+    market: Market
+    fee: Decimal
+    opened_at: Millis
+    open_rate: Decimal
+    custom_exit: str = ""
+    custom_roi: Decimal | None = None
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the position earns when the price rises."""
+        return self.position.side is Side.LONG
+
+    @property
+    def minutes(self) -> int:
+        """Whole minutes the trade is open at this look."""
+        return minutes_open(self.opened_at, self.rng.ts)
+
+
+def exit_signalled(look: Look) -> bool:
+    """Whether the strategy's exit signal counts: its own side's, without an entry on the same candle."""
+    if not look.settings.use_exit_signal:
+        return False
+    signal = look.signal
+    wanted = signal.exit_long and not signal.enter_long if look.is_long else signal.exit_short and not signal.enter_short
+    return wanted and _profit_allows(look)
+
+
+def _profit_allows(look: Look) -> bool:
+    settings = look.settings
+    if not settings.exit_profit_only:
+        return True
+    return look.position.profit_ratio_at(look.rng.open, look.fee) > settings.exit_profit_offset
+
+
+def wishes(look: Look) -> Iterator[ExitWish]:
+    """The reasons to leave in the order they are tried: signal, stop, ROI, trailing stop.
+
+    `look.stop` is the stop after trailing. The first wish that the strategy does not deny wins.
+    """
+    if exit_signalled(look):
+        yield ExitWish("exit_signal", look.rng.open, look.signal.exit_tag)
+    elif look.custom_exit:
+        yield ExitWish("custom_exit", look.rng.open, look.custom_exit)
+    stopped = is_hit(look.stop, look.rng, look.position.side)
+    if stopped and not look.stop.moved:
+        yield ExitWish("stop_loss", stop_price(look))
+    price = roi_price(look)
+    if price is not None:
+        yield ExitWish("roi", price)
+    if stopped and look.stop.moved:
+        yield ExitWish("trailing_stop_loss", stop_price(look))
+
+
+def stop_price(look: Look) -> Decimal:
+    """Where a stop that was hit is left: its level, the open where the price jumped it.
+
+    On the entry candle a trailing stop may have been armed and hit inside one candle; the pessimistic
+    path is assumed (`semantics.md` 2.4.6; the offset is *not* divided by the leverage there).
+    """
+    rng, stop, settings = look.rng, look.stop, look.settings
+    jumped = stop.level > rng.high if look.is_long else stop.level < rng.low
+    if jumped:
+        return rng.open
+    if not stop.moved or look.minutes or rng.is_point:
+        return stop.level
+    sign, start, leverage = (1 if look.is_long else -1), float(rng.open), float(look.position.leverage)
+    offset, positive = settings.trailing_stop_positive_offset, settings.trailing_stop_positive
+    armed_by_offset = settings.trailing_stop and settings.trailing_only_offset_is_reached and offset and positive
+    if armed_by_offset and positive and "custom_stoploss" not in settings.callbacks:
+        rate = exact(start * (1 + sign * abs(float(offset)) - sign * abs(float(positive) / leverage)))
+    else:
+        rate = exact(start * (1 - sign * abs(float(stop.ratio) / leverage)))
+    return max(rng.low, rate) if look.is_long else min(rng.high, rate)
+
+
+def roi_price(look: Look) -> Decimal | None:
+    """Where the ROI target is left, None where it is not reached or could not have been."""
+    settings, rng, position = look.settings, look.rng, look.position
+    entering = look.signal.enter_long if look.is_long else look.signal.enter_short
+    if settings.ignore_roi_if_entry_signal and entering:
+        return None
+    minutes = look.minutes
+    found = roi_at(settings.roi, minutes)
+    key, ratio = found if found is not None else (None, None)
+    if look.custom_roi is not None and (ratio is None or look.custom_roi < ratio):
+        key, ratio = None, look.custom_roi
+    if ratio is None or position.profit_ratio_at(best_price(rng, position.side), look.fee) <= ratio:
+        return None
+    timeframe = settings.timeframe_ms // MINUTE_MS
+    on_candle = key is not None and timeframe > 0 and key % timeframe == 0
+    if ratio == -ONE and on_candle:
+        return rng.open
+    target = position.price_at_profit(ratio, look.fee)
+    opened_past_it = rng.open > target if look.is_long else rng.open < target
+    if minutes > 0 and minutes == key and on_candle and opened_past_it:
+        return rng.open
+    if minutes == 0 and not rng.is_point and _entry_candle_went_against(look, target):
+        return None
+    return min(max(target, rng.low), rng.high)
+
+
+def _entry_candle_went_against(look: Look, target: Decimal) -> bool:
+    """On the entry candle: the range fell (a long), and the entry may have come after its high."""
+    rng = look.rng
+    if look.is_long:
+        return rng.open > rng.close and look.open_rate < rng.open and target > rng.close
+    return rng.open < rng.close and look.open_rate > rng.open and target < rng.close
+
+
+def rounded_exit(wish: ExitWish, market: Market) -> Decimal:
+    """The price of an exit order: the wish's, to the market's step."""
+    price = market.round_price(wish.price)
+    return price if price > ZERO else market.round_price_up(wish.price)

@@ -1,0 +1,367 @@
+"""Leaving a position, and guarding it until then (`semantics.md` 1.6 to 1.8, 2.4).
+
+`on_range` looks at where the price went; a reason to leave becomes the trade's goal (`leaving`), and
+`pursue` does what it takes: cancel what stands in the way, order the exit, try again when it is
+refused. While there is no reason, `guard` keeps a stop at the venue where the venue has them; the
+rule that looks at every range is the guard where it has not.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from engine.actions import Alarm, SetTimer
+from engine.denials import Denial
+from engine.exits import ExitWish, Look, Stop, best_price, exit_signalled, is_hit, rounded_exit, tightened, trailed, wishes
+from engine.messages import NO_SIGNAL, ForceExit, MarketRange, Signal
+from engine.order import Order
+from engine.types import ZERO, OrderStatus, OrderType, Purpose, Side, TimeInForce, exact
+from engine.work import WAITING, DataEnded, Pending, Work
+
+STOP_REASONS = ("stop_loss", "trailing_stop_loss", "liquidation")
+GUARD_GRACE_MS = 5_000
+"""How long a stop at the venue may take to fill once the price has reached it, before we leave ourselves."""
+RESTING = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
+
+
+def on_range(work: Work, rng: MarketRange) -> None:
+    """Look at a position after the price has moved through `rng`."""
+    trade = work.trade
+    trade.price = rng.close
+    if trade.position.amount <= ZERO:
+        return
+    if trade.pending is not None or not trade.reconciled:
+        trade.queued = rng if trade.queued is None else joined(trade.queued, rng)
+        return
+    trade.pending = Pending(kind="exit", rng=rng)
+    advance(work)
+
+
+def joined(first: MarketRange, then: MarketRange) -> MarketRange:
+    """Two ranges in a row as one."""
+    return replace(then, open=first.open, high=max(first.high, then.high), low=min(first.low, then.low))
+
+
+def advance(work: Work) -> None:
+    """Evaluate the pending look as far as its answers reach; run again when one more is there."""
+    trade, rng = work.trade, work.pending.rng
+    if rng is None or trade.position.amount <= ZERO or trade.stop is None:
+        _look_done(work)
+        return
+    trade.max_rate, trade.min_rate = max(trade.max_rate, rng.high), min(trade.min_rate, rng.low)
+    stop = _moved_stop(work, rng, trade.stop)
+    if stop is None:
+        return
+    look = _look(work, rng, stop)
+    if look is None:
+        return
+    for wish in wishes(look):
+        if _is_venues(work, wish):
+            continue
+        price = _exit_price(work, look, wish)
+        if price is None:
+            return
+        accepted = _confirmed(work, look, wish, price)
+        if accepted is WAITING:
+            return
+        if accepted:
+            _note_exit_signal(work, look)
+            wish_for(work, replace(wish, price=price), _type_of(work, wish.reason))
+            _look_done(work)
+            return
+    _note_exit_signal(work, look)
+    _look_done(work)
+
+
+def _look_done(work: Work) -> None:
+    trade = work.trade
+    trade.pending = None
+    pursue(work)
+    if trade.queued is not None and trade.position.amount > ZERO and trade.pending is None:
+        rng, trade.queued = trade.queued, None
+        on_range(work, rng)
+
+
+def current_signal(work: Work, ts: int) -> Signal:
+    """The signal that counts at `ts`: it is good for the candle after the one it was judged on."""
+    trade = work.trade
+    return trade.signal if ts < trade.signal_ts + work.settings.timeframe_ms else NO_SIGNAL
+
+
+def _look(work: Work, rng: MarketRange, stop: Stop) -> Look | None:
+    """What the rules look at, with the strategy's own exit and ROI; None while those are asked."""
+    trade, settings = work.trade, work.settings
+    look = Look(
+        position=trade.position,
+        stop=stop,
+        rng=rng,
+        signal=current_signal(work, rng.ts),
+        settings=settings,
+        market=work.market,
+        fee=trade.rules.fee,
+        opened_at=trade.opened_at,
+        open_rate=trade.position.open_rate,
+    )
+    if not exit_signalled(look):
+        own = work.answer("custom_exit", _facts(work, rng.open), None)
+        if own is WAITING:
+            return None
+        if own:
+            look = replace(look, custom_exit=str(own)[:255] if isinstance(own, str) else "custom_exit")
+    roi = work.answer("custom_roi", {**_facts(work, rng.open), "trade_duration": look.minutes}, None)
+    if roi is WAITING:
+        return None
+    return look if roi is None else replace(look, custom_roi=exact(roi))
+
+
+def _moved_stop(work: Work, rng: MarketRange, stop: Stop) -> Stop | None:
+    """The stop after the strategy's own distance and trailing; None while the strategy is asked."""
+    trade, best = work.trade, best_price(rng, work.trade.side)
+    if not is_hit(stop, rng, trade.side):
+        distance = work.answer("custom_stoploss", {**_facts(work, best), "after_fill": False}, None)
+        if distance is WAITING:
+            return None
+        if is_distance(distance):
+            moved = tightened(stop, best, exact(distance), trade.side, trade.leverage, work.market)
+            stop = move_stop(work, stop, moved, "custom", best)
+    moved = trailed(stop, trade.position, rng, work.settings, work.market, trade.rules.fee)
+    return move_stop(work, stop, moved, "trailing", best)
+
+
+def is_distance(value: Any) -> bool:
+    """Whether a callback's answer is usable as a stop's distance: a finite number other than 0."""
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool) and math.isfinite(value) and value != 0
+
+
+def move_stop(work: Work, before: Stop, after: Stop, why: str, rate: Decimal) -> Stop:
+    """Take over a moved stop, and say so."""
+    if after is not before:
+        work.trade.stop = after
+        work.emit("StopMoved", stop=after.level, why=why, rate=rate)
+    return after
+
+
+def _is_venues(work: Work, wish: ExitWish) -> bool:
+    """Whether a stop at the venue has this to do; if it takes too long, we leave ourselves."""
+    trade = work.trade
+    if wish.reason not in STOP_REASONS or not trade.working(Purpose.STOP):
+        return False
+    if not trade.stop_touched_at:
+        trade.stop_touched_at = work.now
+        work.do(SetTimer("pursue", GUARD_GRACE_MS))
+    return work.now - trade.stop_touched_at < GUARD_GRACE_MS
+
+
+def _type_of(work: Work, reason: str) -> str:
+    settings = work.settings
+    if reason in STOP_REASONS:
+        return settings.stop_type
+    if reason in ("emergency_exit", "stop_jumped"):
+        return settings.emergency_type
+    return settings.force_exit_type if reason == "force_exit" else settings.exit_type
+
+
+def _exit_price(work: Work, look: Look, wish: ExitWish) -> Decimal | None:
+    """The exit order's price, the strategy's own where it has one; None while it is asked."""
+    price = wish.price
+    if wish.reason in ("exit_signal", "custom_exit") and _type_of(work, wish.reason) == "limit":
+        facts = {**_facts(work, price), "proposed_rate": float(price), "exit_tag": wish.tag or wish.reason}
+        own = work.answer("custom_exit_price", facts, None, key=f"custom_exit_price:{wish.reason}")
+        if own is WAITING:
+            return None
+        if own is not None:
+            own = exact(own)
+            bounded = max(own, look.rng.low) if look.is_long else min(own, look.rng.high)
+            price = own if look.rng.is_point else bounded
+    return rounded_exit(replace(wish, price=price), work.market)
+
+
+def _confirmed(work: Work, look: Look, wish: ExitWish, price: Decimal) -> Any:
+    facts = {
+        **_facts(work, look.rng.open),
+        "order_type": _type_of(work, wish.reason),
+        "amount": float(look.position.amount),
+        "rate": float(price),
+        "time_in_force": work.settings.exit_time_in_force,
+        "exit_reason": wish.tag or wish.reason,
+    }
+    return work.answer("confirm_trade_exit", facts, default=True, key=f"confirm_trade_exit:{wish.reason}")
+
+
+def _note_exit_signal(work: Work, look: Look) -> None:
+    """One row for the candle's exit signal when it was not what made us leave."""
+    trade, signal = work.trade, look.signal
+    wanted = signal.exit_long if look.is_long else signal.exit_short
+    if not wanted or trade.signalled_exit_ts == trade.signal_ts:
+        return
+    trade.signalled_exit_ts = trade.signal_ts
+    if exit_signalled(look):
+        return  # it is the first wish: either it is traded, or the strategy denied it
+    profit_held_it = work.settings.use_exit_signal and not (signal.enter_long if look.is_long else signal.enter_short)
+    code = Denial.PROFIT_UNDER_OFFSET if profit_held_it else Denial.EXIT_NOT_WANTED
+    work.decide(f"exit_{trade.side}", "ignored", code, tag=signal.exit_tag)
+
+
+def wish_for(work: Work, wish: ExitWish, kind: str) -> None:
+    """Make `wish` the goal, or replace the one under way when that rests at another price."""
+    trade = work.trade
+    if trade.leaving is not None:
+        resting = trade.working(Purpose.EXIT)
+        if not resting or not all(_may_replace(work, order, wish) for order in resting):
+            return
+        for order in resting:
+            work.cancel(order)
+    else:
+        work.decide(wish.reason, "traded", "TRADED", tag=wish.tag)
+    trade.leaving, trade.leave_type = wish, kind
+    pursue(work)
+
+
+def _may_replace(work: Work, order: Order, wish: ExitWish) -> bool:
+    leaving = work.trade.leaving
+    if order.type is not OrderType.LIMIT or order.status not in RESTING or order.price == wish.price:
+        return False
+    candle = work.settings.timeframe_ms
+    same = leaving is not None and leaving.reason == wish.reason
+    return not (same and order.created_at // candle == work.now // candle)
+
+
+def pursue(work: Work) -> None:
+    """Do what the trade's goal needs now: leave, or keep it guarded. Safe to call after anything."""
+    trade = work.trade
+    if trade.pending is not None and trade.leaving is None:
+        return
+    if trade.position.amount <= ZERO:
+        for order in trade.working():
+            if order.purpose is not Purpose.ENTRY or trade.leaving is not None:
+                work.cancel(order)
+        return
+    if trade.leaving is None:
+        guard(work)
+        return
+    in_the_way = [*trade.working(Purpose.ENTRY), *trade.working(Purpose.STOP)]
+    for order in in_the_way:
+        work.cancel(order)
+    if in_the_way or trade.working(Purpose.EXIT):
+        return
+    amount = work.market.truncate_amount(trade.position.amount)
+    kind = OrderType(trade.leave_type)
+    price = trade.leaving.price if kind is OrderType.LIMIT else work.market.round_price(trade.leaving.price)
+    work.place(
+        Purpose.EXIT,
+        kind,
+        amount,
+        price,
+        tag=trade.leaving.tag or trade.leaving.reason,
+        time_in_force=TimeInForce(work.settings.exit_time_in_force),
+    )
+
+
+def guard(work: Work) -> None:
+    """Keep one stop at the venue, for all that is held, at the stop's level: placed, followed, replaced."""
+    trade, settings = work.trade, work.settings
+    if not settings.stop_on_venue or trade.stop is None or trade.stop_failed:
+        return
+    amount = work.market.truncate_amount(trade.position.amount)
+    working = trade.working(Purpose.STOP)
+    if not working:
+        if work.market.refusal(amount, trade.stop.level) is None:
+            level = trade.stop.level
+            work.place(Purpose.STOP, OrderType.STOP, amount, level, trigger_price=level, tag="stoploss_on_exchange")
+        return
+    order = working[0]
+    if order.status not in RESTING:
+        return
+    moved = order.trigger_price != trade.stop.level and work.now - order.created_at >= settings.stop_interval_ms
+    if moved or order.remaining != amount:
+        work.cancel(order)
+
+
+def check_timeouts(work: Work) -> None:
+    """Give up orders that were not filled in time (`semantics.md` 1.6)."""
+    trade, settings = work.trade, work.settings
+    for order in trade.working():
+        if order.status not in RESTING or order.purpose is Purpose.STOP:
+            continue
+        limit = settings.entry_timeout_ms if order.purpose is Purpose.ENTRY else settings.exit_timeout_ms
+        if limit and order.created_at <= work.now - limit:
+            if order.purpose is Purpose.EXIT:
+                trade.exit_timeouts += 1
+                emergency = 0 < settings.exit_timeout_count <= trade.exit_timeouts
+                wish = ExitWish("emergency_exit", trade.price) if emergency else None
+                trade.leaving, trade.leave_type = wish, settings.emergency_type if emergency else ""
+            work.cancel(order)
+
+
+def on_force_exit(work: Work, event: ForceExit) -> None:
+    """A user wants out: now, at market price."""
+    del event
+    trade = work.trade
+    if trade.leaving is None and (trade.position.amount > ZERO or trade.working()):
+        leave_now(work, "force_exit", trade.price)
+
+
+def on_data_ended(work: Work, event: DataEnded) -> None:
+    """The data ends: entries that wait are dropped, what is held is left at the given price."""
+    trade = work.trade
+    trade.pending = None
+    trade.price = event.price
+    if trade.position.amount > ZERO:
+        for order in trade.working(Purpose.EXIT):
+            work.cancel(order)
+        leave_now(work, "force_exit", event.price)
+    else:
+        for order in trade.working():
+            work.cancel(order)
+
+
+def leave_now(work: Work, reason: str, price: Decimal) -> None:
+    """Make leaving the goal without asking anybody."""
+    trade = work.trade
+    work.decide(reason, "traded", "TRADED")
+    trade.leaving, trade.leave_type = ExitWish(reason, price), _type_of(work, reason)
+    pursue(work)
+
+
+def stop_refused(work: Work, code: str, reason: str) -> None:
+    """The venue did not take the guarding stop: leave where the price is past it, else guard ourselves."""
+    trade = work.trade
+    if code == "WOULD_TRIGGER":
+        leave_now(work, "emergency_exit", trade.price)
+        return
+    trade.stop_failed = True
+    work.do(Alarm("stop_refused", f"{trade.pair}: the venue refused the stop ({reason}); the bot guards it itself"))
+
+
+def _facts(work: Work, rate: Decimal) -> dict[str, Any]:
+    """The arguments of a callback about an open trade, as plain values."""
+    trade = work.trade
+    position, stop = trade.position, trade.stop
+    return {
+        "pair": trade.pair,
+        "current_time": work.now,
+        "current_rate": float(rate),
+        "current_profit": float(position.profit_ratio_at(rate, trade.rules.fee)),
+        "entry_tag": trade.enter_tag,
+        "side": trade.side.value,
+        "trade": {
+            "pair": trade.pair,
+            "trade_id": trade.trade_id,
+            "is_short": trade.side is Side.SHORT,
+            "open_ts": trade.opened_at,
+            "open_rate": float(position.open_rate),
+            "amount": float(position.amount),
+            "stake_amount": float(position.stake),
+            "leverage": float(trade.leverage),
+            "enter_tag": trade.enter_tag,
+            "stop_loss": float(stop.level) if stop else 0.0,
+            "initial_stop_loss": float(stop.initial) if stop else 0.0,
+            "max_rate": float(trade.max_rate),
+            "min_rate": float(trade.min_rate),
+            "entries": sum(1 for o in trade.orders.values() if o.purpose is Purpose.ENTRY and o.filled),
+            "exits": sum(1 for o in trade.orders.values() if o.purpose is Purpose.EXIT and o.filled),
+        },
+    }

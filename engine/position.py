@@ -1,0 +1,169 @@
+"""A position, made of unique fills and of nothing else.
+
+Several entries average by cost; a partial exit takes the current average out; fees count in whichever
+coin they were taken. Money is exact: amounts and values are sums of decimals, and what rounding there
+is (profits, to 8 digits) is the booked figure, as in `semantics.md` 2.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from engine.market import booked_profit, round8
+from engine.order import Fill
+from engine.types import ONE, ZERO, Side, exact
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What is held, what it cost with fees, and what partial exits have booked.
+
+    `amount` is in base coins. `cost` is amount × price of what is held, `value` the same with the
+    entry fees (a long's are added, a short's taken off). `entered_value` sums the values of all
+    entries: profit ratios are counted on it. `booked` is the sum of the rounded profits of
+    finished exit orders. Of the exit order under way, `leaving_value` is what it brought (a short: cost)
+    with fees, and `left_value` the entry value of what it took out. `entry_fee` and
+    `exit_fee` are worths in the quote coin, `fees` what was taken, by currency.
+    """
+
+    side: Side = Side.LONG
+    leverage: Decimal = ONE
+    amount: Decimal = ZERO
+    cost: Decimal = ZERO
+    value: Decimal = ZERO
+    entered_amount: Decimal = ZERO
+    entered_cost: Decimal = ZERO
+    entered_value: Decimal = ZERO
+    exited_amount: Decimal = ZERO
+    exited_cost: Decimal = ZERO
+    booked: Decimal = ZERO
+    leaving_value: Decimal = ZERO
+    left_value: Decimal = ZERO
+    entry_fee: Decimal = ZERO
+    exit_fee: Decimal = ZERO
+    fees: tuple[tuple[str, Decimal], ...] = ()
+
+    @property
+    def open_rate(self) -> Decimal:
+        """The cost-weighted mean entry price of what is held; of all entries once nothing is."""
+        if self.amount:
+            return self.cost / self.amount
+        return self.entered_cost / self.entered_amount if self.entered_amount else ZERO
+
+    @property
+    def close_rate(self) -> Decimal:
+        """The mean price of all exits; 0 before the first."""
+        return self.exited_cost / self.exited_amount if self.exited_amount else ZERO
+
+    @property
+    def stake(self) -> Decimal:
+        """The capital that is tied up: amount × rate / leverage."""
+        return self.cost / self.leverage
+
+    @property
+    def profit_ratio(self) -> Decimal:
+        """Booked profit over the value of all entries, leveraged (not rounded)."""
+        return self.booked / self.entered_value * self.leverage if self.entered_value else ZERO
+
+    def entered(self, fill: Fill, base: str, quote: str, fee_rate: Decimal) -> Position:
+        """This position after an entry fill."""
+        cost = fill.amount * fill.price
+        fee = fee_in_quote(fill, base, quote, fee_rate)
+        got = fill.amount - fill.fee if fill.fee_currency == base else fill.amount
+        # A fee taken in the bought coin makes what is held smaller, not what was paid larger.
+        paid_fee = ZERO if fill.fee_currency == base else fee
+        value = cost + paid_fee if self.side is Side.LONG else cost - paid_fee
+        return replace(
+            self,
+            amount=self.amount + got,
+            cost=self.cost + cost,
+            value=self.value + value,
+            entered_amount=self.entered_amount + fill.amount,
+            entered_cost=self.entered_cost + cost,
+            entered_value=self.entered_value + value,
+            entry_fee=self.entry_fee + fee,
+            fees=_with_fee(self.fees, fill),
+        )
+
+    def exited(self, fill: Fill, base: str, quote: str, fee_rate: Decimal) -> Position:
+        """This position after an exit fill; its profit is booked by `exit_done`."""
+        cost = fill.amount * fill.price
+        fee = fee_in_quote(fill, base, quote, fee_rate)
+        if fill.amount >= self.amount:
+            held_cost, held_value = self.cost, self.value
+        else:
+            held_cost = self.cost * fill.amount / self.amount
+            held_value = self.value * fill.amount / self.amount
+        brought = cost - fee if self.side is Side.LONG else cost + fee
+        return replace(
+            self,
+            amount=max(self.amount - fill.amount, ZERO),
+            cost=self.cost - held_cost,
+            value=self.value - held_value,
+            exited_amount=self.exited_amount + fill.amount,
+            exited_cost=self.exited_cost + cost,
+            leaving_value=self.leaving_value + brought,
+            left_value=self.left_value + held_value,
+            exit_fee=self.exit_fee + fee,
+            fees=_with_fee(self.fees, fill),
+        )
+
+    def written_off(self) -> Position:
+        """This position without its remainder, too small to trade: a long's value is lost with it."""
+        if not self.amount:
+            return self
+        return replace(self, amount=ZERO, cost=ZERO, value=ZERO, left_value=self.left_value + self.value)
+
+    def exit_done(self) -> Position:
+        """This position with the profit of the finished exit order booked, rounded to 8 digits."""
+        if not self.left_value:
+            return self
+        got, paid = self.leaving_value, self.left_value
+        profit = booked_profit(got, paid) if self.side is Side.LONG else booked_profit(paid, got)
+        return replace(self, booked=self.booked + profit, leaving_value=ZERO, left_value=ZERO)
+
+    def profit_ratio_at(self, price: Decimal, fee_rate: Decimal) -> Decimal:
+        """The leveraged profit ratio of leaving all of it at `price`, round8 (`semantics.md` 2.2)."""
+        worth = self.amount * price
+        if self.side is Side.LONG:
+            return round8(((worth - worth * fee_rate) / self.value - ONE) * self.leverage)
+        return round8((ONE - (worth + worth * fee_rate) / self.value) * self.leverage)
+
+    def price_at_profit(self, ratio: Decimal, fee_rate: Decimal) -> Decimal:
+        """The price at which leaving gives exactly `ratio`: the inverse of `profit_ratio_at`, not rounded.
+
+        In doubles, see `engine.exits`.
+        """
+        sign = 1.0 if self.side is Side.LONG else -1.0
+        wanted = float(self.value) * (1.0 + float(ratio) / float(self.leverage) / sign)
+        fee = self.amount * fee_rate
+        return exact(wanted / float(self.amount - fee if self.side is Side.LONG else self.amount + fee))
+
+    def profit_abs_at(self, price: Decimal, fee_rate: Decimal) -> Decimal:
+        """Booked profit and that of leaving the rest at `price`, in the quote coin."""
+        worth = self.amount * price
+        if self.side is Side.LONG:
+            return self.booked + round8(worth - worth * fee_rate - self.value)
+        return self.booked + round8(self.value - worth - worth * fee_rate)
+
+
+def fee_in_quote(fill: Fill, base: str, quote: str, fee_rate: Decimal) -> Decimal:
+    """What the fee of `fill` is worth in the quote coin.
+
+    A fee in a third coin counts with the worth the gateway gave it (`fee_cost`), else it is estimated
+    by the market's rate: an unknown fee must not be counted as none.
+    """
+    if fill.fee_currency in (quote, ""):
+        return fill.fee
+    if fill.fee_currency == base:
+        return fill.fee * fill.price
+    return fill.fee_cost if fill.fee_cost is not None else fill.amount * fill.price * fee_rate
+
+
+def _with_fee(fees: tuple[tuple[str, Decimal], ...], fill: Fill) -> tuple[tuple[str, Decimal], ...]:
+    if not fill.fee:
+        return fees
+    totals = dict(fees)
+    totals[fill.fee_currency] = totals.get(fill.fee_currency, ZERO) + fill.fee
+    return tuple(totals.items())

@@ -1,0 +1,86 @@
+"""How much a trade may cost: from the balance to a stake, from a stake to an order's amount.
+
+Formulas are those of `semantics.md` 1.5. A stake is the capital a trade ties up, in the stake
+currency; the position it buys is leverage times as large.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from engine.market import Market
+from engine.settings import TradingConfig
+from engine.types import ONE, ZERO
+
+STOP_RESERVE_MAX: Final = Decimal("1.5")
+RAISE_MAX: Final = Decimal("1.3")
+"""A stake under the market's minimum is raised to it, but by no more than this factor."""
+
+
+def min_stake(market: Market, price: Decimal, stoploss: Decimal, reserve: Decimal, leverage: Decimal) -> Decimal:
+    """The least stake that can be entered and still be sold at the stop; ZERO when the market has no minimum."""
+    least = ZERO
+    if market.cost_min is not None:
+        distance = ONE - abs(stoploss)
+        factor = (ONE + reserve) / distance if distance > ZERO else STOP_RESERVE_MAX
+        least = market.cost_min * min(max(factor, ONE), STOP_RESERVE_MAX)
+    if market.amount_min is not None:
+        least = max(least, market.amount_min * price * (ONE + reserve))
+    return least / leverage
+
+
+def max_stake(market: Market, price: Decimal, leverage: Decimal) -> Decimal | None:
+    """The largest stake the market takes in one order; None when it has no maximum."""
+    bounds = []
+    if market.cost_max is not None:
+        bounds.append(market.cost_max)
+    if market.amount_max is not None:
+        bounds.append(market.amount_max * price)
+    return min(bounds) / leverage if bounds else None
+
+
+def proposed_stake(config: TradingConfig, *, free: Decimal, tied: Decimal, profit: Decimal) -> tuple[Decimal, Decimal]:
+    """(stake, available) for the next trade; a stake of ZERO means there is not enough.
+
+    `free` is the balance that is not tied up, `tied` the stakes of all open trades and reservations,
+    `profit` what closed trades have earned since the start.
+    """
+    if config.available_capital is not None:
+        pool = config.available_capital + profit
+    else:
+        pool = (tied + free) * config.tradable_balance_ratio
+    available = max(min(pool - tied, free), ZERO)
+    wanted = config.stake_amount
+    if wanted == "unlimited":
+        slots = Decimal(config.max_open_trades)
+        return min((available + tied) / slots, available), available
+    if isinstance(wanted, str):
+        stake = pool * Decimal(wanted.rstrip("% ")) / 100
+    else:
+        stake = wanted
+    if config.amend_last_stake_amount:
+        if available > stake * config.last_stake_amount_min_ratio:
+            return min(stake, available), available
+        return ZERO, available
+    return (stake if available >= stake else ZERO), available
+
+
+def validated_stake(
+    stake: Decimal, *, least: Decimal, most: Decimal | None, available: Decimal
+) -> Decimal:
+    """`stake` within the market's bounds and what is available; ZERO where it cannot be.
+
+    Under the minimum it is raised to it, unless that takes more than `RAISE_MAX` times as much.
+    """
+    cap = available if most is None else min(most, available)
+    if least > cap or stake <= ZERO:
+        return ZERO
+    if stake < least:
+        return least if stake * RAISE_MAX >= least else ZERO
+    return min(stake, cap)
+
+
+def entry_amount(market: Market, stake: Decimal, price: Decimal, leverage: Decimal) -> Decimal:
+    """Base coins that `stake` buys at `price`, truncated to the market's step."""
+    return market.truncate_amount(stake / price * leverage)

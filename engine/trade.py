@@ -1,0 +1,233 @@
+"""THE trade machine: everything that can happen to a pair's trade, and what must be done about it.
+
+Rules
+    `step(trade, event, now)` is pure: equal arguments give equal results, the trade given is not
+    touched, nothing is sent. The caller does the actions in order and reports outcomes as events.
+    One machine serves live, paper, replay and backtest. It knows no mode and reads no clock.
+    `TRADE_TRANSITIONS` says which events a state takes and which states may follow; an event that
+    has no row, or leads elsewhere, raises `IllegalTransition` and nothing has changed.
+
+Theory of operation
+    Handlers book what they were told and then `pursue` the trade's goal: leave if there is a reason
+    to, else keep the position guarded. A question to the strategy or the portfolio suspends an
+    evaluation (`Pending`); its answer is added and the evaluation is run again from the start, so
+    there are no continuations to lose in a crash.
+    Rooms: `work.py` the state, `entry.py` decides entries, `leaving.py` exits and guards,
+    `booking.py` order events, `reconcile.py` what the venue says is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine import booking, entry, leaving, reconcile
+from engine.actions import Action
+from engine.errors import IllegalTransition
+from engine.messages import (
+    CancelRejected,
+    CapitalDenied,
+    CapitalReserved,
+    ForceEnter,
+    ForceExit,
+    MarketRange,
+    Message,
+    OrderAccepted,
+    OrderCanceled,
+    OrderFilled,
+    OrderInDoubt,
+    OrderNotFound,
+    OrderRejected,
+    SignalJudged,
+    StrategyAnswered,
+    StrategyFailed,
+    TimerFired,
+    VenueSnapshot,
+)
+from engine.types import Millis, TradeState
+from engine.work import DataEnded, PlaceAborted, Trade, Work, state_of
+
+S = TradeState
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The outcome of one event: the trade after it, and what to do, in order."""
+
+    trade: Trade
+    actions: list[Action | Message]
+
+
+_FLAT = frozenset({S.FLAT})
+_ANY = frozenset({S.FLAT, S.ENTERING, S.OPEN, S.EXITING, S.QUARANTINED})
+_HELD = frozenset({S.OPEN, S.EXITING})
+
+TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeState]]] = {
+    # Every start: nothing is believed before the venue has been asked.
+    (S.RECONCILING, VenueSnapshot): _ANY,
+    (S.RECONCILING, SignalJudged): frozenset({S.RECONCILING}),  # noted as a decision, not acted on
+    (S.RECONCILING, MarketRange): frozenset({S.RECONCILING}),  # kept, and looked at when reconciled
+    (S.RECONCILING, OrderFilled): frozenset({S.RECONCILING}),  # a fact is a fact
+    (S.RECONCILING, OrderCanceled): frozenset({S.RECONCILING}),
+    (S.RECONCILING, OrderAccepted): frozenset({S.RECONCILING}),
+    (S.RECONCILING, OrderRejected): frozenset({S.RECONCILING}),
+    (S.RECONCILING, OrderInDoubt): frozenset({S.RECONCILING}),
+    (S.RECONCILING, OrderNotFound): frozenset({S.RECONCILING}),
+    (S.RECONCILING, CancelRejected): frozenset({S.RECONCILING}),
+    (S.RECONCILING, PlaceAborted): frozenset({S.RECONCILING}),
+    (S.RECONCILING, StrategyAnswered): frozenset({S.RECONCILING}),  # asked by an incarnation before
+    (S.RECONCILING, StrategyFailed): frozenset({S.RECONCILING}),
+    (S.RECONCILING, CapitalReserved): frozenset({S.RECONCILING}),  # given back
+    (S.RECONCILING, CapitalDenied): frozenset({S.RECONCILING}),
+    (S.RECONCILING, TimerFired): frozenset({S.RECONCILING}),
+    (S.RECONCILING, ForceEnter): frozenset({S.RECONCILING}),
+    (S.RECONCILING, ForceExit): frozenset({S.RECONCILING}),
+    (S.RECONCILING, DataEnded): frozenset({S.RECONCILING}),
+    # Flat: a signal may begin a trade; everything else is a late echo.
+    (S.FLAT, SignalJudged): frozenset({S.FLAT, S.ENTERING}),
+    (S.FLAT, MarketRange): _FLAT,
+    (S.FLAT, CapitalReserved): frozenset({S.FLAT, S.ENTERING}),
+    (S.FLAT, CapitalDenied): _FLAT,
+    (S.FLAT, StrategyAnswered): frozenset({S.FLAT, S.ENTERING}),
+    (S.FLAT, StrategyFailed): frozenset({S.FLAT, S.QUARANTINED}),
+    (S.FLAT, TimerFired): frozenset({S.FLAT, S.ENTERING}),
+    (S.FLAT, ForceEnter): frozenset({S.FLAT, S.ENTERING}),
+    (S.FLAT, ForceExit): _FLAT,
+    (S.FLAT, DataEnded): _FLAT,
+    (S.FLAT, VenueSnapshot): _ANY,
+    (S.FLAT, OrderAccepted): _ANY,  # real world: accepted after it was given up
+    (S.FLAT, OrderRejected): _FLAT,
+    (S.FLAT, OrderInDoubt): _FLAT,
+    (S.FLAT, OrderFilled): _ANY,  # real world: a fill after the trade was closed or given up
+    (S.FLAT, OrderCanceled): _FLAT,
+    (S.FLAT, OrderNotFound): _FLAT,
+    (S.FLAT, CancelRejected): _FLAT,
+    (S.FLAT, PlaceAborted): _FLAT,
+    # Quarantined: as flat, but the strategy is not listened to.
+    (S.QUARANTINED, SignalJudged): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, MarketRange): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, CapitalReserved): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, CapitalDenied): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, StrategyAnswered): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, StrategyFailed): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, TimerFired): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, ForceEnter): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, ForceExit): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, DataEnded): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, VenueSnapshot): _ANY,
+    (S.QUARANTINED, OrderAccepted): _ANY,
+    (S.QUARANTINED, OrderRejected): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, OrderInDoubt): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, OrderFilled): _ANY,
+    (S.QUARANTINED, OrderCanceled): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, OrderNotFound): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, CancelRejected): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, PlaceAborted): frozenset({S.QUARANTINED}),
+    # Entering: an entry works and nothing is held yet.
+    (S.ENTERING, SignalJudged): frozenset({S.ENTERING}),
+    (S.ENTERING, MarketRange): frozenset({S.ENTERING}),
+    (S.ENTERING, CapitalReserved): frozenset({S.ENTERING}),
+    (S.ENTERING, CapitalDenied): frozenset({S.ENTERING}),
+    (S.ENTERING, StrategyAnswered): frozenset({S.ENTERING, S.FLAT}),
+    (S.ENTERING, StrategyFailed): frozenset({S.ENTERING}),
+    (S.ENTERING, TimerFired): frozenset({S.ENTERING}),
+    (S.ENTERING, ForceEnter): frozenset({S.ENTERING}),
+    (S.ENTERING, ForceExit): frozenset({S.ENTERING}),  # cancels the entry
+    (S.ENTERING, DataEnded): frozenset({S.ENTERING}),  # as above
+    (S.ENTERING, VenueSnapshot): _ANY,
+    (S.ENTERING, OrderAccepted): frozenset({S.ENTERING}),
+    (S.ENTERING, OrderRejected): frozenset({S.FLAT, S.QUARANTINED}),
+    (S.ENTERING, OrderInDoubt): frozenset({S.ENTERING}),
+    (S.ENTERING, OrderFilled): frozenset({S.OPEN, S.EXITING}),
+    (S.ENTERING, OrderCanceled): frozenset({S.FLAT, S.QUARANTINED}),
+    (S.ENTERING, OrderNotFound): frozenset({S.ENTERING, S.FLAT, S.QUARANTINED}),
+    (S.ENTERING, CancelRejected): frozenset({S.ENTERING}),
+    (S.ENTERING, PlaceAborted): frozenset({S.FLAT, S.QUARANTINED}),
+    # Open: something is held, and guarded.
+    (S.OPEN, SignalJudged): _HELD,
+    (S.OPEN, MarketRange): _HELD,
+    (S.OPEN, CapitalReserved): frozenset({S.OPEN}),
+    (S.OPEN, CapitalDenied): frozenset({S.OPEN}),
+    (S.OPEN, StrategyAnswered): _HELD,
+    (S.OPEN, StrategyFailed): frozenset({S.OPEN}),
+    (S.OPEN, TimerFired): _HELD,
+    (S.OPEN, ForceEnter): frozenset({S.OPEN}),
+    (S.OPEN, ForceExit): frozenset({S.EXITING}),
+    (S.OPEN, DataEnded): frozenset({S.EXITING}),
+    (S.OPEN, VenueSnapshot): _ANY,
+    (S.OPEN, OrderAccepted): frozenset({S.OPEN}),
+    (S.OPEN, OrderRejected): _HELD,  # a stop refused because the price is past it: leave
+    (S.OPEN, OrderInDoubt): frozenset({S.OPEN}),
+    (S.OPEN, OrderFilled): _ANY,  # a stop at the venue closes the trade
+    (S.OPEN, OrderCanceled): _HELD,
+    (S.OPEN, OrderNotFound): _HELD,
+    (S.OPEN, CancelRejected): frozenset({S.OPEN}),
+    (S.OPEN, PlaceAborted): _HELD,
+    # Exiting: there is a reason to leave, and it is pursued until nothing is held.
+    (S.EXITING, SignalJudged): _HELD,
+    (S.EXITING, MarketRange): _HELD,
+    (S.EXITING, CapitalReserved): frozenset({S.EXITING}),
+    (S.EXITING, CapitalDenied): frozenset({S.EXITING}),
+    (S.EXITING, StrategyAnswered): _HELD,
+    (S.EXITING, StrategyFailed): frozenset({S.EXITING}),
+    (S.EXITING, TimerFired): _ANY,
+    (S.EXITING, ForceEnter): frozenset({S.EXITING}),
+    (S.EXITING, ForceExit): frozenset({S.EXITING}),
+    (S.EXITING, DataEnded): frozenset({S.EXITING}),
+    (S.EXITING, VenueSnapshot): _ANY,
+    (S.EXITING, OrderAccepted): frozenset({S.EXITING}),
+    (S.EXITING, OrderRejected): _ANY,
+    (S.EXITING, OrderInDoubt): frozenset({S.EXITING}),
+    (S.EXITING, OrderFilled): _ANY,
+    (S.EXITING, OrderCanceled): _ANY,
+    (S.EXITING, OrderNotFound): _ANY,
+    (S.EXITING, CancelRejected): frozenset({S.EXITING}),
+    (S.EXITING, PlaceAborted): _ANY,
+}
+"""(state, event) → the states that may follow."""
+
+HANDLERS: Final[dict[type[Message], Callable[[Work, Any], None]]] = {
+    SignalJudged: entry.on_signal,
+    CapitalReserved: entry.on_capital,
+    CapitalDenied: entry.on_denied,
+    ForceEnter: entry.on_force_enter,
+    StrategyAnswered: entry.on_answer,
+    StrategyFailed: entry.on_strategy_failed,
+    MarketRange: leaving.on_range,
+    ForceExit: leaving.on_force_exit,
+    DataEnded: leaving.on_data_ended,
+    TimerFired: entry.on_timer,
+    OrderAccepted: booking.on_accepted,
+    OrderRejected: booking.on_rejected,
+    OrderInDoubt: booking.on_doubt,
+    OrderFilled: booking.on_filled,
+    OrderCanceled: booking.on_canceled,
+    OrderNotFound: booking.on_not_found,
+    CancelRejected: booking.on_cancel_rejected,
+    PlaceAborted: booking.on_aborted,
+    VenueSnapshot: reconcile.on_snapshot,
+}
+"""What each event does."""
+
+
+def step(trade: Trade, event: Message, now: Millis) -> Step:
+    """Advance one trade by one event and say what must be done about it.
+
+    Pure: equal arguments give equal results, and nothing is sent. The caller performs the returned
+    actions in order and reports their outcome as further events. A late fill after a cancel is legal
+    (venues do this); see `TRADE_TRANSITIONS`.
+
+    Raises:
+        IllegalTransition: the table has no row for this state and event, or no such way out. The
+            trade is unchanged; the actor lets this crash it, and recovery starts in RECONCILING.
+    """
+    allowed = TRADE_TRANSITIONS.get((trade.state, type(event)))
+    if allowed is None:
+        raise IllegalTransition(f"{trade.pair}: {type(event).__name__} does not happen in {trade.state}")
+    work = Work(trade.copy(), now)
+    HANDLERS[type(event)](work, event)
+    after = state_of(work.trade)
+    if after is not trade.state and after not in allowed:
+        raise IllegalTransition(f"{trade.pair}: {type(event).__name__} must not lead from {trade.state} to {after}")
+    work.trade.state = after
+    return Step(work.trade, work.actions)

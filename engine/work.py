@@ -1,0 +1,321 @@
+"""The state of a pair's trading, and the working copy that one step changes.
+
+`trade.py` holds the machine; this is what it works on. The state's name is *derived* from what is
+held and what is working (`state_of`), so no path can forget to set it.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from engine.actions import Action, Cancel, Emit, Place
+from engine.errors import IllegalTransition
+from engine.exits import ExitWish, Stop
+from engine.market import Market
+from engine.messages import (
+    NO_SIGNAL,
+    AskStrategy,
+    ExposureChanged,
+    MarketRange,
+    Message,
+    Signal,
+)
+from engine.order import Order, OrderEvent
+from engine.position import Position
+from engine.settings import Settings
+from engine.types import ONE, ZERO, Millis, OrderType, Purpose, Side, TimeInForce, TradeState, order_side
+
+S = TradeState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceAborted(Message):
+    """driver → machine: the order was never sent; its intent came to nothing because of `code`."""
+
+    pair: str
+    client_order_id: str
+    code: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataEnded(Message):
+    """driver → machine: no more candles; leave at `price`, dated `ts` (`semantics.md` 2.6)."""
+
+    pair: str
+    ts: Millis
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a pair's machine goes by and never changes: settings, market, names, the fee to reckon with."""
+
+    settings: Settings
+    market: Market
+    order_prefix: str
+    run: int
+    fee: Decimal
+
+
+class _Mark:
+    __slots__ = ()
+
+
+WAITING = _Mark()
+"""The answer is not there yet: the evaluation stops here and is run again with it."""
+NO_ANSWER = _Mark()
+"""The strategy raised, was late or gave nonsense: its default serves."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """An evaluation that waits for an answer. `answers` are those it has,
+    by key; `waiting` is the id of the request under way and `key` where its answer goes."""
+
+    kind: str  # entry | exit
+    waiting: str = ""
+    key: str = ""
+    answers: dict[str, Any] = field(default_factory=dict)
+    side: Side = Side.LONG
+    tag: str = ""
+    price: Decimal = ZERO
+    ts: Millis = 0
+    rng: MarketRange | None = None
+    forced: bool = False
+
+
+@dataclass(slots=True)
+class Trade:
+    """One pair's trading: the open trade if there is one, and what is needed for the next.
+
+    `number` counts the pair's trades, `intents` the orders of this one; both make client order ids.
+    `orders` holds this trade's orders by client id, in order. `leaving` is the reason under way.
+    """
+
+    pair: str
+    rules: Rules
+    state: TradeState = S.RECONCILING
+    number: int = 0
+    intents: int = 0
+    side: Side = Side.LONG
+    leverage: Decimal = ONE
+    position: Position = field(default_factory=Position)
+    orders: dict[str, Order] = field(default_factory=dict)
+    stop: Stop | None = None
+    max_rate: Decimal = ZERO
+    min_rate: Decimal = ZERO
+    opened_at: Millis = 0
+    enter_tag: str = ""
+    leaving: ExitWish | None = None
+    leave_type: str = ""
+    exit_reason: str = ""
+    exit_timeouts: int = 0
+    exit_failures: int = 0
+    stop_failed: bool = False
+    stop_touched_at: Millis = 0
+    signalled_exit_ts: Millis = 0
+    signal: Signal = NO_SIGNAL
+    signal_ts: Millis = 0
+    price: Decimal = ZERO
+    pending: Pending | None = None
+    queued: MarketRange | None = None
+    questions: int = 0
+    quarantined: bool = False
+    reconciled: bool = False
+
+    @property
+    def trade_id(self) -> str:
+        """The trade's name in the journal and in SQL: unique over restarts by the run's number."""
+        return f"{self.pair}#{self.rules.run}-{self.number}"
+
+    def working(self, purpose: Purpose | None = None) -> list[Order]:
+        """The orders of this trade that may still do something at the venue."""
+        return [o for o in self.orders.values() if not o.is_done and purpose in (None, o.purpose)]
+
+    def copy(self) -> Trade:
+        """A trade of its own to work on: step's purity costs this one shallow copy."""
+        twin = copy.copy(self)
+        twin.orders = dict(self.orders)
+        if self.pending is not None:
+            twin.pending = copy.copy(self.pending)
+            twin.pending.answers = dict(self.pending.answers)
+        return twin
+
+
+class Work:
+    """The working copy of one step. Handlers change `trade` and append to `actions`."""
+
+    __slots__ = ("actions", "now", "trade")
+
+    def __init__(self, trade: Trade, now: Millis) -> None:
+        self.trade = trade
+        self.now = now
+        self.actions: list[Action | Message] = []
+
+    @property
+    def settings(self) -> Settings:
+        """The pair's settings."""
+        return self.trade.rules.settings
+
+    @property
+    def market(self) -> Market:
+        """The pair's market."""
+        return self.trade.rules.market
+
+    def do(self, action: Action | Message) -> None:
+        """Add an action."""
+        self.actions.append(action)
+
+    def emit(self, kind: str, **body: Any) -> None:
+        """Add a domain event of this pair and trade."""
+        trade = self.trade
+        self.actions.append(Emit(kind, self.now, {"pair": trade.pair, "trade_id": trade.trade_id, **body}))
+
+    def decide(self, signal: str, outcome: str, code: str, detail: str = "", *, tag: str = "") -> None:
+        """Add the row that says what became of a signal."""
+        trade = self.trade
+        traded = outcome == "traded"
+        self.actions.append(
+            Emit(
+                "SignalDecided",
+                self.now,
+                {
+                    "pair": trade.pair,
+                    "candle_ts": trade.signal_ts,
+                    "signal": signal,
+                    "outcome": outcome,
+                    "code": str(code),
+                    "detail": detail,
+                    "trade_id": trade.trade_id if traded else "",
+                    "price": trade.price,
+                    "tag": tag,
+                },
+            )
+        )
+
+    def request_id(self, key: str) -> str:
+        """A new request's id; the evaluation under way waits for its answer, kept under `key`."""
+        pending, trade = self.pending, self.trade
+        trade.questions += 1
+        pending.key = key
+        pending.waiting = f"{trade.pair}?{trade.rules.run}.{trade.questions}"
+        return pending.waiting
+
+    def answer(self, callback: str, arguments: dict[str, Any], default: Any, *, key: str = "") -> Any:
+        """The strategy's answer, WAITING while it is not there, `default` where it has no such callback."""
+        if callback not in self.settings.callbacks:
+            return default
+        key = key or callback
+        answers = self.pending.answers
+        if key in answers:
+            return default if answers[key] is NO_ANSWER else answers[key]
+        self.do(
+            AskStrategy(
+                request_id=self.request_id(key),
+                pair=self.trade.pair,
+                callback=callback,
+                arguments=arguments,
+                reply_to=f"pair:{self.trade.pair}",
+            )
+        )
+        return WAITING
+
+    def place(
+        self,
+        purpose: Purpose,
+        kind: OrderType,
+        amount: Decimal,
+        price: Decimal,
+        *,
+        tag: str = "",
+        trigger_price: Decimal | None = None,
+        time_in_force: TimeInForce = TimeInForce.GTC,
+        grant_epoch: int | None = None,
+    ) -> Order:
+        """Intend an order: it is in the books from here on, and goes out when the intent is on disk."""
+        trade = self.trade
+        trade.intents += 1
+        order = Order(
+            pair=trade.pair,
+            client_order_id=f"{trade.rules.order_prefix}t{trade.number}i{trade.intents}",
+            purpose=purpose,
+            side=order_side(trade.side, purpose),
+            type=kind,
+            amount=amount,
+            price=price,
+            trigger_price=trigger_price,
+            time_in_force=TimeInForce.GTC if kind is OrderType.MARKET else time_in_force,
+            reduce_only=purpose is not Purpose.ENTRY,
+            leverage=trade.leverage,
+            tag=tag,
+            created_at=self.now,
+            updated_at=self.now,
+        )
+        trade.orders[order.client_order_id] = order
+        self.emit(
+            "OrderIntended",
+            client_order_id=order.client_order_id,
+            purpose=purpose,
+            side=order.side,
+            type=kind,
+            amount=amount,
+            price=price,
+            trigger_price=trigger_price,
+            time_in_force=order.time_in_force,
+            reduce_only=order.reduce_only,
+            leverage=trade.leverage,
+            tag=tag,
+        )
+        self.do(Place(order, grant_epoch))
+        return order
+
+    def cancel(self, order: Order) -> None:
+        """Ask for an order's end, once; one in doubt is asked about instead, by whoever doubts it."""
+        after = order.after(OrderEvent.CANCEL_REQUESTED, self.now)
+        self.trade.orders[order.client_order_id] = after
+        if after.status is not order.status:
+            self.do(Cancel(after))
+
+    @property
+    def pending(self) -> Pending:
+        """The evaluation under way; there must be one."""
+        if self.trade.pending is None:
+            raise IllegalTransition(f"{self.trade.pair}: no evaluation is under way")
+        return self.trade.pending
+
+    def exposure(self) -> None:
+        """Tell the portfolio what this pair ties up now."""
+        trade = self.trade
+        entering = sum((o.remaining * o.price / trade.leverage for o in trade.working(Purpose.ENTRY)), ZERO)
+        holds = trade.position.amount > ZERO or entering > ZERO
+        self.do(
+            ExposureChanged(
+                pair=trade.pair,
+                trade_id=trade.trade_id if holds else "",
+                stake=trade.position.stake + entering,
+                realized=trade.position.booked,
+                opened_at=trade.opened_at,
+                side=trade.side,
+                amount=trade.position.amount,
+                open_rate=trade.position.open_rate,
+            )
+        )
+
+
+def state_of(trade: Trade) -> TradeState:
+    """The state that what is held and what is working amount to."""
+    if not trade.reconciled:
+        return S.RECONCILING
+    if trade.position.amount > ZERO:
+        return S.EXITING if trade.leaving is not None else S.OPEN
+    if any(o.purpose is Purpose.ENTRY for o in trade.working()):
+        return S.ENTERING
+    if trade.working():
+        return S.EXITING
+    return S.QUARANTINED if trade.quarantined else S.FLAT
+
+

@@ -1,0 +1,182 @@
+"""`python -m tests.oracle FILE.jsonl[.gz]`: recorded cases through the pure engine, trade for trade.
+
+A case is one JSON line: `config`, `candles` by pair with the signals of each candle *before* the shift
+by one, and the `expected` trades. Prints the first difference of each failing case, last
+`N passed, M failed`; the status is 1 when one failed, 2 when the file cannot be read.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.backtest import Backtest, Tape
+from engine.candles import MINUTE, Candles
+from engine.market import Market
+from engine.matching import Exchange
+from engine.matching import Rules as VenueRules
+from engine.messages import Signal, TradeClosed
+from engine.portfolio import Portfolio
+from engine.settings import RiskConfig, Settings, TradingConfig
+from engine.types import exact, use_money_context
+from engine.work import Rules
+
+Case = Mapping[str, Any]
+
+
+def read_cases(path: Path) -> Iterator[Case]:
+    """The cases of a file, gzipped or not."""
+    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
+    with opened as lines:
+        for line in lines:
+            if line.strip():
+                yield json.loads(line)
+
+
+def settings_of(config: Mapping[str, Any]) -> Settings:
+    """The trade machine's settings of a case."""
+    positive = config["trailing_stop_positive"]
+    return Settings(
+        timeframe_ms=config["timeframe_minutes"] * MINUTE,
+        roi=tuple(sorted((int(k), exact(v)) for k, v in config["roi"].items())),
+        stoploss=exact(config["stoploss"]),
+        trailing_stop=config["trailing_stop"],
+        trailing_stop_positive=None if positive is None else exact(positive),
+        trailing_stop_positive_offset=exact(config["trailing_stop_positive_offset"]),
+        trailing_only_offset_is_reached=config["trailing_only_offset_is_reached"],
+        use_exit_signal=config["use_exit_signal"],
+        exit_profit_only=config["exit_profit_only"],
+        exit_profit_offset=exact(config["exit_profit_offset"]),
+        ignore_roi_if_entry_signal=config["ignore_roi_if_entry_signal"],
+        can_short=config["can_short"],
+        leverage=exact(config["leverage"]),
+    )
+
+
+def tape_of(pair: str, rows: list[list[Any]], timeframe: int) -> Tape:
+    """A pair's candles and signals."""
+    columns = list(zip(*rows, strict=True))
+    ts = np.array(columns[0], np.int64) * MINUTE
+    prices = [np.array(c, np.float64) for c in columns[1:5]]
+    candles = Candles(
+        pair=pair,
+        timeframe=f"{timeframe}m",
+        ts=ts,
+        open=prices[0],
+        high=prices[1],
+        low=prices[2],
+        close=prices[3],
+        volume=np.ones(len(ts)),
+    )
+    signals = {
+        int(t): Signal(enter_long=bool(el), exit_long=bool(xl), enter_short=bool(es), exit_short=bool(xs))
+        for t, el, xl, es, xs in zip(ts, *columns[5:9], strict=True)
+        if el or xl or es or xs
+    }
+    return Tape(candles, signals)
+
+
+def run_case(case: Case) -> Backtest:
+    """A case through the engine."""
+    config = case["config"]
+    settings, fee = settings_of(config), exact(config["fee"])
+    stake = config["stake"]
+    trading = TradingConfig(
+        stake_amount=stake if isinstance(stake, str) else exact(stake),
+        max_open_trades=config["max_open_trades"],
+        tradable_balance_ratio=exact(config["tradable_balance_ratio"]),
+    )
+    rules = {}
+    for number, pair in enumerate(config["pairs"]):
+        base, quote = pair.split("/")
+        market = Market(
+            pair=pair,
+            base=base,
+            quote=quote,
+            price_step=exact(config["price_tick"]),
+            amount_step=exact(config["amount_lot"]),
+            maker_fee=fee,
+            taker_fee=fee,
+            leverage_max=Decimal(1_000),
+        )
+        rules[pair] = Rules(settings=settings, market=market, order_prefix=f"tpORACLEr1p{number:08x}", run=1, fee=fee)
+    exchange = Exchange({p: r.market for p, r in rules.items()}, VenueRules())
+    portfolio = Portfolio(trading, RiskConfig(), (), settings.timeframe_ms, exact(config["wallet"]))
+    backtest = Backtest(rules, portfolio, exchange)
+    tapes = {p: tape_of(p, case["candles"][p], config["timeframe_minutes"]) for p in config["pairs"]}
+    backtest.run(tapes, settings.timeframe_ms)
+    return backtest
+
+
+def as_expected(trade: TradeClosed) -> dict[str, Any]:
+    """A trade in the form of the recorded ones."""
+    return {
+        "pair": trade.pair,
+        "side": trade.side.value,
+        "open_minute": trade.open_ts // MINUTE,
+        "close_minute": trade.close_ts // MINUTE,
+        "open_rate": float(trade.open_rate),
+        "close_rate": float(trade.close_rate),
+        "amount": float(trade.amount),
+        "stake": round(float(trade.stake), 8),
+        "profit_abs": float(trade.profit_abs),
+        "profit_ratio": float(trade.profit_ratio),
+        "exit_reason": trade.exit_reason,
+    }
+
+
+def equal(ours: Any, theirs: Any) -> bool:
+    """Equal as written; floats to 12 digits, since the recorded ones carry their binary noise."""
+    if isinstance(theirs, float) and isinstance(ours, float):
+        return abs(ours - theirs) <= 1e-12 * max(1.0, abs(theirs))
+    return bool(ours == theirs)
+
+
+def difference(case: Case, backtest: Backtest) -> str:
+    """The first difference of a case, in a sentence; empty when there is none."""
+    expected = case["expected"]["trades"]
+    ours = [as_expected(t) for t in backtest.trades]
+    order = {(t["pair"], t["open_minute"], t["side"]): i for i, t in enumerate(expected)}
+    ours.sort(key=lambda t: order.get((t["pair"], t["open_minute"], t["side"]), len(order)))
+    for number, (mine, theirs) in enumerate(zip(ours, expected, strict=False)):
+        for name, value in theirs.items():
+            if name in mine and not equal(mine[name], value):
+                where = f"trade {number} ({theirs['pair']} {theirs['side']} from minute {theirs['open_minute']})"
+                return f"{where}: {name} is {mine[name]!r}, expected {value!r}\n    ours {mine}\n    expected {theirs}"
+    if len(ours) != len(expected):
+        return f"{len(ours)} trades, expected {len(expected)}"
+    rejected = case["expected"].get("rejected_entry_signals")
+    if rejected is not None and rejected != backtest.portfolio.rejected:
+        return f"{backtest.portfolio.rejected} rejected entry signals, expected {rejected}"
+    return ""
+
+
+def main(arguments: list[str]) -> int:
+    """Run every case of the file; see the module's text."""
+    if len(arguments) != 1:
+        print("usage: python -m tests.oracle FILE.jsonl[.gz]", file=sys.stderr)
+        return 2
+    use_money_context()
+    passed = failed = 0
+    try:
+        for number, case in enumerate(read_cases(Path(arguments[0])), 1):
+            found = difference(case, run_case(case))
+            passed, failed = passed + (not found), failed + bool(found)
+            if found:
+                print(f"case {number} (seed {case.get('seed')}): {found}")
+    except (OSError, json.JSONDecodeError, KeyError) as error:
+        print(f"{arguments[0]}: {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
