@@ -113,7 +113,7 @@ class Runtime(Protocol):
 
     def request_exit(self, status: int, reason: str) -> None: ...
 
-    def rearm_deadman(self) -> None: ...
+    def rearm_deadman(self) -> bool: ...
 
     def stats(self) -> RuntimeStats: ...
 
@@ -171,9 +171,9 @@ class Context:
         """Ask the process's main thread to end with `status`; the first request counts."""
         self.runtime.request_exit(status, reason)
 
-    def rearm_deadman(self) -> None:
-        """Push the dead-man timer back to its full time."""
-        self.runtime.rearm_deadman()
+    def rearm_deadman(self) -> bool:
+        """Push the dead-man timer back to its full time; False where there is none."""
+        return self.runtime.rearm_deadman()
 
     def stats(self) -> RuntimeStats:
         """The figures of all actors: mailboxes, messages handled, dead letters."""

@@ -221,7 +221,7 @@ class Home(abc.ABC):
         self._dropped = 0
         self._fenced = 0
         self._exit: ExitRequest | None = None
-        self._outside = Context(self, OUTSIDE, 0)  # type: ignore[arg-type]  # both runtimes are a `Runtime`
+        self._outside = Context(self, OUTSIDE, 0)
 
     # ------------------------------------------------------------ what the two runtimes do each in its way
 
@@ -236,6 +236,22 @@ class Home(abc.ABC):
     @abc.abstractmethod
     def send(self, sender: Context, to: str, message: Message) -> None:
         """Put a message into a mailbox."""
+
+    @abc.abstractmethod
+    def start_timer(self, owner: Context, fired: TimerFired, delay_ms: int, market: bool) -> None:
+        """Have a timer delivered to this incarnation, in place of its timer of that name."""
+
+    @abc.abstractmethod
+    def cancel_timer(self, owner: Context, name: str) -> None:
+        """Forget a timer."""
+
+    @abc.abstractmethod
+    def progress(self, owner: Context) -> None:
+        """Start the watchdog's time of the owner's present message anew."""
+
+    @abc.abstractmethod
+    def rearm_deadman(self) -> bool:
+        """Give the process its full time to live again; False if nothing limits it."""
 
     @abc.abstractmethod
     def _start(self, ctx: Context, factory: Factory, supervisor: str) -> None:
@@ -266,7 +282,7 @@ class Home(abc.ABC):
             if name in self._hosts:
                 raise ValueError(f"an actor called {name} is running already")
             self._epochs[name] = epoch = self._epochs.get(name, 0) + 1
-            self._start(Context(self, name, epoch), factory, supervisor)  # type: ignore[arg-type]  # as above
+            self._start(Context(self, name, epoch), factory, supervisor)
             return epoch
 
     def enter(self, host: Host) -> None:

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TextIO
 
@@ -82,8 +83,7 @@ class ThreadHost(pykka.ThreadingActor, Host):
 
     def _run(self) -> None:
         use_money_context()
-        if self.home.core is not None:
-            os.sched_setaffinity(0, {self.home.core})
+        self.home.pin_thread()
         self._actor_loop()
 
     def depth(self) -> int:
@@ -95,9 +95,9 @@ class ThreadRuntime(Home):
     """Runs each actor in a thread, on the machine's clock, with a market clock beside it.
 
     `watchdog_s` and `deadman_s` of 0 switch these off; the dead man starts with the first
-    `rearm_deadman`. A mailbox past `mailbox_max` is warned of. `core` keeps all actors on one core:
-    handing the interpreter lock between cores is most of a message's cost. Child processes inherit
-    that; they call `use_all_cores`.
+    `rearm_deadman`. A mailbox past `mailbox_max` is warned of. `pin` keeps all actors on one core,
+    where the machine allows it: handing the interpreter lock between cores is most of a message's
+    cost. Child processes inherit that; they call `use_all_cores` first.
     """
 
     def __init__(
@@ -108,12 +108,12 @@ class ThreadRuntime(Home):
         deadman_s: float = 0.0,
         mailbox_max: int = 10_000,
         stack_kb: int = 256,
-        core: int | None = None,
+        pin: bool = False,
         deadman_log: TextIO | None = None,
     ) -> None:
         super().__init__()
         self.clock = clock or MarketClock.real()
-        self.core = core
+        self._core = max(os.sched_getaffinity(0)) if pin and hasattr(os, "sched_setaffinity") else None
         self._watchdog_s = watchdog_s
         self._deadman_s = deadman_s
         self._deadman_log = deadman_log
@@ -123,10 +123,12 @@ class ThreadRuntime(Home):
         self._timers_changed = threading.Condition()
         self._closed = threading.Event()
         self._exit_wanted = threading.Event()
-        self._timer_thread = threading.Thread(target=self._run_timers, name="timers", daemon=True)
-        self._timer_thread.start()
-        self._watchdog_thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
-        self._watchdog_thread.start()
+        self._services = [
+            threading.Thread(target=self._serve, args=(serve,), name=name, daemon=True)
+            for name, serve in (("timers", self._run_timers), ("watchdog", self._watch))
+        ]
+        for thread in self._services:
+            thread.start()
 
     # ------------------------------------------------------------ what actors use
 
@@ -176,11 +178,13 @@ class ThreadRuntime(Home):
         if host is not None and host.ctx is owner:
             host.busy_since = time.monotonic()
 
-    def rearm_deadman(self) -> None:
-        """Give the process another `deadman_s` to live."""
-        if self._deadman_s > 0 and not self._closed.is_set():
-            log = self._deadman_log or sys.__stderr__ or sys.stderr
-            faulthandler.dump_traceback_later(self._deadman_s, exit=True, file=log)
+    def rearm_deadman(self) -> bool:
+        """Give the process another `deadman_s` to live; False if nothing limits it."""
+        if self._deadman_s <= 0 or self._closed.is_set():
+            return False
+        log = self._deadman_log or sys.__stderr__ or sys.stderr
+        faulthandler.dump_traceback_later(self._deadman_s, exit=True, file=log)
+        return True
 
     # ------------------------------------------------------------ what the program uses
 
@@ -214,8 +218,8 @@ class ThreadRuntime(Home):
         self._closed.set()
         with self._timers_changed:
             self._timers_changed.notify()
-        self._timer_thread.join(1.0)
-        self._watchdog_thread.join(1.0)
+        for thread in self._services:
+            thread.join(1.0)
         return not any(host.thread.is_alive() for host in hosts)
 
     # ------------------------------------------------------------ inside
@@ -229,11 +233,26 @@ class ThreadRuntime(Home):
         finally:
             threading.stack_size(before)
 
+    def pin_thread(self) -> None:
+        """Keep the calling thread on the actors' core, if they have one."""
+        if self._core is not None:
+            os.sched_setaffinity(0, {self._core})
+
+    def _serve(self, serve: Callable[[], None]) -> None:
+        # Without its timers or its watchdog a runtime is not what it promises to be: better to end.
+        try:
+            serve()
+        except BaseException as error:  # noqa: BLE001  (whatever it was, the process must end in order)
+            name = threading.current_thread().name
+            logger.opt(exception=error).critical("the thread {} of the runtime failed", name)
+            self.request_exit(70, f"the runtime's thread {name} failed: {error!r}")
+
     def _forget_timers(self, host: Host) -> None:
         with self._timers_changed:
             self._timers.forget(host)
 
     def _run_timers(self) -> None:
+        self.pin_thread()
         with self._timers_changed:
             while not self._closed.is_set():
                 now = time.monotonic()
@@ -275,6 +294,8 @@ class ThreadRuntime(Home):
 
 def use_all_cores() -> None:
     """Let the calling process use every core again, after it was started from an actor kept on one."""
+    if not hasattr(os, "sched_setaffinity"):
+        return
     try:
         os.sched_setaffinity(0, range(os.cpu_count() or 1))
     except OSError as error:

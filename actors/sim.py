@@ -254,8 +254,9 @@ class SimRuntime(Home):
     def progress(self, owner: Context) -> None:
         """No watchdog here: handling takes no time."""
 
-    def rearm_deadman(self) -> None:
+    def rearm_deadman(self) -> bool:
         """No dead man here: the caller's thread runs everything."""
+        return False
 
     # ------------------------------------------------------------ running
 

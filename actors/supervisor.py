@@ -301,8 +301,8 @@ class RootActor(EngineActor):
         self.outbox.on_record_refused(message)
 
     def _rearm_deadman(self) -> None:
-        self.ctx.rearm_deadman()
-        self.start_timer("deadman", DEADMAN_PERIOD_MS)
+        if self.ctx.rearm_deadman():
+            self.start_timer("deadman", DEADMAN_PERIOD_MS)
 
     def _now_ms(self) -> int:
         return int(self.monotonic() * 1_000)

@@ -1,12 +1,14 @@
-"""Actors for tests: one that keeps what it is told, and a persistence actor whose disk is a dictionary."""
+"""Actors for tests: one that keeps what it is told, one that does it, and a journal in memory."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from actors.base import Context, EngineActor, Factory
-from engine.messages import Entry, LoadState, Message, Plain, Record, Recorded, StateLoaded
+from engine.messages import Entry, LoadState, Message, Plain, Record, Recorded, StateLoaded, TimerFired
 
 M = TypeVar("M", bound=Message)
 
@@ -85,3 +87,80 @@ class MemoryPersistence(EngineActor):
             self.disk.entries += [(message.writer, entry) for entry in message.entries]
             self.disk.states[message.writer] = (seq, state if message.state is None else message.state)
         self.tell(message.writer, Recorded(seq=seq))
+
+
+Job = Callable[[EngineActor], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Do(Message):
+    """A test's message: call this with the actor, in its thread. Only tests tell functions."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number(Message):
+    """A test's message: the `n`-th of `sender`."""
+
+    sender: str
+    n: int
+
+
+class Worker(EngineActor):
+    """Does what it is told; its hooks too are a test's to choose."""
+
+    def __init__(
+        self, ctx: Context, seen: Seen, start: Job | None = None, stop: Job | None = None, release: Job | None = None
+    ) -> None:
+        super().__init__(ctx)
+        self.seen = seen
+        self._jobs = (start, stop, release)
+
+    def _do(self, job: Job | None) -> None:
+        if job is not None:
+            job(self)
+
+    def on_start(self) -> None:
+        """Do the test's start."""
+        self._do(self._jobs[0])
+
+    def on_stop(self) -> None:
+        """Do the test's stop."""
+        self._do(self._jobs[1])
+
+    def release(self) -> None:
+        """Do the test's release."""
+        self._do(self._jobs[2])
+
+    def on_do(self, message: Do) -> None:
+        """Do it."""
+        message.job(self)
+
+    def on_number(self, message: Number) -> None:
+        """Keep it."""
+        self.seen.add(message)
+
+    def on_timer_fired(self, message: TimerFired) -> None:
+        """Keep it."""
+        self.seen.add(message)
+
+
+def raising(error: BaseException) -> Job:
+    """A job that fails."""
+
+    def job(_: EngineActor) -> None:
+        raise error
+
+    return job
+
+
+def waiting(go: threading.Event, started: threading.Event | None = None) -> Job:
+    """A job that waits until it may go on."""
+
+    def job(_: EngineActor) -> None:
+        if started is not None:
+            started.set()
+        go.wait(10)
+
+    return job

@@ -1,102 +1,24 @@
-"""The two runtimes: what they promise alike, and what each does in its own way."""
+"""Actors in threads: crashes, names, epochs, fencing, timers, the dead man."""
 
 from __future__ import annotations
 
 import faulthandler
+import os
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from decimal import getcontext
 from pathlib import Path
 
 import pytest
+from loguru import logger
 
 from actors.base import Context, EngineActor
-from actors.host import Timers
 from actors.runtime import MarketClock, ThreadHost, ThreadRuntime
-from actors.sim import Faults, SimRuntime
-from engine.messages import ChildExited, EpochAnnounced, Message, Shutdown, TimerFired
-from engine.types import Millis
-from tests.actors.probes import Seen, probe
-
-Job = Callable[[EngineActor], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Do(Message):
-    """A test's message: call this with the actor, in its thread. Only tests tell functions."""
-
-    job: Job
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Number(Message):
-    """A test's message: the `n`-th of `sender`."""
-
-    sender: str
-    n: int
-
-
-class Worker(EngineActor):
-    """Does what it is told; its hooks too are a test's to choose."""
-
-    def __init__(
-        self, ctx: Context, seen: Seen, start: Job | None = None, stop: Job | None = None, release: Job | None = None
-    ) -> None:
-        super().__init__(ctx)
-        self.seen = seen
-        self._jobs = (start, stop, release)
-
-    def _do(self, job: Job | None) -> None:
-        if job is not None:
-            job(self)
-
-    def on_start(self) -> None:
-        """Do the test's start."""
-        self._do(self._jobs[0])
-
-    def on_stop(self) -> None:
-        """Do the test's stop."""
-        self._do(self._jobs[1])
-
-    def release(self) -> None:
-        """Do the test's release."""
-        self._do(self._jobs[2])
-
-    def on_do(self, message: Do) -> None:
-        """Do it."""
-        message.job(self)
-
-    def on_number(self, message: Number) -> None:
-        """Keep it."""
-        self.seen.add(message)
-
-    def on_timer_fired(self, message: TimerFired) -> None:
-        """Keep it."""
-        self.seen.add(message)
-
-
-def raising(error: BaseException) -> Job:
-    """A job that fails."""
-
-    def job(_: EngineActor) -> None:
-        raise error
-
-    return job
-
-
-def waiting(go: threading.Event, started: threading.Event | None = None) -> Job:
-    """A job that waits until it may go on."""
-
-    def job(_: EngineActor) -> None:
-        if started is not None:
-            started.set()
-        go.wait(10)
-
-    return job
+from engine.messages import ChildExited, EpochAnnounced, Shutdown, TimerFired
+from tests.actors.probes import Do, Job, Number, Seen, Worker, probe, raising, waiting
 
 
 class Threads:
@@ -401,154 +323,55 @@ def test_closing_disarms_the_dead_man(threads: Threads) -> None:
     assert not any(thread.name in ("one", "root") for thread in threading.enumerate())
 
 
-def test_timers_that_are_started_again_and_again_take_no_memory() -> None:
-    """Replaced timers leave the heap long before they would have been due."""
-    sim = SimRuntime(1)
-    sim.spawn("one", lambda ctx: Worker(ctx, Seen()))
-
-    def job(actor: EngineActor) -> None:
-        for _ in range(10_000):
-            actor.start_timer("same", 3_600_000)
-
-    sim.tell("one", Do(job=job))
-    sim.settle()
-
-    timers: Timers = sim._timers
-    assert len(timers) == 1
-    assert len(timers._heap) < 200
-
-
-# ---------------------------------------------------------------- the simulation
-
-
-def chatter(seed: int, *, faults: Faults | None = None) -> list[tuple[Millis, str, str, str]]:
-    """The trace of five actors that tell each other twenty numbered messages each, over some time."""
-    trace: list[tuple[Millis, str, str, str]] = []
-    sim = SimRuntime(
-        seed,
-        start_ms=1_000,
-        faults=faults,
-        on_delivery=lambda now, sender, to, message: trace.append((now, sender, to, _text(message))),
+def test_a_full_mailbox_is_warned_of_once_until_it_doubles(threads: Threads) -> None:
+    """A mailbox past the limit is said once, again at twice the depth, and afresh after it has emptied."""
+    go, started = threading.Event(), threading.Event()
+    threads.worker("one", start=waiting(go, started))
+    assert started.wait(10)
+    host = threads.runtime._hosts["one"]
+    assert isinstance(host, ThreadHost)
+    warned: dict[str, int] = {}
+    said: list[str] = []
+    sink = logger.add(
+        lambda line: said.append(line.record["message"]), filter=lambda r: r["extra"].get("actor") == "one"
     )
-    names = [f"actor:{n}" for n in range(5)]
 
-    def talk(actor: EngineActor) -> None:
-        for n in range(20):
-            for to in names:
-                actor.tell(to, Number(sender=actor.name, n=n))
+    for count in (101, 50, 60):
+        for n in range(count):
+            threads.runtime.tell("one", Number(sender="test", n=n))
+        threads.runtime._look_at(host, time.monotonic(), warned)
+    go.set()
+    threads.seen.wait(Number, 211)
+    threads.runtime._look_at(host, 0.0, warned)
+    logger.remove(sink)
 
-    for name in names:
-        sim.spawn(name, lambda ctx: Worker(ctx, Seen()))
-        sim.tell(name, Do(job=lambda actor: actor.start_timer("talk", 10)))
-        sim.tell(name, Do(job=talk))
-    assert sim.run_until_idle()
-    return trace
-
-
-def _text(message: Message) -> str:
-    return str(message.n) if isinstance(message, Number) else type(message).__name__
+    assert said == ["101 messages wait for one", "211 messages wait for one"]
+    assert warned == {}
 
 
-def fifo(trace: list[tuple[Millis, str, str, str]]) -> bool:
-    """Whether every receiver saw every sender's numbers in order."""
-    seen: dict[tuple[str, str], int] = {}
-    for _, sender, to, text in trace:
-        if text.isdigit():
-            if int(text) < seen.get((sender, to), 0):
-                return False
-            seen[sender, to] = int(text)
-    return True
-
-
-def test_equal_seeds_give_equal_traces_and_others_others() -> None:
-    """The seed decides the whole order of messages, and nothing else does."""
-    assert chatter(7) == chatter(7)
-    assert chatter(7) != chatter(8)
-    assert sorted(chatter(7)) == sorted(chatter(8))
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_every_seed_keeps_the_order_between_two_actors(seed: int) -> None:
-    """Who comes next is drawn, but nobody's second message overtakes his first, delayed or not."""
-    assert fifo(chatter(seed))
-    assert fifo(chatter(seed, faults=Faults(drop=0.1, duplicate=0.1, delay=0.3)))
-
-
-def test_faults_follow_the_seed_too() -> None:
-    """Lost, doubled and delayed messages are the same ones for the same seed."""
-    faults = Faults(drop=0.1, duplicate=0.1, delay=0.3)
-
-    assert chatter(7, faults=faults) == chatter(7, faults=faults)
-    assert len(chatter(7, faults=Faults(drop=1.0))) < len(chatter(7, faults=faults))
-    spared = chatter(7, faults=Faults(drop=1.0, spare=frozenset({Number})))
-    assert sorted(spared) == sorted(chatter(7))
-
-
-def test_virtual_time_passes_without_waiting() -> None:
-    """A day's timer fires at its virtual time, and the market's clock shows it."""
-    sim, seen = SimRuntime(1, start_ms=5_000), Seen()
-    sim.spawn("one", lambda ctx: Worker(ctx, seen, start=lambda actor: actor.start_timer("day", 86_400_000)))
-
-    sim.run(for_ms=86_399_999)
-    assert seen.of(TimerFired) == []
-    assert sim.run_until(lambda: bool(seen.of(TimerFired)), limit_ms=1)
-
-    assert (sim.now(), sim.monotonic()) == (86_405_000, 86_400.0)
-    assert not sim.run_until(lambda: False, limit_ms=1_000)
-
-
-def test_a_crash_in_the_simulation_is_told_like_in_threads() -> None:
-    """`on_start`, handlers and SystemExit crash one simulated actor and never the simulation."""
-    sim, root = SimRuntime(1), Seen()
-    sim.spawn("root", probe(root))
-    sim.spawn("a", lambda ctx: Worker(ctx, Seen(), start=raising(SystemExit(1))))
-    sim.spawn("b", lambda ctx: Worker(ctx, Seen()))
-    sim.tell("b", Do(job=raising(SystemExit(2))))
-    sim.tell("b", Number(sender="test", n=1))
-    sim.settle()
-
-    assert {e.name: e.reason for e in root.of(ChildExited)} == {"a": "SystemExit: 1", "b": "SystemExit: 2"}
-    assert sim.stats().dropped == 1
-
-
-def test_a_ctrl_c_in_the_simulation_reaches_the_caller() -> None:
-    """KeyboardInterrupt belongs to whoever runs the simulation, in whatever handler it comes up."""
-    sim = SimRuntime(1)
-    sim.spawn("one", lambda ctx: Worker(ctx, Seen()))
-    sim.tell("one", Do(job=raising(KeyboardInterrupt())))
-
-    with pytest.raises(KeyboardInterrupt):
-        sim.settle()
-
-
-def test_an_actor_killed_by_its_own_doing_ends_after_the_message() -> None:
-    """`kill` of the actor that is just running lets its handler end, and nothing after it."""
-    sim, root, seen = SimRuntime(1), Seen(), Seen()
-    sim.spawn("root", probe(root))
-    sim.spawn("one", lambda ctx: Worker(ctx, seen))
+def test_pinned_actors_share_a_core_and_children_may_leave_it() -> None:
+    """With `pin` an actor's thread has one core; a process started from there takes all of them back."""
+    runtime, root, found = ThreadRuntime(pin=True), Seen(), []
+    runtime.spawn("root", probe(root))
+    program = "import os; from actors.runtime import use_all_cores as a; a(); print(len(os.sched_getaffinity(0)))"
 
     def job(actor: EngineActor) -> None:
-        sim.kill("one", "suicide")
-        actor.tell("root", EpochAnnounced(name="last words", epoch=1))
+        found.append(len(os.sched_getaffinity(0)))
+        found.append(int(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout))
+        actor.tell("root", EpochAnnounced(name="done", epoch=0))
 
-    sim.tell("one", Do(job=job))
-    sim.tell("one", Number(sender="test", n=1))
-    sim.settle()
+    runtime.spawn("one", lambda ctx: Worker(ctx, Seen(), start=job))
+    root.wait(EpochAnnounced)
+    runtime.close()
 
-    assert [exited.reason for exited in root.of(ChildExited)] == ["suicide"]
-    assert len(root.of(EpochAnnounced)) == 1
-    assert seen.of(Number) == []
+    assert found == [1, len(os.sched_getaffinity(0))]
 
 
-def test_an_exit_request_ends_the_run() -> None:
-    """Nothing is handled after the end of the process was asked for."""
-    sim, seen = SimRuntime(1), Seen()
-    sim.spawn("one", lambda ctx: Worker(ctx, seen))
-    sim.tell("one", Do(job=lambda actor: actor.ctx.request_exit(3, "enough")))
-    sim.tell("one", Number(sender="test", n=1))
+def test_a_runtime_without_its_timers_ends_the_process(threads: Threads) -> None:
+    """When one of the runtime's own threads fails, the process is asked to end with status 70."""
+    threads.runtime._serve(lambda: sys.exit("no timers"))
 
-    sim.run(for_ms=1_000)
+    wanted = threads.runtime.wait(10)
 
-    assert seen.of(Number) == []
-    assert sim.exit_request is not None
-    assert sim.exit_request.status == 3
+    assert wanted is not None
+    assert wanted.status == 70
