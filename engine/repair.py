@@ -29,12 +29,14 @@ FILL_MAX: Final = 2_000_000
 
 
 class DataFault(StrEnum):
-    """What was wrong with a candle, or with its coming."""
+    """What was wrong with a candle, or with its coming; HEALED says that a stale pair has candles again."""
 
     GAP = "gap"
     DUPLICATE = "duplicate"
     OUT_OF_ORDER = "out_of_order"
     ABSURD = "absurd"
+    STALE = "stale"
+    HEALED = "healed"
 
 
 @dataclass(frozen=True, slots=True)
