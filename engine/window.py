@@ -64,8 +64,15 @@ class Window:
     def load(self, rows: Iterable[Candle]) -> None:
         """Replace everything by these candles, oldest first; only the last `size` are kept."""
         self._end = 0
-        for candle in rows:
-            self.append(candle)
+        table = np.array(list(rows), dtype=np.float64).reshape(-1, 1 + _COLUMNS)[-self.size :]
+        ts = table[:, 0].astype(np.int64)
+        if (np.diff(ts) == self.step).all():
+            self._end = len(ts)
+            self._ts[: self._end] = ts
+            self._columns[:, : self._end] = table[:, 1:].T
+            return
+        for row in table.tolist():
+            self.append(Candle(int(row[0]), *row[1:]))
 
     def append(self, candle: Candle) -> bool:
         """Add one closed candle; False if it is not newer than the newest, which changes nothing.

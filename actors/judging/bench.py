@@ -1,0 +1,232 @@
+"""A bench of strategies: windows and instances of some pairs, and what is asked of them. No I/O.
+
+The same class serves in a worker process, inside the bot (`workers = 0`) and in a simulation.
+Whatever the user's code raises becomes an outcome here; what it may do beyond raising (hang, end
+the process, eat memory) is the business of whoever keeps the process.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from actors.judging.loader import StrategyMaker
+from engine.candles import Candle, Candles, timeframe_ms
+from engine.errors import StrategyError
+from engine.messages import NO_SIGNAL, Plain, Signal
+from engine.strategy import Strategy, TradeView
+from engine.types import Millis
+from engine.window import CheckedSignals, Window, check_signals, last_signal, window_size
+
+
+class Outcome(IntEnum):
+    """How a judgement ended. LATE is nobody's fault: the window has newer candles than the one asked about."""
+
+    JUDGED = 0
+    FAILED = 1
+    LATE = 2
+    OUT_OF_MEMORY = 3
+
+
+class Verdict(NamedTuple):
+    """The judgement of one pair's candle; `reason` says in a sentence why there is none.
+
+    `place` is the pair's index on its bench. `price` is the one to act at, where more is known than
+    the candle's close; `last_entry` says that the data ends with the next candle.
+    """
+
+    place: int
+    signal: Signal = NO_SIGNAL
+    outcome: Outcome = Outcome.JUDGED
+    reason: str = ""
+    price: float | None = None
+    last_entry: bool = False
+
+
+class Answer(NamedTuple):
+    """What a callback returned, as plain data; or in `failed` why the stated default must serve."""
+
+    answer: Plain = None
+    failed: str = ""
+    out_of_memory: bool = False
+
+
+class Judging(Protocol):
+    """What a bench can do; `Bench` judges windows, `FrameBench` looks into finished frames."""
+
+    def load(self, index: int, rows: Iterable[Candle]) -> None: ...
+
+    def take(self, index: int, candle: Candle) -> None: ...
+
+    def judge(self, index: int, candle: Candle) -> Verdict: ...
+
+    def ask(self, index: int, callback: str, arguments: Mapping[str, Plain]) -> Answer: ...
+
+
+class _Seats:
+    """One strategy instance a pair, made when first needed, and made anew after it has failed."""
+
+    def __init__(self, maker: StrategyMaker, count: int) -> None:
+        self.maker = maker
+        self._strategies: list[Strategy | None] = [None] * count
+        self._takes: dict[str, tuple[frozenset[str], bool]] = {}
+
+    def at(self, index: int) -> Strategy:
+        strategy = self._strategies[index]
+        if strategy is None:
+            strategy = self._strategies[index] = self.maker.make()
+        return strategy
+
+    def failed(self, index: int, error: BaseException) -> tuple[bool, str]:
+        """Drop the instance, whose state may be half changed; says whether memory ran out, and the reason."""
+        self._strategies[index] = None
+        reason = str(error) if isinstance(error, StrategyError) else self.maker.explain(error)
+        return isinstance(error, MemoryError), reason
+
+    def ask(self, index: int, callback: str, arguments: Mapping[str, Plain], candles: Candles) -> Answer:
+        """Call one callback with those of `arguments` that it takes."""
+        try:
+            strategy = self.at(index)
+            strategy.candles = candles
+            names, takes_all = self._parameters(strategy, callback)
+            if arguments.get("after_fill") and "after_fill" not in names:
+                return Answer()  # Freqtrade's rule: a method without that argument is not asked after a fill
+            given = {name: value for name, value in arguments.items() if takes_all or name in names}
+            if isinstance(given.get("trade"), Mapping):
+                given["trade"] = TradeView(**given["trade"])
+            return Answer(_plain(callback, getattr(strategy, callback)(**given)))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- a user's code may raise anything
+            out_of_memory, reason = self.failed(index, error)
+            return Answer(failed=reason, out_of_memory=out_of_memory)
+
+    def _parameters(self, strategy: Strategy, callback: str) -> tuple[frozenset[str], bool]:
+        """The argument names that the callback states, and whether it takes any others too (`**kwargs`)."""
+        if callback not in self._takes:
+            parameters = inspect.signature(getattr(strategy, callback)).parameters
+            takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+            self._takes[callback] = (frozenset(parameters), takes_all)
+        return self._takes[callback]
+
+
+class Bench:
+    """Judges the newest candle of each pair on its window.
+
+    `pairs` gives each pair its index, which is how it is called everywhere below.
+    """
+
+    def __init__(self, maker: StrategyMaker, pairs: Sequence[str]) -> None:
+        strategy = maker.make()
+        self._seats = _Seats(maker, len(pairs))
+        self._startup = int(strategy.startup_candles)
+        size = window_size(self._startup)
+        self._windows = [Window(pair, strategy.timeframe, size) for pair in pairs]
+
+    def load(self, index: int, rows: Iterable[Candle]) -> None:
+        """Replace the pair's window by these candles, oldest first."""
+        self._windows[index].load(rows)
+
+    def take(self, index: int, candle: Candle) -> None:
+        """Add a closed candle without judging it."""
+        self._windows[index].append(candle)
+
+    def judge(self, index: int, candle: Candle) -> Verdict:
+        """Add the candle, unless the window has it, and say what the strategy thinks of it.
+
+        While there are not more candles than the strategy's start-up candles it is not asked
+        (`semantics.md` 2.1.1-2: the first row after them is the first whose signal counts).
+        """
+        window = self._windows[index]
+        if not window.append(candle) and window.last_ts != candle.ts:
+            return Verdict(index, outcome=Outcome.LATE, reason="a newer candle had closed before this one was judged")
+        if len(window) <= self._startup:
+            return Verdict(index)
+        try:
+            return Verdict(index, last_signal(self._seats.at(index).signals(window.view()), len(window)))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- a user's code may raise anything
+            return _failure(index, self._seats, error)
+
+    def ask(self, index: int, callback: str, arguments: Mapping[str, Plain]) -> Answer:
+        """Call a callback of the pair's instance, with the pair's candles at hand."""
+        return self._seats.ask(index, callback, arguments, self._windows[index].view())
+
+
+class FrameBench:
+    """Judges from whole frames, as a backtest does: each pair's signals are computed once, for all candles.
+
+    For replay, where the frames are known: equal to Freqtrade's way (`semantics.md` 2.1), and fast.
+    A signal is acted on at the next candle's open; where that does not exist there is no signal.
+    """
+
+    def __init__(self, maker: StrategyMaker, frames: Sequence[Candles]) -> None:
+        self._seats = _Seats(maker, len(frames))
+        self._startup = int(maker.make().startup_candles)
+        self._frames = frames
+        self._answers: list[CheckedSignals | Verdict | None] = [None] * len(frames)
+        self._end: Millis = max((int(frame.ts[-1]) for frame in frames if len(frame)), default=0)
+
+    def load(self, index: int, rows: Iterable[Candle]) -> None:
+        """The frame has it already."""
+
+    def take(self, index: int, candle: Candle) -> None:
+        """The frame has it already."""
+
+    def judge(self, index: int, candle: Candle) -> Verdict:
+        """Look up the candle's signal; the first call for a pair computes all of them."""
+        answer = self._answers[index]
+        if answer is None:
+            answer = self._answers[index] = self._all(index)
+        if isinstance(answer, Verdict):
+            return answer
+        frame = self._frames[index]
+        row = self._row(index, candle.ts)
+        if row is None or row < self._startup or row + 1 >= len(frame):
+            return Verdict(index)
+        return Verdict(
+            index,
+            answer.at(row) or NO_SIGNAL,
+            price=float(frame.open[row + 1]),
+            last_entry=int(frame.ts[row + 1]) >= self._end,
+        )
+
+    def ask(self, index: int, callback: str, arguments: Mapping[str, Plain]) -> Answer:
+        """Call a callback with the candles that were closed at its `current_time`, none later."""
+        frame = self._frames[index]
+        now = int(arguments.get("current_time", self._end))
+        closed = int(np.searchsorted(frame.ts, now - timeframe_ms(frame.timeframe), side="right"))
+        return self._seats.ask(index, callback, arguments, frame[:closed])
+
+    def _row(self, index: int, ts: Millis) -> int | None:
+        column = self._frames[index].ts
+        row = int(np.searchsorted(column, ts))
+        return row if row < len(column) and column[row] == ts else None
+
+    def _all(self, index: int) -> CheckedSignals | Verdict:
+        frame = self._frames[index]
+        try:
+            return check_signals(self._seats.at(index).signals(frame), len(frame))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 -- a user's code may raise anything
+            return _failure(index, self._seats, error)
+
+
+def _failure(index: int, seats: _Seats, error: BaseException) -> Verdict:
+    out_of_memory, reason = seats.failed(index, error)
+    return Verdict(index, outcome=Outcome.OUT_OF_MEMORY if out_of_memory else Outcome.FAILED, reason=reason)
+
+
+def _plain(callback: str, value: Any) -> Plain:
+    """A callback's result as plain data; NaN and infinity are no answer (`semantics.md` 1.7)."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, list | tuple):
+        return [_plain(callback, part) for part in value]
+    raise StrategyError(
+        f"{callback}() returned a {type(value).__name__}; it must be a number, a text, True, False or None"
+    )

@@ -1,0 +1,197 @@
+"""The bot's end of judging: a worker process, or (`workers = 0`) the same bench in the actor's own thread.
+
+Neither waits. Verdicts of the batch given last are fetched with `collect`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from typing import Final, NamedTuple, Protocol
+
+from actors.judging.bench import Answer, Judging, Verdict
+from actors.judging.protocol import Batch, Desk, Frames, Hand, Kind, frame_json, judge_frame, load_frame
+from actors.processes import ChildProcess, python_command
+from engine.candles import Candle
+from engine.messages import Message, Plain
+from engine.settings import StrategyConfig
+
+START_S: Final = 15.0
+STANDSTILL_S: Final = 1.0
+
+
+class Overdue(NamedTuple):
+    """Why a worker must go, and at which place it was when it stopped answering (None: at none)."""
+
+    reason: str
+    place: int | None = None
+    asked: bool = False
+
+
+class Handle(Protocol):
+    """What a `JudgeActor` needs of whoever judges for it."""
+
+    @property
+    def ready(self) -> bool: ...
+
+    @property
+    def pid(self) -> int: ...
+
+    def load(self, place: int, rows: Sequence[Candle]) -> None: ...
+
+    def judge(self, batch: Batch) -> None: ...
+
+    def collect(self) -> list[Verdict]: ...
+
+    def ask(self, request_id: str, place: int, callback: str, arguments: Mapping[str, Plain]) -> Answer | None: ...
+
+    def overdue(self, *, busy: bool) -> Overdue | None: ...
+
+    def kill(self) -> None: ...
+
+
+class InlineHandle:
+    """Judges at once, in the caller's thread: nothing protects the bot from the strategy."""
+
+    ready = True
+    pid = 0
+
+    def __init__(self, bench: Judging) -> None:
+        self._bench = bench
+        self._verdicts: list[Verdict] = []
+
+    def load(self, place: int, rows: Sequence[Candle]) -> None:
+        """Fill a window."""
+        self._bench.load(place, rows)
+
+    def judge(self, batch: Batch) -> None:
+        """Judge a batch, or only take it in."""
+        for place, candle in zip(batch.places, batch.candles, strict=True):
+            if batch.judge:
+                self._verdicts.append(self._bench.judge(place, candle))
+            else:
+                self._bench.take(place, candle)
+
+    def collect(self) -> list[Verdict]:
+        """The verdicts since the last call."""
+        verdicts, self._verdicts = self._verdicts, []
+        return verdicts
+
+    def ask(self, request_id: str, place: int, callback: str, arguments: Mapping[str, Plain]) -> Answer | None:
+        """Call the callback."""
+        del request_id
+        return self._bench.ask(place, callback, _without_objects(arguments))
+
+    def overdue(self, *, busy: bool) -> Overdue | None:
+        """Nobody could tell from outside."""
+        del busy
+        return None
+
+    def kill(self) -> None:
+        """There is no process."""
+
+
+class WorkerHandle:
+    """One worker process with its desk. `tell` gets what the child says; the actor passes it to `receive`."""
+
+    def __init__(
+        self,
+        config: StrategyConfig,
+        pairs: Sequence[str],
+        *,
+        token: str,
+        tell: Callable[[Message], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.ready = False
+        self._pairs = pairs
+        self._deadline_s = config.deadline_ms / 1_000
+        self._callback_deadline_s = config.callback_deadline_ms / 1_000
+        self._clock = clock
+        self._started_at = self._given_at = clock()
+        self._batch = 0
+        self._seen = 0
+        self._frames = Frames()
+        self._desk, fd = Desk.make(len(pairs))
+        try:
+            self.child = ChildProcess(
+                lambda socket_fd: python_command("actors.judging.worker", str(socket_fd), str(fd), str(os.getpid())),
+                token=token,
+                tell=tell,
+                pass_fds=(fd,),
+            )
+        finally:
+            os.close(fd)
+        orders = {
+            "name": config.name,
+            "parameters": dict(config.parameters),
+            "overrides": dict(config.overrides),
+            "memory_mb": config.memory_mb,
+            "pairs": list(pairs),
+        }
+        self.child.send(frame_json(Kind.START, orders))
+
+    @property
+    def pid(self) -> int:
+        """The worker's process id."""
+        return self.child.pid
+
+    def receive(self, data: bytes) -> list[tuple[int, bytes]]:
+        """The frames in what the child said. Raises ValueError on what is none."""
+        return self._frames.feed(data)
+
+    def load(self, place: int, rows: Sequence[Candle]) -> None:
+        """Send a window's candles."""
+        self.child.send(load_frame(place, rows))
+
+    def judge(self, batch: Batch) -> None:
+        """Send a batch. One that is to be judged may only follow when the one before is complete or given up."""
+        if batch.judge:
+            self._batch, self._seen = batch.number, 0
+            self._given_at = self._clock()
+        self.child.send(judge_frame(batch))
+
+    def collect(self) -> list[Verdict]:
+        """The verdicts that have come onto the desk since the last call. Raises StrategyError on a damaged desk."""
+        verdicts, self._seen = self._desk.verdicts(self._batch, self._seen)
+        return verdicts
+
+    def ask(self, request_id: str, place: int, callback: str, arguments: Mapping[str, Plain]) -> Answer | None:
+        """Send a question; the answer comes as a frame."""
+        self._given_at = self._clock()
+        self.child.send(frame_json(Kind.ASK, [request_id, place, callback, _without_objects(arguments)]))
+        return None
+
+    def overdue(self, *, busy: bool) -> Overdue | None:
+        """Whether the worker must be given up: too long at one pair, or (while `busy`) at nothing at all."""
+        now = self._clock()
+        if not self.ready:
+            late = now - self._started_at > START_S
+            return Overdue(f"did not start within {START_S:.0f} s") if late else None
+        hand = self.in_hand()
+        if hand is not None:
+            limit = self._callback_deadline_s if hand.asked else self._deadline_s
+            if now - hand.since <= limit:
+                return None
+            what = "a callback" if hand.asked else "signals()"
+            return Overdue(f"{what} took longer than {limit * 1_000:.0f} ms", hand.place, hand.asked)
+        still = now - max(self._desk.since(), self._given_at)
+        return Overdue("it stands still") if busy and still > self._deadline_s + STANDSTILL_S else None
+
+    def in_hand(self) -> Hand | None:
+        """What was in hand when the worker died; None when nothing was."""
+        hand = self._desk.hand()
+        return hand if hand is not None and 0 <= hand.place < len(self._pairs) else None
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self.child.kill()
+
+
+def _without_objects(arguments: Mapping[str, Plain]) -> dict[str, Plain]:
+    """Arguments as plain data: a `TradeView` becomes a mapping, as it would on its way to a worker."""
+    return {
+        name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        for name, value in arguments.items()
+    }

@@ -1,0 +1,230 @@
+"""Finding and loading a user's strategy; whatever is wrong with it is one sentence with file and line."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import strategies
+from engine.candles import timeframe_ms
+from engine.errors import StrategyError
+from engine.strategy import SETTINGS, Strategy
+
+OVERRIDABLE: Final = (*SETTINGS, "timeframe", "startup_candles")
+
+_NUMBERS: Final = (
+    "stoploss",
+    "trailing_stop_positive_offset",
+    "exit_profit_offset",
+    "max_entry_position_adjustment",
+    "ignore_buying_expired_candle_after",
+)
+_SWITCHES: Final = (
+    "trailing_stop",
+    "trailing_only_offset_is_reached",
+    "use_exit_signal",
+    "exit_profit_only",
+    "ignore_roi_if_entry_signal",
+    "use_custom_stoploss",
+    "use_custom_roi",
+    "can_short",
+    "position_adjustment_enable",
+)
+
+
+def strategy_folders() -> tuple[Path, ...]:
+    """Where a strategy given by name is looked for: `strategies/` of the working directory, then the shipped ones."""
+    return (Path("strategies").resolve(), *(Path(path).resolve() for path in strategies.__path__))
+
+
+def shipped_names() -> list[str]:
+    """The names that `[strategy] name` may have without being a path."""
+    return sorted({file.stem for folder in strategy_folders() for file in folder.glob("*.py") if file.stem[0] != "_"})
+
+
+def load_strategy(
+    name: str, parameters: Mapping[str, Any] | None = None, overrides: Mapping[str, Any] | None = None
+) -> Strategy:
+    """One instance of the strategy called `name`: a shipped name, `FILE.py`, or `FILE.py:Class`.
+
+    `parameters` go to its constructor, `overrides` replace its settings afterwards.
+
+    Raises:
+        StrategyError: not found, does not import, or has settings that cannot be; the text says
+            which file and line, and why. User code runs here, so anything else may happen too.
+    """
+    return StrategyMaker(name, parameters or {}, overrides or {}).make()
+
+
+class StrategyMaker:
+    """Loads a strategy's file once and makes any number of instances of its class: one for each pair."""
+
+    def __init__(self, name: str, parameters: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:
+        self._file, wanted = find_file(name)
+        module = import_file(self._file)
+        self._class = choose_class(module, self._file, wanted)
+        self._parameters = dict(parameters)
+        self._overrides = dict(overrides)
+        _check_names("parameter", self._parameters, [n for n in dir(self._class) if n[0] != "_"], self._file)
+        _check_names("setting", self._overrides, OVERRIDABLE, self._file)
+        check_settings(self.make(), self._file)
+
+    def make(self) -> Strategy:
+        """A new instance, which shares nothing with the others but what its author made global."""
+        try:
+            strategy = self._class(dict(self._parameters))
+        except Exception as error:
+            raise StrategyError(f"{self._class.__name__} cannot be made: {where(error, self._file)}") from error
+        for setting, value in self._overrides.items():
+            setattr(strategy, setting, value)
+        return strategy
+
+    def explain(self, error: BaseException) -> str:
+        """What went wrong in the user's code, in a sentence with file and line."""
+        return where(error, self._file)
+
+
+def find_file(name: str) -> tuple[Path, str]:
+    """The file that `name` means, and the class asked for (empty: the only one)."""
+    path, colon, wanted = name.rpartition(":")
+    if not colon or not path.endswith(".py"):
+        path, wanted = name, ""
+    if path.endswith(".py"):
+        file = Path(path).expanduser().resolve()
+        if not file.is_file():
+            raise StrategyError(f"there is no strategy file {file}")
+        return file, wanted
+    if re.fullmatch(r"[A-Za-z]\w*", path):
+        for folder in strategy_folders():
+            if (folder / f"{path}.py").is_file():
+                return folder / f"{path}.py", wanted
+    known = shipped_names()
+    near = difflib.get_close_matches(path, known, n=1)
+    hint = f"did you mean {near[0]}" if near else f"there are {', '.join(known)}"
+    raise StrategyError(f"there is no strategy called {path!r}; {hint}, or give the path of a .py file")
+
+
+def import_file(file: Path) -> ModuleType:
+    """Run a strategy's file as a module of its own; modules beside it can be imported by it."""
+    spec = importlib.util.spec_from_file_location(f"tradepit_user_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise StrategyError(f"{file} cannot be loaded as Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses and pickle look their module up there
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise StrategyError(f"{error.filename or file}, line {error.lineno}: {error.msg}") from error
+    except (Exception, SystemExit) as error:
+        raise StrategyError(where(error, file)) from error
+    return module
+
+
+def choose_class(module: ModuleType, file: Path, wanted: str) -> type[Strategy]:
+    """The strategy class of a module: the one asked for, else the only one defined there."""
+    own = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Strategy) and value.__module__ == module.__name__
+    }
+    if wanted:
+        if wanted not in own:
+            raise StrategyError(f"{file} has no strategy class {wanted}; it has {', '.join(own) or 'none'}")
+        return own[wanted]
+    if not own:
+        raise StrategyError(f"{file} has no class derived from engine.strategy.Strategy")
+    if len(own) > 1:
+        first = next(iter(own))
+        raise StrategyError(
+            f"{file} has {len(own)} strategies; say which one: {file.name}:{first} (or {', '.join(list(own)[1:])})"
+        )
+    return next(iter(own.values()))
+
+
+def check_settings(strategy: Strategy, file: Path) -> None:
+    """Refuse settings that the engine could not go by; all that is wrong, in one sentence each."""
+    wrong = list(_wrong_settings(strategy))
+    if not wrong:
+        return
+    line = _class_line(type(strategy))
+    raise StrategyError(f"{file}, line {line}: {type(strategy).__name__}: " + "; ".join(wrong))
+
+
+def _wrong_settings(strategy: Any) -> Iterable[str]:
+    if type(strategy).signals is Strategy.signals:
+        yield "it has no method signals(self, candles)"
+    try:
+        timeframe_ms(str(strategy.timeframe))
+    except ValueError as error:
+        yield f"timeframe: {error}"
+    if type(strategy.startup_candles) is not int or strategy.startup_candles < 0:
+        yield f"startup_candles is {strategy.startup_candles!r}; it must be a whole number, 0 or more"
+    for name in _NUMBERS:
+        if not _is_number(getattr(strategy, name)):
+            yield f"{name} is {getattr(strategy, name)!r}; it must be a number"
+    for name in _SWITCHES:
+        if not isinstance(getattr(strategy, name), bool):
+            yield f"{name} is {getattr(strategy, name)!r}; it must be True or False"
+    if _is_number(strategy.stoploss) and not -1.0 <= strategy.stoploss < 0:
+        yield f"stoploss is {strategy.stoploss}; it must be a negative ratio, such as -0.05 for 5 %"
+    positive = strategy.trailing_stop_positive
+    if positive is not None and not (_is_number(positive) and positive > 0):
+        yield f"trailing_stop_positive is {positive!r}; it must be a ratio above 0, or None"
+    yield from _wrong_roi(strategy.minimal_roi)
+    for name in ("order_types", "order_time_in_force"):
+        if not isinstance(getattr(strategy, name), Mapping):
+            yield f"{name} is {getattr(strategy, name)!r}; it must be a dict"
+    if not isinstance(strategy.protections, list | tuple):
+        yield f"protections is {strategy.protections!r}; it must be a list of dicts"
+
+
+def _wrong_roi(roi: object) -> Iterable[str]:
+    if not isinstance(roi, Mapping):
+        yield f'minimal_roi is {roi!r}; it must be a dict of minutes and ratios, such as {{"0": 0.02}}'
+        return
+    for minutes, ratio in roi.items():
+        if not str(minutes).isdigit():
+            yield f"minimal_roi has the key {minutes!r}; it must be a number of minutes"
+        if not _is_number(ratio):
+            yield f"minimal_roi has the value {ratio!r} at {minutes!r}; it must be a ratio"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value  # noqa: PLR0124 -- no NaN
+
+
+def _check_names(what: str, given: Mapping[str, Any], known: Iterable[str], file: Path) -> None:
+    names = list(known)
+    for name in given:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]}" if near else ""
+            raise StrategyError(f"{file}: the strategy has no {what} {name!r}{hint}")
+
+
+def _class_line(cls: type) -> int:
+    try:
+        return inspect.getsourcelines(cls)[1]
+    except (OSError, TypeError):
+        return 1
+
+
+def where(error: BaseException, file: Path) -> str:
+    """`error` in one sentence: the deepest line of the user's own file that it came through, its type and text."""
+    kind = type(error).__name__
+    text = " ".join(str(error).split())[:300]
+    said = "sys.exit() was called" if isinstance(error, SystemExit) else f"{kind}: {text}" if text else kind
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if Path(frame.filename).parent == file.parent:
+            return f"{frame.filename}, line {frame.lineno}: {said}"
+    return said
