@@ -85,6 +85,7 @@ class FeedActor(EngineActor):
         self._streams = {pair: CandleStream(pair, self._step, config.stale_after_candles) for pair in pairs}
         self._ready: dict[str, CandleStream] = {}
         self._watched: dict[str, Millis] = {}
+        self._fresh: dict[str, None] = {}
         self._next: Millis | None = None
         self._round: Millis | None = None
         self._waiting: set[str] = set()
@@ -243,19 +244,23 @@ class FeedActor(EngineActor):
     # ------------------------------------------------------------ prices
 
     def on_watch_price(self, message: WatchPrice) -> None:
-        """Begin with the newest price at once, so that a guard knows where it stands, or end."""
-        pair = message.pair
+        """Begin with the newest price at once, so that a guard knows where it stands; or end."""
         if not message.watch:
-            self._watched.pop(pair, None)
-            return
-        if pair in self._watched:
+            self._fresh.pop(message.pair, None)
+            self._watched.pop(message.pair, None)
+        elif message.pair not in self._watched:
+            self._fresh[message.pair] = None
+
+    def on_batch_end(self) -> None:
+        """Answer all that have begun to watch together: a hundred pairs after a restart cost one look."""
+        if not self._fresh:
             return
         now = self.now()
+        fresh, self._fresh = tuple(self._fresh), {}
         if not self._watched:
             self.start_timer("tick", self._tick_ms)
-        self._watched[pair] = now
-        price = self._source.price(pair, now)
-        if price is not None:
+        self._watched.update(dict.fromkeys(fresh, now))
+        for price in self._source.prices(fresh, now):
             self._tell_range(price)
 
     def _tick(self) -> None:

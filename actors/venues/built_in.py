@@ -62,10 +62,9 @@ class BuiltInMarket:
         rows = zip(*columns, strict=True)
         return [PriceRange(pair, found.ts, *row) for pair, row in zip(known, rows, strict=True)]
 
-    def price(self, pair: str, at: Millis) -> PriceRange | None:
+    def prices(self, pairs: Sequence[str], at: Millis) -> Sequence[PriceRange]:
         """See `MarketSource`."""
-        found = self.ranges([pair], at // 1_000 * 1_000 - 1, at)
-        return found[0] if found else None
+        return self.ranges(pairs, at // 1_000 * 1_000 - 1, at)
 
     def _known(self, pairs: Sequence[str]) -> Sequence[str]:
         index = self._market.index

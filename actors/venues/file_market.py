@@ -90,14 +90,16 @@ class FileMarket:
                 found.append(PriceRange(pair, int(times[-1]), *own))
         return found
 
-    def price(self, pair: str, at: Millis) -> PriceRange | None:
+    def prices(self, pairs: Sequence[str], at: Millis) -> Sequence[PriceRange]:
         """See `MarketSource`."""
-        candles = self._candles.get(pair)
-        if candles is None or at < candles.ts[0]:
-            return None
-        times, prices = self._ticks(pair, min(at, int(candles.ts[-1])) - self._timeframe_ms, at)
-        last = float(prices[-1])
-        return PriceRange(pair, int(times[-1]), last, last, last, last)
+        found = []
+        for pair in pairs:
+            candles = self._candles.get(pair)
+            if candles is not None and at >= candles.ts[0]:
+                times, prices = self._ticks(pair, min(at, int(candles.ts[-1])) - self._timeframe_ms, at)
+                last = float(prices[-1])
+                found.append(PriceRange(pair, int(times[-1]), last, last, last, last))
+        return found
 
     def _check(self, asked_ms: Millis) -> None:
         if asked_ms != self._timeframe_ms:

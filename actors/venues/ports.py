@@ -54,6 +54,6 @@ class MarketSource(Protocol):
         """Where each pair's price went in (after, until]; pairs without a tick in it are left out."""
         ...
 
-    def price(self, pair: str, at: Millis) -> PriceRange | None:
-        """The pair's newest tick at `at`, as a range of one price; None when there was none yet."""
+    def prices(self, pairs: Sequence[str], at: Millis) -> Sequence[PriceRange]:
+        """Each pair's newest tick at `at`, as a range of one price; pairs that had none yet are left out."""
         ...

@@ -118,8 +118,8 @@ class Script:
     def ranges(self, pairs: Sequence[str], after: Millis, until: Millis) -> Sequence[PriceRange]:
         return ()
 
-    def price(self, pair: str, at: Millis) -> PriceRange | None:
-        return None
+    def prices(self, pairs: Sequence[str], at: Millis) -> Sequence[PriceRange]:
+        return ()
 
 
 class World:
