@@ -22,6 +22,7 @@ class Owner(Protocol):
     """What an outbox needs of its actor; every `EngineActor` is one."""
 
     name: str
+    epoch: int
 
     def tell(self, name: str, message: Message) -> None: ...
 
@@ -95,7 +96,12 @@ class Outbox:
             return 0
         self._seq += 1
         record = Record(
-            writer=self._actor.name, seq=self._seq, entries=tuple(entries), state=state, grant_epoch=grant_epoch
+            writer=self._actor.name,
+            seq=self._seq,
+            entries=tuple(entries),
+            state=state,
+            grant_epoch=grant_epoch,
+            epoch=self._actor.epoch,
         )
         self._pending[self._seq] = record
         self._actor.tell(self._persistence, record)
@@ -111,7 +117,9 @@ class Outbox:
         """Give the record up, unless it may be tried again: then it stays, and is sent by the timer."""
         if message.retryable or message.seq not in self._pending:
             return
-        self._pending[message.seq] = Record(writer=self._actor.name, seq=message.seq, entries=())
+        self._pending[message.seq] = Record(
+            writer=self._actor.name, seq=message.seq, entries=(), epoch=self._actor.epoch
+        )
         self.resend()
 
     def on_epoch_announced(self, message: EpochAnnounced) -> None:
