@@ -26,7 +26,7 @@ from typing import Any, Final
 import orjson
 from loguru import logger
 
-from engine.errors import StorageError, TradepitError
+from engine.errors import NotRunning, StorageError, TradepitError
 
 PATH_MAX: Final = 107
 """Bytes that the address of a Unix socket can hold."""
@@ -318,10 +318,6 @@ def _connected(path: Path, timeout_s: float) -> Iterator[socket.socket]:
         connection.settimeout(timeout_s)
         connection.connect(address)
         yield connection
-
-
-class NotRunning(TradepitError):
-    """No bot answers at the control socket."""
 
 
 def call(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> dict[str, Any]:

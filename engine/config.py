@@ -234,7 +234,16 @@ def _read_collection(key: str, kind: Any, given: Any, problems: list[Problem]) -
         return _MISSING
     if key == "strategy.overrides":
         check_strategy_values(given, f"{key}.", problems)
-    return given
+    return _with_floats(given)
+
+
+def _with_floats(value: Any) -> Any:
+    """What goes to a user's code or into ccxt has floats, as they expect."""
+    if isinstance(value, Mapping):
+        return {str(k): _with_floats(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_floats(v) for v in value]
+    return float(value) if isinstance(value, Decimal) else value
 
 
 def _read_pairs(key: str, given: list[Any] | tuple[Any, ...], problems: list[Problem]) -> tuple[str, ...]:

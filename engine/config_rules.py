@@ -231,7 +231,7 @@ _SECRETS: Final = (
     "cookie",
     "twofa",
 )
-_SECRETS_EXACT: Final = frozenset({"key", "uid", "login", "pin", "auth", "sign", "signature"})
+_SECRETS_EXACT: Final = frozenset({"key", "uid", "login", "auth", "sign", "signature"})
 _USERINFO: Final = re.compile(r"(?<=//)[^/@\s]+(?=@)")
 
 _LONGEST_SHOWN: Final = 60

@@ -30,6 +30,10 @@ class StorageError(TradepitError):
     """A file of ours is locked, damaged, newer than this version, or cannot be written."""
 
 
+class NotRunning(TradepitError):
+    """No bot answers on those files."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One mistake in a configuration: where it is, what it says, why that is wrong, what would do."""

@@ -1,0 +1,77 @@
+"""`status`, `pause`, `resume`, `enter`, `exit`, `stop`, `kill`: a request to the running bot, its answer in words."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+from actors.cli import FAILED, OK
+from actors.commands.common import files_of, percent_text, print_json, print_table, time_text
+from actors.sockets import call
+
+ARGUMENTS: Final = ("pair", "side", "tag", "reason", "actor")
+PATIENCE_S: Final = 20.0
+"""Longer than the bot waits for its own actors, so that its words are heard, not ours."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Put the request and print the answer."""
+    request = {"request": arguments.command}
+    request |= {name: value for name in ARGUMENTS if (value := getattr(arguments, name, None))}
+    if getattr(arguments, "all", False):
+        request["all"] = True
+    answer = call(files_of(arguments).socket, request, PATIENCE_S)
+    ok = bool(answer.get("ok"))
+    if arguments.json:
+        print_json(answer)
+    elif not ok:
+        print(f"tradepit: {answer.get('detail')}", file=sys.stderr)
+    elif arguments.command == "status" and arguments.pair:
+        _print_figures(answer.get("data", {}))
+    elif arguments.command == "status":
+        _print_status(answer)
+    else:
+        print(answer.get("detail"))
+    return OK if ok else FAILED
+
+
+def _print_status(answer: Mapping[str, Any]) -> None:
+    data = answer.get("data", {})
+    print(answer.get("detail"))
+    print(f"market time {time_text(data.get('ts'))}")
+    for name in ("portfolio", "feed", "gateway", "limiter", "persistence", "runtime"):
+        figures = data.get(name)
+        if isinstance(figures, Mapping):
+            print(f"{name:12} {_one_line(figures)}")
+    trades = data.get("open_trades", [])
+    if trades:
+        print()
+        columns = ("pair", "side", "opened", "open rate", "amount", "stake", "profit", "stop", "tag")
+        print_table(columns, [_trade_row(trade) for trade in trades])
+
+
+def _trade_row(trade: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (
+        trade.get("pair") or str(trade.get("actor", "")).removeprefix("pair:"),
+        trade.get("side"),
+        time_text(trade.get("open_ts")),
+        trade.get("open_rate"),
+        trade.get("amount"),
+        trade.get("stake"),
+        percent_text(trade.get("profit_ratio")),
+        trade.get("stop"),
+        trade.get("enter_tag"),
+    )
+
+
+def _one_line(figures: Mapping[str, Any]) -> str:
+    """The plain figures of an actor; lists and tables are for `--json`."""
+    plain = {k: v for k, v in figures.items() if k != "actor" and not isinstance(v, Mapping | list)}
+    return "  ".join(f"{key}={value}" for key, value in plain.items() if value not in ("", None))
+
+
+def _print_figures(data: Mapping[str, Any]) -> None:
+    for key, value in data.items():
+        print(f"{key:16} {time_text(value) if key.endswith('_ts') else value}")

@@ -1,0 +1,107 @@
+"""`check`: what a configuration amounts to: its strategy, what would be traded, every value in effect."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from actors.cli import OK
+from actors.commands.common import print_json, with_arguments
+from actors.config_file import read_config
+from engine.config import effective_facts, effective_protections, make_settings, masked
+from engine.settings import Config, Settings
+from engine.strategy import StrategyFacts
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Read, check and say it all; a mistake ends it with the list of all mistakes."""
+    from actors.judging.facts import load_facts
+
+    config = with_arguments(read_config(arguments.config), arguments)
+    facts = effective_facts(config, load_facts(config.strategy))
+    settings = make_settings(config, facts)
+    pairs = would_trade(config, facts)
+    if arguments.json:
+        print_json(
+            {
+                "config": masked(config),
+                "strategy": {"name": facts.name, "timeframe": facts.timeframe, "callbacks": sorted(settings.callbacks)},
+                "protections": [dict(p) for p in effective_protections(config, facts)],
+                "pairs": pairs,
+            }
+        )
+        return OK
+    print(f"{arguments.config} is in order.\n")
+    for line in summary(config, facts, settings, pairs):
+        print(line)
+    print("\nEvery value in effect:\n")
+    for line in toml_lines(masked(config)):
+        print(line)
+    return OK
+
+
+def would_trade(config: Config, facts: StrategyFacts) -> list[str]:
+    """The pairs that the feed has and the configuration wants, in the configuration's order.
+
+    Raises:
+        ConfigError: a pair is wanted that the feed does not have.
+        DataError: the folder of candles does not hold what it should.
+    """
+    from actors.venues.choice import market_source, wanted_pairs
+
+    return list(wanted_pairs(config, market_source(config, facts.timeframe).pairs))
+
+
+def summary(config: Config, facts: StrategyFacts, settings: Settings, pairs: list[str]) -> list[str]:
+    """What it amounts to, in a few lines."""
+    trading = config.trading
+    slots = "without limit" if trading.max_open_trades == -1 else f"{trading.max_open_trades} at once"
+    market = f"the built-in market (seed {config.feed.seed}, {config.feed.speed} times as fast as the world)"
+    source = market if config.feed.source == "market" else f"the candles in {config.feed.data}"
+    shown = ", ".join(pairs[:6]) + (f" and {len(pairs) - 6} more" if len(pairs) > 6 else "")
+    stop = f"stop at {settings.stoploss * 100:g} %{', trailing' if settings.trailing_stop else ''}"
+    roi = ", ".join(f"{ratio * 100:g} % after {minutes} min" for minutes, ratio in settings.roi) or "none"
+    callbacks = ", ".join(sorted(settings.callbacks)) or "none"
+    protections = ", ".join(str(p["method"]) for p in effective_protections(config, facts)) or "none"
+    return [
+        f"venue       {config.exchange.name}: {config.paper.wallet} {trading.stake_currency}, fills by {config.paper.fills}",
+        f"prices      {source}",
+        f"pairs       {len(pairs)}: {shown}",
+        f"trades      {slots}, stake {trading.stake_amount}, leverage {trading.leverage}",
+        f"strategy    {facts.name}: {facts.timeframe} candles, {facts.startup_candles} to start with, callbacks: {callbacks}",
+        f"exits       {stop}; return wanted: {roi}",
+        f"protections {protections}",
+        f"history     {config.history.db}",
+    ]
+
+
+def toml_lines(plain: Mapping[str, Any]) -> list[str]:
+    """The configuration as TOML: what stands above the first section first; values of None are left out."""
+    lines = [f"{k} = {_toml(v)}" for k, v in plain.items() if not isinstance(v, Mapping) and v is not None]
+    for name, table in plain.items():
+        if isinstance(table, Mapping):
+            lines += ["", f"[{name}]"]
+            lines += [f"{k} = {_toml(v)}" for k, v in table.items() if v is not None]
+    return lines
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return (
+            "{ " + ", ".join(f"{orjson.dumps(k).decode()} = {_toml(v)}" for k, v in value.items()) + " }"
+            if value
+            else "{}"
+        )
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, str):
+        return orjson.dumps(value).decode()
+    return str(value)

@@ -1,0 +1,86 @@
+"""What several commands need: which files are meant, and plain tables."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from actors.config_file import read_config
+from actors.files import Files
+from engine.settings import Config
+
+DEFAULT_CONFIG: Final = Path("config.toml")
+
+
+def files_of(arguments: argparse.Namespace) -> Files:
+    """The bot's files that are meant: by `--db`, else by `-c`, else by ./config.toml if there is one."""
+    if arguments.db:
+        return Files.beside(Path(arguments.db))
+    config = getattr(arguments, "config", None)
+    if config is None and not DEFAULT_CONFIG.exists():
+        return Files.beside(Path("tradepit.duckdb"))
+    return Files.beside(Path(read_config(config or DEFAULT_CONFIG).history.db))
+
+
+def with_arguments(config: Config, arguments: argparse.Namespace) -> Config:
+    """The configuration with what the command line says instead: strategy, pairs, history file."""
+    strategy = getattr(arguments, "strategy", None)
+    if strategy:
+        config = replace(config, strategy=replace(config.strategy, name=strategy))
+    pairs = getattr(arguments, "pairs", None)
+    if pairs:
+        config = replace(config, trading=replace(config.trading, pairs=pairs))
+    if getattr(arguments, "db", None):
+        config = replace(config, history=replace(config.history, db=str(arguments.db)))
+    return config
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on standard output; decimals as numbers are text, so none loses a digit."""
+    print(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode())
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table in plain text, numbers to the right."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    right = [all(_is_number(row[i]) for row in rows) for i in range(len(columns))]
+    widths = [max(len(c), *(len(row[i]) for row in cells)) if cells else len(c) for i, c in enumerate(columns)]
+    for row in [list(columns), *cells]:
+        line = (v.rjust(w) if r else v.ljust(w) for v, w, r in zip(row, widths, right, strict=True))
+        print("  ".join(line).rstrip())
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or isinstance(value, int | float | Decimal)
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.8g}"
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return str(value)
+
+
+def time_text(ts: Any) -> str:
+    """Milliseconds as a time in UTC; `-` for what is none."""
+    if not isinstance(ts, int) or ts <= 0:
+        return "-"
+    return datetime.fromtimestamp(ts / 1_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def percent_text(ratio: Any) -> str:
+    """A ratio as a percentage with its sign; `-` for what is none."""
+    try:
+        return f"{float(ratio) * 100:+.2f}%"
+    except (TypeError, ValueError):
+        return "-"

@@ -1,0 +1,19 @@
+"""`new-strategy`: writes a working, commented strategy; what is there already is never overwritten."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from actors.cli import OK
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the file and say how to run it."""
+    from actors.judging.template import write_strategy
+
+    file = write_strategy(arguments.name, Path(arguments.dir))
+    print(f"{file} is written, and works as it is. Try it:")
+    print(f"  tradepit check --strategy {file}")
+    print(f"  tradepit run --strategy {file}")
+    return OK

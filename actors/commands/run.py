@@ -1,0 +1,133 @@
+"""`run`: starts the bot, shows it, and ends it in order or, at the second Ctrl-C, at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from typing import Any, Final, Protocol
+
+from loguru import logger
+
+from actors.cli import INTERRUPTED
+from actors.commands.common import with_arguments
+from actors.config_file import read_config
+from actors.files import Files, RunLock
+from actors.logs import set_up_logs
+from actors.screen import REFRESH_S, Screen, Snapshot, plain_line
+from engine.config import make_settings
+
+PLAIN_EVERY_S: Final = 60.0
+"""How often a line says how it goes when there is no screen."""
+
+
+class ExitRequest(Protocol):
+    """Why the bot is to end, and with which status."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def reason(self) -> str: ...
+
+
+class System(Protocol):
+    """A running bot, as `actors.system.build_system` returns it and this command needs it."""
+
+    def start(self) -> None:
+        """Start all actors; recovery is part of it."""
+
+    def wait(self, timeout_s: float | None = None) -> ExitRequest | None:
+        """Wait for the wish to end; None when the time is over before."""
+
+    def request_exit(self, status: int, reason: str) -> None:
+        """Make `wait` return; the first wish counts."""
+
+    def monotonic(self) -> float:
+        """The machine's clock in seconds."""
+
+    def snapshot(self) -> Snapshot:
+        """What the screen shows, without waiting for any actor."""
+
+    def shut_down(self) -> None:
+        """End in order, within the configuration's `shutdown_s`: no entries, nothing in flight, history caught up."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run until Ctrl-C, SIGTERM, `tradepit stop`, the end of `--for`, or the root's giving up."""
+    from actors.judging.facts import load_facts
+
+    config = with_arguments(read_config(arguments.config), arguments)
+    on_screen = sys.stdout.isatty() and not arguments.no_screen
+    set_up_logs(config.runtime, on_stream=not on_screen)
+    facts = load_facts(config.strategy)
+    make_settings(config, facts)  # a mistake in it is said before anything starts
+    files = Files.beside(config.history.db)
+    lock = RunLock(files.lock)
+    try:
+        from actors.system import build_system
+
+        system: System = build_system(config, facts, files)
+        return _run(system, on_screen, arguments.duration)
+    finally:
+        lock.release()
+
+
+def _run(system: System, on_screen: bool, duration_s: float | None) -> int:
+    """Start the system, watch it, end it; the status is that of the wish to end."""
+    signals = _catch_signals()
+    system.start()
+    screen = Screen() if on_screen else None
+    try:
+        wish = _watch(system, screen, duration_s, signals)
+        logger.info("ending in order: {}", wish.reason)
+        system.shut_down()
+    finally:
+        if screen is not None:
+            screen.close()
+    last = plain_line(system.snapshot())
+    logger.info("ended: {}", last)
+    if on_screen:
+        print(last)
+    return wish.status
+
+
+def _watch(system: System, screen: Screen | None, duration_s: float | None, signals: list[int]) -> ExitRequest:
+    """Show the bot until somebody wants it to end."""
+    began = said = system.monotonic()
+    before: Snapshot | None = None
+    while True:
+        now = system.monotonic()
+        left = None if duration_s is None else began + duration_s - now
+        if left is not None and left <= 0:
+            system.request_exit(0, "the time of --for is over")
+        if signals:
+            system.request_exit(0, f"{signal.Signals(signals[0]).name} was received")
+        wish = system.wait(REFRESH_S if left is None else max(0.0, min(REFRESH_S, left)))
+        if wish is not None:
+            return wish
+        if screen is not None:
+            if not screen.show(system.snapshot()):
+                screen = None
+        elif now - said >= PLAIN_EVERY_S:
+            snapshot = system.snapshot()
+            logger.info(plain_line(snapshot, before))
+            before, said = snapshot, now
+
+
+def _catch_signals() -> list[int]:
+    """The signals to come: the first asks for an orderly end, the second ends at once, as a crash does: safely.
+
+    A handler runs in the middle of anything, with locks held; so it only notes, and `_watch` looks.
+    """
+    received: list[int] = []
+
+    def handle(number: int, _frame: Any) -> None:
+        if received:
+            os._exit(INTERRUPTED)
+        received.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handle)
+    return received
