@@ -228,7 +228,9 @@ def _last_flag(name: str, values: Any, count: int) -> bool:
     array = _array(name, values, count, "bfiu")
     if not count:
         return False
-    value = array[-1]
+    value = array.item(-1)
+    if value is True or value is False:
+        return bool(value)
     if value in {0, 1} or value != value:  # noqa: PLR0124 -- NaN, which is no signal
         return bool(value == 1)
     raise _neither(name, value)

@@ -212,7 +212,7 @@ def test_signals_reach_their_pairs(court: Callable[..., Court]) -> None:
     (told,) = pit.seen["A/USDT"].wait(SignalJudged)
     assert (START + MINUTE, exact(100.0), "A", 1.0) == (told.ts, told.price, told.signal.enter_tag, told.signal.score)
     assert [judged] == pit.feed.wait(RoundJudged)
-    assert [] == pit.seen["NAN/USDT"].messages
+    assert pit.seen["NAN/USDT"].messages == []
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -228,11 +228,11 @@ def test_errors_cost_their_own_pair(court: Callable[..., Court], workers: int) -
     pit = court("A/USDT", *bad, "B/USDT", workers=workers)
     judged = pit.judge(0)
 
-    assert ("A/USDT", "B/USDT") == judged.wishes
+    assert judged.wishes == ("A/USDT", "B/USDT")
     assert set(bad) == set(judged.failed)
     for pair, reason in bad.items():
         assert reason in pit.seen[pair].wait(StrategyFailed)[0].reason
-    assert [] == pit.replaced()
+    assert pit.replaced() == []
 
 
 @pytest.mark.parametrize("mood", ["LOOP", "HOLD", "DIE", "EAT"])
@@ -242,10 +242,10 @@ def test_what_breaks_a_worker_costs_one_pair(court: Callable[..., Court], mood: 
     pit = court("A/USDT", bad, "B/USDT")
     judged = pit.judge(0)
 
-    assert ("A/USDT", "B/USDT") == judged.wishes
+    assert judged.wishes == ("A/USDT", "B/USDT")
     assert (bad,) == judged.failed
-    assert 1 == len(pit.seen[bad].wait(StrategyFailed))
-    assert [START + MINUTE] == [told.ts for told in pit.seen["B/USDT"].wait(SignalJudged)]
+    assert len(pit.seen[bad].wait(StrategyFailed)) == 1
+    assert [told.ts for told in pit.seen["B/USDT"].wait(SignalJudged)] == [START + MINUTE]
 
 
 def test_what_was_done_before_a_hang_is_not_held_back(court: Callable[..., Court]) -> None:
@@ -254,8 +254,8 @@ def test_what_was_done_before_a_hang_is_not_held_back(court: Callable[..., Court
     pit.close(0)
     pit.seen["A/USDT"].wait(SignalJudged)
 
-    assert [] == pit.portfolio.of(RoundJudged)
-    assert [] == pit.replaced()
+    assert pit.portfolio.of(RoundJudged) == []
+    assert pit.replaced() == []
 
 
 def test_three_failures_in_a_row_are_quarantine(court: Callable[..., Court]) -> None:
@@ -263,13 +263,13 @@ def test_three_failures_in_a_row_are_quarantine(court: Callable[..., Court]) -> 
     pit = court("A/USDT", "LOOP/USDT", deadline_ms=150)
     for at in range(4):
         judged = pit.judge(at)
-        assert (("A/USDT",), ("LOOP/USDT",)) == (judged.wishes, judged.failed)
+        assert (judged.wishes, judged.failed) == (("A/USDT",), ("LOOP/USDT",))
 
     failures = pit.seen["LOOP/USDT"].wait(StrategyFailed, 3)
-    assert [False, False, True] == [failure.quarantined for failure in failures]
-    assert ["LOOP/USDT"] * 3 == pit.replaced()
+    assert [failure.quarantined for failure in failures] == [False, False, True]
+    assert pit.replaced() == ["LOOP/USDT"] * 3
     assert "quarantined" in pit.ask("LOOP/USDT").failed
-    assert ["quarantined"] == [told.event for told in pit.notifier.messages]
+    assert [told.event for told in pit.notifier.messages] == ["quarantined"]
 
 
 def test_a_success_ends_a_row_of_failures(court: Callable[..., Court]) -> None:
@@ -277,7 +277,7 @@ def test_a_success_ends_a_row_of_failures(court: Callable[..., Court]) -> None:
     pit = court("ODD/USDT")
     outcomes = [bool(pit.judge(at).wishes) for at in range(6)]
 
-    assert [False, True] * 3 == outcomes or [True, False] * 3 == outcomes
+    assert outcomes in ([False, True] * 3, [True, False] * 3)
     assert not any(failure.quarantined for failure in pit.seen["ODD/USDT"].wait(StrategyFailed, 3))
 
 
@@ -286,9 +286,9 @@ def test_callbacks_are_answered(court: Callable[..., Court]) -> None:
     pit = court("A/USDT")
     pit.judge(0)
 
-    assert "t1 at 100.0" == pit.ask("A/USDT").answer
-    assert (None, "") == (pit.ask("A/USDT", "custom_stoploss").answer, pit.ask("A/USDT", "custom_stoploss").failed)
-    assert "the strategy has no leverage" == pit.ask("A/USDT", "leverage").failed
+    assert pit.ask("A/USDT").answer == "t1 at 100.0"
+    assert (pit.ask("A/USDT", "custom_stoploss").answer, pit.ask("A/USDT", "custom_stoploss").failed) == (None, "")
+    assert pit.ask("A/USDT", "leverage").failed == "the strategy has no leverage"
 
 
 def test_bad_callbacks_leave_the_default(court: Callable[..., Court]) -> None:
@@ -299,8 +299,8 @@ def test_bad_callbacks_leave_the_default(court: Callable[..., Court]) -> None:
     assert "ZeroDivisionError" in pit.ask("WRONG/USDT").failed
     assert pit.ask("STUCK/USDT").failed
     pit.seen["STUCK/USDT"].wait(StrategyFailed)
-    assert ("A/USDT", "WRONG/USDT", "STUCK/USDT") == pit.judge(1).wishes
-    assert ["STUCK/USDT"] == pit.replaced()
+    assert pit.judge(1).wishes == ("A/USDT", "WRONG/USDT", "STUCK/USDT")
+    assert pit.replaced() == ["STUCK/USDT"]
 
 
 def test_a_killed_worker_is_replaced(court: Callable[..., Court]) -> None:
@@ -309,7 +309,7 @@ def test_a_killed_worker_is_replaced(court: Callable[..., Court]) -> None:
     pit.judge(0)
     os.kill(worker_pid(pit), 9)
 
-    assert ("A/USDT", "B/USDT") == pit.judge(1).wishes
+    assert pit.judge(1).wishes == ("A/USDT", "B/USDT")
 
 
 def test_a_new_feed_is_asked_for_history_again(court: Callable[..., Court]) -> None:
@@ -319,7 +319,7 @@ def test_a_new_feed_is_asked_for_history_again(court: Callable[..., Court]) -> N
     pit.runtime.tell("judge:0", EpochAnnounced(name="feed", epoch=2))
     pit.feed.wait(LoadHistory, 2)
 
-    assert ("A/USDT",) == pit.judge(1).wishes
+    assert pit.judge(1).wishes == ("A/USDT",)
 
 
 def test_a_worker_does_not_outlive_its_judge(court: Callable[..., Court]) -> None:
@@ -353,7 +353,7 @@ def test_a_late_candle_is_taken_in_and_counted(court: Callable[..., Court]) -> N
     pit.close(2)
     rounds = pit.portfolio.wait(RoundJudged, 1)
 
-    assert (START + 2 * MINUTE, 0, ("A/USDT", "LOOP/USDT")) == (rounds[0].ts, rounds[0].judged, rounds[0].failed)
+    assert (rounds[0].ts, rounds[0].judged, rounds[0].failed) == (START + 2 * MINUTE, 0, ("A/USDT", "LOOP/USDT"))
 
 
 def test_frames_are_judged_as_in_a_backtest(config: StrategyConfig) -> None:
@@ -381,10 +381,10 @@ def test_frames_are_judged_as_in_a_backtest(config: StrategyConfig) -> None:
         runtime.run(for_ms=1_000)
 
     told = seen.of(SignalJudged)
-    assert [4, 5, 6, 7] == [(signal.ts - START) // MINUTE for signal in told]
+    assert [(signal.ts - START) // MINUTE for signal in told] == [4, 5, 6, 7]
     assert [exact(104.0), exact(105.0), exact(106.0), exact(107.0)] == [signal.price for signal in told]
-    assert [False, False, False, True] == [signal.last_entry for signal in told]
-    assert 8 == len(rounds.of(RoundJudged))
+    assert [signal.last_entry for signal in told] == [False, False, False, True]
+    assert len(rounds.of(RoundJudged)) == 8
 
 
 def worker_pid(pit: Court) -> int:
