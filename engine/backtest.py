@@ -13,7 +13,6 @@ from typing import Any
 
 from engine.actions import Cancel, Emit, Judge, LookUp, Place
 from engine.candles import Candles
-from engine.codec import to_plain
 from engine.errors import IllegalTransition
 from engine.matching import Accepted, Exchange, Range
 from engine.messages import (
@@ -22,6 +21,7 @@ from engine.messages import (
     CancelRejected,
     CapitalDenied,
     CapitalReserved,
+    DataEnded,
     ExposureChanged,
     Message,
     OrderAccepted,
@@ -30,12 +30,13 @@ from engine.messages import (
     Signal,
     StrategyAnswered,
     TradeClosed,
+    TurnRow,
 )
 from engine.portfolio import Portfolio
 from engine.trade import step
-from engine.turn import Match, Turn, TurnRow, turn_order
+from engine.turn import Match, Turn, turn_order
 from engine.types import Millis, exact
-from engine.work import DataEnded, Rules, Trade
+from engine.work import Rules, Trade
 
 Asked = Callable[[AskStrategy], StrategyAnswered]
 
@@ -154,14 +155,11 @@ class Backtest:
             accepted = OrderAccepted(pair=order.pair, client_order_id=client_id, order_id=outcome.order_id, ts=ts)
             return (accepted, *outcome.events)
         return (
-            OrderRejected(
-                pair=order.pair, client_order_id=client_id, code=outcome.code, reason=outcome.reason, ts=ts
-            ),
+            OrderRejected(pair=order.pair, client_order_id=client_id, code=outcome.code, reason=outcome.reason, ts=ts),
         )
 
     def _closed(self, trade: TradeClosed, ts: Millis) -> None:
         self.trades.append(trade)
-        self._note(f"pair:{trade.pair}", Emit("TradeClosed", ts, to_plain(trade)))
         for entry in closing_entries(self.portfolio, trade, ts):
             self._note("portfolio", entry)
 
@@ -181,9 +179,7 @@ def closing_entries(portfolio: Portfolio, trade: TradeClosed, ts: Millis) -> lis
     return found
 
 
-def walk(
-    tapes: Mapping[str, Tape], timeframe_ms: Millis
-) -> Iterator[tuple[Millis, dict[str, TurnRow]]]:
+def walk(tapes: Mapping[str, Tape], timeframe_ms: Millis) -> Iterator[tuple[Millis, dict[str, TurnRow]]]:
     """(time, the rows of that time by pair) from the second candle to the end.
 
     A row is candle t with the signal judged on the candle before it (2.1.2).

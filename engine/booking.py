@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from engine import entry, leaving
 from engine.actions import Alarm, Judge, LookUp, SetTimer
+from engine.codec import to_plain
 from engine.denials import Denial
 from engine.exits import first_stop, tightened
 from engine.messages import (
@@ -316,6 +317,10 @@ def close(work: Work) -> None:
         stop=stop.level if stop else ZERO,
         fees=position.fees,
     )
+    trade.earned += closed.profit_abs
+    trade.last_closed = closed
+    work.exposure()
+    work.emit("TradeClosed", **{k: v for k, v in to_plain(closed).items() if k not in ("pair", "trade_id")})
     work.do(closed)
     if dust:
         work.do(Alarm("dust", f"{trade.pair}: {dust:f} left is under a step of the market; written off", "info"))
@@ -334,5 +339,3 @@ def _reverses(work: Work, was: Side) -> bool:
         return False
     side, _ = entry.entry_side(leaving.current_signal(work, work.now), work.settings)
     return side is not None and side is not was
-
-

@@ -208,7 +208,9 @@ def _stake(
     pending = work.pending
     own = work.answer(
         "custom_stake_amount",
-        _facts(work, price, leverage=leverage, proposed_stake=granted.stake, min_stake=least, max_stake=granted.available),
+        _facts(
+            work, price, leverage=leverage, proposed_stake=granted.stake, min_stake=least, max_stake=granted.available
+        ),
         None,
     )
     if own is WAITING:
@@ -249,6 +251,7 @@ def _enter(work: Work, price: Decimal, amount: Decimal, leverage: Decimal, epoch
 def start_trade(trade: Trade, side: Side, leverage: Decimal) -> None:
     """Make `trade` a new one: the next number, nothing held, nothing ordered."""
     trade.number += 1
+    trade.run = trade.rules.run
     trade.intents = 0
     trade.side, trade.leverage = side, leverage
     trade.position = Position(side=side, leverage=leverage)
@@ -355,5 +358,3 @@ def _facts(work: Work, price: Decimal, **more: Any) -> dict[str, Any]:
     }
     facts.update({name: float(v) if isinstance(v, Decimal) else v for name, v in more.items()})
     return facts
-
-

@@ -151,7 +151,9 @@ def exit_signalled(look: Look) -> bool:
     if not look.settings.use_exit_signal:
         return False
     signal = look.signal
-    wanted = signal.exit_long and not signal.enter_long if look.is_long else signal.exit_short and not signal.enter_short
+    wanted = (
+        signal.exit_long and not signal.enter_long if look.is_long else signal.exit_short and not signal.enter_short
+    )
     return wanted and _profit_allows(look)
 
 

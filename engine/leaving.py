@@ -15,11 +15,22 @@ from typing import Any
 
 from engine.actions import Alarm, SetTimer
 from engine.denials import Denial
-from engine.exits import ExitWish, Look, Stop, best_price, exit_signalled, is_hit, rounded_exit, tightened, trailed, wishes
-from engine.messages import NO_SIGNAL, ForceExit, MarketRange, Signal
+from engine.exits import (
+    ExitWish,
+    Look,
+    Stop,
+    best_price,
+    exit_signalled,
+    is_hit,
+    rounded_exit,
+    tightened,
+    trailed,
+    wishes,
+)
+from engine.messages import NO_SIGNAL, DataEnded, ForceExit, MarketRange, Signal
 from engine.order import Order
 from engine.types import ZERO, OrderStatus, OrderType, Purpose, Side, TimeInForce, exact
-from engine.work import WAITING, DataEnded, Pending, Work
+from engine.work import WAITING, Pending, Work
 
 STOP_REASONS = ("stop_loss", "trailing_stop_loss", "liquidation")
 GUARD_GRACE_MS = 5_000
@@ -133,7 +144,9 @@ def _moved_stop(work: Work, rng: MarketRange, stop: Stop) -> Stop | None:
 
 def is_distance(value: Any) -> bool:
     """Whether a callback's answer is usable as a stop's distance: a finite number other than 0."""
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool) and math.isfinite(value) and value != 0
+    return (
+        isinstance(value, int | float | Decimal) and not isinstance(value, bool) and math.isfinite(value) and value != 0
+    )
 
 
 def move_stop(work: Work, before: Stop, after: Stop, why: str, rate: Decimal) -> Stop:

@@ -251,7 +251,8 @@ class ExposureChanged(Message):
 
     `stake` is the capital in the position and in unfilled entries, `realized` what partial exits of
     the open trade have booked. `trade_id` empty means flat: nothing is tied, the slot is free.
-    `opened_at` orders the open trades.
+    `opened_at` orders the open trades. `earned` sums the profits of all the pair's closed trades: a
+    total, so that a lost message loses nothing.
     """
 
     pair: str
@@ -262,6 +263,7 @@ class ExposureChanged(Message):
     side: Side = Side.LONG
     amount: Decimal = ZERO
     open_rate: Decimal = ZERO
+    earned: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,10 +302,11 @@ class TakeCensus(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CensusAnswered(Message):
-    """pair → portfolio: what I hold, for the census of `epoch`."""
+    """pair → portfolio: what I hold, for the census of `epoch`, and my last closed trade, in case it was lost."""
 
     epoch: int
     exposure: ExposureChanged
+    last_closed: TradeClosed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,6 +334,59 @@ class LockPair(Message):
     side: str  # long | short | *
     until: Millis
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRow(Message):
+    """One candle of one pair, and the signal that was judged on the candle before it."""
+
+    pair: str
+    ts: Millis
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    signal: Signal
+    last_entry: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartRound(Message):
+    """replay → portfolio: give these pairs their turns on the candle `ts`, in the stated order (2.1.4)."""
+
+    ts: Millis
+    rows: tuple[TurnRow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proceed(Message):
+    """portfolio → pair: it is your turn."""
+
+    row: TurnRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairSettled(Message):
+    """pair → portfolio: my turn on the candle `ts` is over."""
+
+    pair: str
+    ts: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundEnded(Message):
+    """portfolio → replay: all have had their turn on the candle `ts`."""
+
+    ts: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataEnded(Message):
+    """replay, backtest → pair: no more candles; leave at `price`, dated `ts` (`semantics.md` 2.6)."""
+
+    pair: str
+    ts: Millis
+    price: Decimal
 
 
 # ---------------------------------------------------------------- journal (all ↔ persistence)
@@ -435,6 +491,14 @@ class PermitDenied(Message):
 
     request_id: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitsSpent(Message):
+    """gateway → limiter: these permits' requests left at these times; or, `unused`, never will."""
+
+    spent: tuple[tuple[str, Millis], ...]
+    unused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -593,6 +657,29 @@ class VenueSnapshot(Message):
     unknown: tuple[str, ...]
     position: Decimal | None = None
     final: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchMarket(Message):
+    """pair → gateway: let this pair's orders meet the candle [low, high]; for runs that go by candles.
+
+    What fills is told first, then `MarketMatched`. `open`, where given, says where a stop fills after a gap.
+    """
+
+    pair: str
+    ts: Millis
+    low: Decimal
+    high: Decimal
+    reply_to: str
+    open: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketMatched(Message):
+    """gateway → pair: everything that `MatchMarket` of `ts` filled has been told."""
+
+    pair: str
+    ts: Millis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,12 @@ Rules
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from engine.codec import from_plain, to_plain
 from engine.denials import Denial
 from engine.messages import (
     CapitalDenied,
@@ -43,10 +44,12 @@ class Portfolio:
     timeframe_ms: Millis
     start: Decimal
     epoch: int = 1
+    earned: dict[str, Decimal] = field(default_factory=dict)
     closed_profit: Decimal = ZERO
     exposures: dict[str, ExposureChanged] = field(default_factory=dict)
     reserved: dict[str, CapitalReserved] = field(default_factory=dict)
     locks: list[Lock] = field(default_factory=list)
+    heard: dict[str, str] = field(default_factory=dict)
     closed: deque[TradeClosed] = field(default_factory=deque)
     holds: dict[str, tuple[TradingState, str]] = field(default_factory=dict)
     peak: Decimal = ZERO
@@ -99,6 +102,8 @@ class Portfolio:
         held = self.reserved.get(ask.pair)
         if held is not None and held.request_id == ask.request_id:
             return held
+        if held is not None:
+            del self.reserved[ask.pair]  # the pair asks anew: for more, or because it has forgotten
         code, detail = self._refusal(ask, now)
         if code is not None:
             return self._denied(ask, code, detail)
@@ -128,7 +133,7 @@ class Portfolio:
             return (Denial.STOPPED if state is TradingState.STOPPED else Denial.EXITS_ONLY), reason
         if ask.adding:
             return None, ""
-        if ask.pair in self.exposures or ask.pair in self.reserved:
+        if ask.pair in self.exposures:
             return Denial.ALREADY_OPEN, ""
         lock = self.lock_on(ask.pair, ask.side.value, now)
         if lock is not None:
@@ -162,16 +167,22 @@ class Portfolio:
     def exposure_changed(self, exposure: ExposureChanged) -> None:
         """A pair says what it ties up; its reservation is spent or released by it."""
         self.reserved.pop(exposure.pair, None)
+        self.closed_profit += exposure.earned - self.earned.get(exposure.pair, ZERO)
+        self.earned[exposure.pair] = exposure.earned
         if exposure.trade_id:
             self.exposures[exposure.pair] = exposure
         else:
             self.exposures.pop(exposure.pair, None)
 
     def trade_closed(self, trade: TradeClosed) -> tuple[list[Lock], SetTradingState | None]:
-        """Book a closed trade; the locks and the halt that it brings."""
-        self._new_day(trade.close_ts)
-        self.exposures.pop(trade.pair, None)
-        self.closed_profit += trade.profit_abs
+        """The locks and the halt that a closed trade brings; its profit came with the pair's exposure.
+
+        A repetition brings nothing.
+        """
+        if trade.trade_id == self.heard.get(trade.pair):
+            return [], None
+        self.heard[trade.pair] = trade.trade_id
+        self._new_day(trade.close_ts, trade.profit_abs)
         self.peak = max(self.peak, self.balance)
         self._remember(trade)
         found = [
@@ -192,10 +203,10 @@ class Portfolio:
         while self.closed and self.closed[0].close_ts <= trade.close_ts - longest:
             self.closed.popleft()
 
-    def _new_day(self, now: Millis) -> None:
+    def _new_day(self, now: Millis, since: Decimal = ZERO) -> None:
         day = now - now % DAY_MS
         if day != self.day:
-            self.day, self.day_start = day, self.balance
+            self.day, self.day_start = day, self.balance - since
             held = self.holds.get("daily_loss")
             if held is not None:
                 del self.holds["daily_loss"]
@@ -249,7 +260,9 @@ class Portfolio:
         """What a new incarnation must know that the pairs cannot tell it."""
         return {
             "start": str(self.start),
-            "closed_profit": str(self.closed_profit),
+            "earned": {pair: str(profit) for pair, profit in self.earned.items() if profit},
+            "heard": self.heard,
+            "closed": [to_plain(trade) for trade in self.closed],
             "peak": str(self.peak),
             "day": self.day,
             "day_start": str(self.day_start),
@@ -257,13 +270,15 @@ class Portfolio:
             "locks": [[k.pair, k.side, k.until, k.reason] for k in self.locks],
         }
 
-    def restore(self, plain: Mapping[str, Any], closed: Iterable[TradeClosed] = ()) -> None:
-        """Take over what `to_plain` kept, and the closed trades that protections look back on."""
+    def restore(self, plain: Mapping[str, Any]) -> None:
+        """Take over what `to_plain` kept."""
         self.start = Decimal(plain["start"])
-        self.closed_profit = Decimal(plain["closed_profit"])
+        self.earned = {pair: Decimal(profit) for pair, profit in plain["earned"].items()}
+        self.closed_profit = sum(self.earned.values(), ZERO)
+        self.heard = dict(plain["heard"])
         self.peak = Decimal(plain["peak"])
         self.day = int(plain["day"])
         self.day_start = Decimal(plain["day_start"])
         self.holds = {source: (TradingState(state), why) for source, (state, why) in plain["holds"].items()}
         self.locks = [Lock(pair=p, side=s, until=u, reason=r) for p, s, u, r in plain["locks"]]
-        self.closed = deque(closed)
+        self.closed = deque(from_plain(TradeClosed, trade) for trade in plain["closed"])

@@ -66,9 +66,7 @@ def proposed_stake(config: TradingConfig, *, free: Decimal, tied: Decimal, profi
     return (stake if available >= stake else ZERO), available
 
 
-def validated_stake(
-    stake: Decimal, *, least: Decimal, most: Decimal | None, available: Decimal
-) -> Decimal:
+def validated_stake(stake: Decimal, *, least: Decimal, most: Decimal | None, available: Decimal) -> Decimal:
     """`stake` within the market's bounds and what is available; ZERO where it cannot be.
 
     Under the minimum it is raised to it, unless that takes more than `RAISE_MAX` times as much.

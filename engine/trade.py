@@ -29,6 +29,7 @@ from engine.messages import (
     CancelRejected,
     CapitalDenied,
     CapitalReserved,
+    DataEnded,
     ForceEnter,
     ForceExit,
     MarketRange,
@@ -46,9 +47,10 @@ from engine.messages import (
     VenueSnapshot,
 )
 from engine.types import Millis, TradeState
-from engine.work import DataEnded, PlaceAborted, Trade, Work, state_of
+from engine.work import PlaceAborted, Trade, Work, state_of
 
 S = TradeState
+
 
 @dataclass(frozen=True, slots=True)
 class Step:

@@ -7,30 +7,14 @@ next; the machine decides what it means. A pair settles when its turn has nothin
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from enum import Enum, auto
 
-from engine.messages import MarketRange, Message, Signal, SignalJudged
+from engine.messages import MarketRange, SignalJudged, TurnRow
 from engine.order import Order
-from engine.types import ZERO, Millis, OrderStatus
+from engine.types import ZERO, OrderStatus
 from engine.work import Trade
 
 AWAITED = (OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.IN_DOUBT)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnRow(Message):
-    """One candle of one pair, and the signal that was judged on the candle before."""
-
-    pair: str
-    ts: Millis
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    signal: Signal
-    last_entry: bool = False
 
 
 class Match(Enum):

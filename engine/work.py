@@ -22,6 +22,7 @@ from engine.messages import (
     MarketRange,
     Message,
     Signal,
+    TradeClosed,
 )
 from engine.order import Order, OrderEvent
 from engine.position import Position
@@ -39,15 +40,6 @@ class PlaceAborted(Message):
     client_order_id: str
     code: str
     detail: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataEnded(Message):
-    """driver → machine: no more candles; leave at `price`, dated `ts` (`semantics.md` 2.6)."""
-
-    pair: str
-    ts: Millis
-    price: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +66,8 @@ NO_ANSWER = _Mark()
 @dataclass(slots=True)
 class Pending:
     """An evaluation that waits for an answer. `answers` are those it has,
-    by key; `waiting` is the id of the request under way and `key` where its answer goes."""
+    by key; `waiting` is the id of the request under way and `key` where its answer goes.
+    """
 
     kind: str  # entry | exit
     waiting: str = ""
@@ -92,13 +85,16 @@ class Pending:
 class Trade:
     """One pair's trading: the open trade if there is one, and what is needed for the next.
 
-    `number` counts the pair's trades, `intents` the orders of this one; both make client order ids.
+    `number` counts the pair's trades and `run` is the run this one began in; `intents` the orders of this one; both make client order ids.
     `orders` holds this trade's orders by client id, in order. `leaving` is the reason under way.
+    `earned` is what all closed trades of the pair have earned: the portfolio adds these up, so that no
+    lost message can lose a profit.
     """
 
     pair: str
     rules: Rules
     state: TradeState = S.RECONCILING
+    run: int = 0
     number: int = 0
     intents: int = 0
     side: Side = Side.LONG
@@ -124,13 +120,15 @@ class Trade:
     pending: Pending | None = None
     queued: MarketRange | None = None
     questions: int = 0
+    earned: Decimal = ZERO
+    last_closed: TradeClosed | None = None
     quarantined: bool = False
     reconciled: bool = False
 
     @property
     def trade_id(self) -> str:
         """The trade's name in the journal and in SQL: unique over restarts by the run's number."""
-        return f"{self.pair}#{self.rules.run}-{self.number}"
+        return f"{self.pair}#{self.run}-{self.number}"
 
     def working(self, purpose: Purpose | None = None) -> list[Order]:
         """The orders of this trade that may still do something at the venue."""
@@ -289,21 +287,24 @@ class Work:
 
     def exposure(self) -> None:
         """Tell the portfolio what this pair ties up now."""
-        trade = self.trade
-        entering = sum((o.remaining * o.price / trade.leverage for o in trade.working(Purpose.ENTRY)), ZERO)
-        holds = trade.position.amount > ZERO or entering > ZERO
-        self.do(
-            ExposureChanged(
-                pair=trade.pair,
-                trade_id=trade.trade_id if holds else "",
-                stake=trade.position.stake + entering,
-                realized=trade.position.booked,
-                opened_at=trade.opened_at,
-                side=trade.side,
-                amount=trade.position.amount,
-                open_rate=trade.position.open_rate,
-            )
-        )
+        self.do(exposure_of(self.trade))
+
+
+def exposure_of(trade: Trade) -> ExposureChanged:
+    """What a pair ties up and has earned, for the portfolio."""
+    entering = sum((o.remaining * o.price / trade.leverage for o in trade.working(Purpose.ENTRY)), ZERO)
+    holds = trade.position.amount > ZERO or entering > ZERO
+    return ExposureChanged(
+        pair=trade.pair,
+        trade_id=trade.trade_id if holds else "",
+        stake=trade.position.stake + entering,
+        realized=trade.position.booked if holds else ZERO,
+        opened_at=trade.opened_at,
+        side=trade.side,
+        amount=trade.position.amount,
+        open_rate=trade.position.open_rate,
+        earned=trade.earned,
+    )
 
 
 def state_of(trade: Trade) -> TradeState:
@@ -317,5 +318,3 @@ def state_of(trade: Trade) -> TradeState:
     if trade.working():
         return S.EXITING
     return S.QUARANTINED if trade.quarantined else S.FLAT
-
-

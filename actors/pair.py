@@ -1,0 +1,565 @@
+"""The pair actor: one a pair; it owns its trade, and does what the trade machine says.
+
+No trading rule lives here. It turns messages into events of `engine.trade.step`, puts what the step
+says on disk *before* anything of it goes to the venue, and carries each order through its handshake:
+recorded → permitted → submitted. What can be lost on the way is asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from actors.base import Context, EngineActor, Outbox
+from engine.actions import Alarm, Cancel, Emit, Judge, LookUp, Place, SetTimer
+from engine.codec import to_plain
+from engine.denials import Denial
+from engine.keeping import trade_from_plain, trade_to_plain
+from engine.messages import (
+    AcquirePermit,
+    AskStrategy,
+    CancelOrder,
+    CancelRejected,
+    CapitalDenied,
+    CapitalReserved,
+    CensusAnswered,
+    ControlAnswered,
+    DataEnded,
+    Entry,
+    EpochAnnounced,
+    ExposureChanged,
+    ForceEnter,
+    ForceExit,
+    MarketMatched,
+    MarketRange,
+    MatchMarket,
+    Message,
+    Notify,
+    OrderAccepted,
+    OrderCanceled,
+    OrderFilled,
+    OrderInDoubt,
+    OrderNotFound,
+    OrderRejected,
+    PairSettled,
+    PassTurn,
+    PermitDenied,
+    PermitGranted,
+    Plain,
+    Proceed,
+    Recorded,
+    RecordRefused,
+    ReserveCapital,
+    Shutdown,
+    ShutdownDone,
+    SignalJudged,
+    StateLoaded,
+    StrategyAnswered,
+    StrategyFailed,
+    SubmitOrder,
+    TakeCensus,
+    TakeSnapshot,
+    TimerFired,
+    TradeClosed,
+    TradingStateChanged,
+    VenueSnapshot,
+    WatchPrice,
+)
+from engine.order import Order
+from engine.reconcile import snapshot_since
+from engine.trade import step
+from engine.turn import Match, Turn, is_busy
+from engine.types import ZERO, Millis, OrderStatus, Priority, Purpose
+from engine.work import PlaceAborted, Rules, Trade, exposure_of
+
+RETRY_MS: Final = 1_000
+ANSWER_MS: Final = 15_000
+"""How long an order may be without an answer before the venue is asked about it."""
+DAY_MS: Final = 86_400_000
+
+_ADDRESS: Final[Mapping[type, str]] = {
+    ReserveCapital: "portfolio",
+    PassTurn: "portfolio",
+    ExposureChanged: "portfolio",
+    TradeClosed: "portfolio",
+    WatchPrice: "feed",
+}
+
+
+@dataclass(slots=True)
+class _Sending:
+    """An order (or its cancel) on its way out: the record it waits for, then its permit."""
+
+    order: Order
+    cancel: bool
+    seq: int
+    not_after: Millis
+    asked: bool = False
+
+    @property
+    def request_id(self) -> str:
+        return f"{self.order.client_order_id}{':cancel' if self.cancel else ''}"
+
+
+class PairActor(EngineActor):
+    """One pair's trading. `by_turns`: a replay gives it candles by `Proceed`; else they come as they happen."""
+
+    def __init__(self, ctx: Context, *, rules: Rules, judge: str, by_turns: bool = False) -> None:
+        super().__init__(ctx)
+        self.pair = rules.market.pair
+        self.rules = rules
+        self.judge = judge
+        self.by_turns = by_turns
+        self.trade = Trade(pair=self.pair, rules=rules)
+        self.outbox = Outbox(self)
+        self._sending: dict[str, _Sending] = {}
+        self._reserving: ReserveCapital | None = None
+        self._census = 0
+        self._turn: Turn | None = None
+        self._matching = False
+        self._ending = ""
+        self._snapshots = 0
+
+    def on_start(self) -> None:
+        """Ask the journal what was, then the venue what is: every start is a recovery."""
+        self.outbox.load()
+
+    def on_state_loaded(self, message: StateLoaded) -> None:
+        """Begin from the kept state, in RECONCILING."""
+        if not self.outbox.on_state_loaded(message):
+            return
+        if message.state is not None:
+            self.trade = trade_from_plain(self.pair, self.rules, message.state)
+        self._look_up()
+
+    # ------------------------------------------------------------ events of the machine
+
+    def _step(self, event: Message) -> None:
+        now = self._turn.row.ts if self._turn is not None else self.now()
+        before = self.trade.state
+        outcome = step(self.trade, event, now)
+        self.trade = outcome.trade
+        if outcome.trade.state is not before:
+            self.log.debug("{} {} -> {} on {}", self.pair, before, outcome.trade.state, type(event).__name__)
+        if outcome.actions:
+            self._do(outcome.actions)
+        if self._census and self.trade.reconciled:
+            self._answer_census()
+
+    def _do(self, actions: list[Any]) -> None:
+        entries: list[Entry] = []
+        orders: list[Place | Cancel] = []
+        again = False
+        for action in actions:
+            kind = type(action)
+            if kind is Emit:
+                entries.append(Entry(kind=action.kind, ts=action.ts, body=to_plain(action.body)))
+            elif kind in (Place, Cancel):
+                orders.append(action)
+            elif kind is Judge:
+                again = True
+            else:
+                self._act(action)
+        self._record(entries, orders)
+        if again:
+            self._judge_again()
+
+    def _act(self, action: Any) -> None:
+        kind = type(action)
+        to = _ADDRESS.get(kind)
+        if to is not None:
+            if kind is ReserveCapital:
+                self._reserving = action
+                self.start_timer("reserve", RETRY_MS * 2)
+            self.tell(to, action)
+        elif kind is AskStrategy:
+            self.tell(self.judge, action)
+            deadline = self.rules.settings.callback_deadline_ms
+            self.start_timer(f"ask:{action.request_id}", deadline * 4 + 2_000)
+        elif kind is SetTimer:
+            if not (self.by_turns and action.market):  # a turn looks at the time by itself
+                self.start_timer(action.name, action.delay_ms, market=action.market)
+        elif kind is LookUp:
+            self._look_up()
+        elif kind is Alarm:
+            self._alarm(action)
+
+    def _alarm(self, alarm: Alarm) -> None:
+        notice = Notify(ts=self.now(), severity=alarm.severity, event=alarm.event, text=alarm.text)
+        self.tell("notifier", notice)
+
+    def _record(self, entries: list[Entry], orders: list[Place | Cancel]) -> None:
+        if not entries and not orders:
+            return
+        epoch = next((o.grant_epoch for o in orders if isinstance(o, Place) and o.grant_epoch is not None), None)
+        seq = self.outbox.record(entries, trade_to_plain(self.trade), epoch)
+        for action in orders:
+            order, cancel = action.order, isinstance(action, Cancel)
+            if cancel and order.client_order_id in self._sending:
+                self._sending.pop(order.client_order_id)  # recorded, and never sent: nothing to cancel there
+                aborted = PlaceAborted(pair=self.pair, client_order_id=order.client_order_id, code=Denial.UNFILLED)
+                self._step(aborted)
+                continue
+            sending = _Sending(order, cancel, seq, self._not_after(order))
+            self._sending[sending.request_id] = sending
+
+    def _not_after(self, order: Order) -> Millis:
+        if order.purpose is not Purpose.ENTRY:
+            return self.now() + DAY_MS
+        settings = self.rules.settings
+        age = settings.signal_max_age_ms or settings.timeframe_ms
+        return self.trade.signal_ts + min(age, settings.timeframe_ms)
+
+    def _judge_again(self) -> None:
+        if self._turn is not None:
+            self._turn.judge_again()
+            return
+        trade = self.trade
+        again = SignalJudged(pair=self.pair, ts=trade.signal_ts, signal=trade.signal, price=trade.price)
+        self._step(again)
+
+    # ------------------------------------------------------------ judgement and prices
+
+    def on_signal_judged(self, message: SignalJudged) -> None:
+        """A candle was judged: act on it, and look at an open position at its price."""
+        self._step(message)
+        price = message.price
+        if self.trade.position.amount > ZERO:
+            now = self.now()
+            self._step(MarketRange(pair=self.pair, ts=now, open=price, high=price, low=price, close=price))
+
+    def on_market_range(self, message: MarketRange) -> None:
+        """The price moved."""
+        self._step(message)
+
+    def on_strategy_failed(self, message: StrategyFailed) -> None:
+        """The judge could not judge this pair."""
+        self._step(message)
+
+    def on_strategy_answered(self, message: StrategyAnswered) -> None:
+        """A callback's answer."""
+        self.cancel_timer(f"ask:{message.request_id}")
+        self._step(message)
+        self._go_on()
+
+    def on_trading_state_changed(self, message: TradingStateChanged) -> None:
+        """The kill switch moved; the portfolio denies by it, so there is nothing to do here."""
+        del message
+
+    # ------------------------------------------------------------ capital
+
+    def on_capital_reserved(self, message: CapitalReserved) -> None:
+        """Granted."""
+        self._answered(message.request_id)
+        self._step(message)
+        self._go_on()
+
+    def on_capital_denied(self, message: CapitalDenied) -> None:
+        """Denied."""
+        self._answered(message.request_id)
+        self._step(message)
+        self._go_on()
+
+    def _answered(self, request_id: str) -> None:
+        if self._reserving is not None and self._reserving.request_id == request_id:
+            self._reserving = None
+            self.cancel_timer("reserve")
+
+    def on_take_census(self, message: TakeCensus) -> None:
+        """Say what this pair holds, as soon as it knows."""
+        self._census = message.epoch
+        if self.trade.reconciled:
+            self._answer_census()
+
+    def _answer_census(self) -> None:
+        answer = CensusAnswered(
+            epoch=self._census, exposure=exposure_of(self.trade), last_closed=self.trade.last_closed
+        )
+        self._census = 0
+        self.tell("portfolio", answer)
+
+    # ------------------------------------------------------------ the handshake of an order
+
+    def on_recorded(self, message: Recorded) -> None:
+        """The intents up to there are on disk: ask for their permits."""
+        self.outbox.on_recorded(message)
+        for sending in self._sending.values():
+            if not sending.asked and 0 < sending.seq <= message.seq:
+                self._acquire(sending)
+        self._end_if_done()
+
+    def on_record_refused(self, message: RecordRefused) -> None:
+        """An intent may not be recorded: it is not sent."""
+        self.outbox.on_record_refused(message)
+        refused = [s for s in self._sending.values() if s.seq == message.seq and not s.cancel]
+        for sending in refused:
+            if message.retryable and sending.order.purpose is not Purpose.ENTRY:
+                continue
+            self._abort(sending, message.code, message.detail)
+        self._go_on()
+
+    def _abort(self, sending: _Sending, code: str, detail: str) -> None:
+        self._sending.pop(sending.request_id, None)
+        order = sending.order
+        aborted = PlaceAborted(pair=self.pair, client_order_id=order.client_order_id, code=code, detail=detail)
+        self._step(aborted)
+
+    def _acquire(self, sending: _Sending) -> None:
+        sending.asked = True
+        order = sending.order
+        stop = order.purpose is Purpose.ENTRY and self.rules.settings.stop_on_venue
+        self.tell(
+            "limiter",
+            AcquirePermit(
+                request_id=sending.request_id,
+                request="cancel" if sending.cancel else "order",
+                priority=_priority(order, cancel=sending.cancel),
+                not_after=sending.not_after,
+                reply_to=self.name,
+                reserve=1 if stop and not sending.cancel else 0,
+            ),
+        )
+
+    def on_permit_granted(self, message: PermitGranted) -> None:
+        """Send it; from here on only the venue knows."""
+        sending = self._sending.pop(message.request_id, None)
+        if sending is None:
+            return
+        order = sending.order
+        if sending.cancel:
+            known = self.trade.orders.get(order.client_order_id, order)
+            cancel = CancelOrder(
+                pair=self.pair,
+                client_order_id=order.client_order_id,
+                order_id=known.order_id,
+                permit_id=message.permit_id,
+                reply_to=self.name,
+            )
+            self.tell("gateway", cancel)
+        else:
+            submit = SubmitOrder(
+                order=order, permit_id=message.permit_id, not_after=sending.not_after, reply_to=self.name
+            )
+            self.tell("gateway", submit)
+        self.start_timer("answer", ANSWER_MS)
+
+    def on_permit_denied(self, message: PermitDenied) -> None:
+        """No permit in time: an entry is dropped, whatever guards or leaves a position asks again."""
+        sending = self._sending.get(message.request_id)
+        if sending is None:
+            return
+        if sending.order.purpose is Purpose.ENTRY and not sending.cancel:
+            self._abort(sending, "RATE_LIMIT", message.reason)
+            self._go_on()
+        else:
+            sending.asked = False
+            self.start_timer("permit", RETRY_MS)
+
+    # ------------------------------------------------------------ the venue
+
+    def on_order_accepted(self, message: OrderAccepted) -> None:
+        """The venue has it."""
+        self._heard(message)
+
+    def on_order_rejected(self, message: OrderRejected) -> None:
+        """The venue refused it, or the gateway did before sending: a permit that ran out is asked for again."""
+        order = self.trade.orders.get(message.client_order_id)
+        if message.code == "NO_PERMIT" and order is not None and not order.is_done:
+            sending = _Sending(order, cancel=False, seq=self.outbox.seq, not_after=self._not_after(order))
+            self._sending[sending.request_id] = sending
+            self._acquire(sending)
+            return
+        self._heard(message)
+
+    def on_order_in_doubt(self, message: OrderInDoubt) -> None:
+        """Sent, and nobody knows."""
+        self._heard(message)
+
+    def on_order_filled(self, message: OrderFilled) -> None:
+        """An execution."""
+        self._heard(message)
+
+    def on_order_canceled(self, message: OrderCanceled) -> None:
+        """It works no longer."""
+        self._heard(message)
+
+    def on_order_not_found(self, message: OrderNotFound) -> None:
+        """The venue does not know it."""
+        self._heard(message)
+
+    def on_cancel_rejected(self, message: CancelRejected) -> None:
+        """Too late to cancel, or nothing there: for want of a permit it is asked for again."""
+        order = self.trade.orders.get(message.client_order_id)
+        if message.reason == "NO_PERMIT" and order is not None and not order.is_done:
+            sending = _Sending(order, cancel=True, seq=self.outbox.seq, not_after=self._not_after(order))
+            self._sending[sending.request_id] = sending
+            self._acquire(sending)
+            return
+        self._heard(message)
+
+    def _heard(self, message: Message) -> None:
+        self._step(message)
+        if not self._unanswered():
+            self.cancel_timer("answer")
+        self._go_on()
+        self._end_if_done()
+
+    def _unanswered(self) -> list[str]:
+        """Orders that were sent and have no answer yet."""
+        waiting = (OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.IN_DOUBT)
+        return [
+            client_id
+            for client_id, order in self.trade.orders.items()
+            if order.status in waiting and client_id not in self._sending and f"{client_id}:cancel" not in self._sending
+        ]
+
+    def _look_up(self) -> None:
+        """Ask the venue what is true of this pair, and of every order of ours that it may know."""
+        self._snapshots += 1
+        trade = self.trade
+        asked = tuple(c for c, o in trade.orders.items() if not o.is_done and c not in self._sending)
+        since = min((o.created_at for o in trade.orders.values()), default=self.now())
+        take = TakeSnapshot(
+            request_id=f"{self.pair}!{self.epoch}.{self._snapshots}",
+            pair=self.pair,
+            client_order_ids=asked,
+            since=snapshot_since(since),
+            reply_to=self.name,
+        )
+        self.tell("gateway", take)
+        self.start_timer("snapshot", RETRY_MS * 5)
+
+    def on_venue_snapshot(self, message: VenueSnapshot) -> None:
+        """What is true; only the newest question's answer counts."""
+        if message.request_id != f"{self.pair}!{self.epoch}.{self._snapshots}":
+            return
+        self.cancel_timer("snapshot")
+        self._step(message)
+        self._go_on()
+        self._end_if_done()
+
+    # ------------------------------------------------------------ turns (replay)
+
+    def on_proceed(self, message: Proceed) -> None:
+        """My turn on a candle."""
+        self._turn = Turn(message.row)
+        self._go_on()
+
+    def on_data_ended(self, message: DataEnded) -> None:
+        """No more candles: leave."""
+        self._step(message)
+
+    def on_market_matched(self, message: MarketMatched) -> None:
+        """The venue has filled what this candle fills."""
+        del message
+        self._matching = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Go on with the turn, if there is one and nothing is awaited."""
+        while self._turn is not None and not (self._matching or self._sending or is_busy(self.trade)):
+            row = self._turn.row
+            wanted = self._turn.next(self.trade)
+            if wanted is None:
+                self._turn = None
+                self.tell("portfolio", PairSettled(pair=self.pair, ts=row.ts))
+            elif isinstance(wanted, Match):
+                self._matching = True
+                match = MatchMarket(pair=self.pair, ts=row.ts, low=row.low, high=row.high, reply_to=self.name)
+                self.tell("gateway", match)
+            else:
+                self._step(wanted)
+
+    # ------------------------------------------------------------ restarts of others, timers, the end
+
+    def on_epoch_announced(self, message: EpochAnnounced) -> None:
+        """A shared actor is new: what it was asked and has not answered is asked again."""
+        super().on_epoch_announced(message)
+        if message.name == "gateway":
+            self._look_up()
+        elif message.name == "limiter":
+            for sending in self._sending.values():
+                if sending.asked:
+                    self._acquire(sending)
+        elif message.name == "portfolio" and self._reserving is not None:
+            self.tell("portfolio", self._reserving)
+        elif message.name == "feed" and self.trade.position.amount > ZERO:
+            self.tell("feed", WatchPrice(pair=self.pair, watch=True))
+
+    def on_timer_fired(self, message: TimerFired) -> None:
+        """Ask again what had no answer; the rest are the machine's own timers."""
+        name = message.name
+        if name == "snapshot":
+            self._look_up()
+        elif name == "answer":
+            if self._unanswered():
+                self._look_up()
+        elif name == "permit":
+            for sending in self._sending.values():
+                if not sending.asked and sending.seq and sending.seq <= self.outbox.seq:
+                    self._acquire(sending)
+        elif name == "reserve":
+            if self._reserving is not None:
+                self.tell("portfolio", self._reserving)
+                self.start_timer("reserve", RETRY_MS * 2)
+        elif name.startswith("ask:"):
+            late = StrategyAnswered(request_id=name[4:], pair=self.pair, failed="no answer in time")
+            self._step(late)
+            self._go_on()
+        elif name == "look_up":
+            self._look_up()
+        else:
+            self._step(TimerFired(name=name))
+            self._go_on()
+
+    def on_force_enter(self, message: ForceEnter) -> None:
+        """A user wants in."""
+        self._step(message)
+        self._reply(message, f"{self.pair}: asked for {message.side}; `decisions` says what became of it")
+
+    def on_force_exit(self, message: ForceExit) -> None:
+        """A user wants out."""
+        held = self.trade.position.amount > ZERO or bool(self.trade.working())
+        self._step(message)
+        said = f"{self.pair}: leaving" if held else f"{self.pair}: nothing is open"
+        self._reply(message, said, ok=held)
+
+    def _reply(self, message: ForceEnter | ForceExit, detail: str, *, ok: bool = True) -> None:
+        self.tell(message.reply_to, ControlAnswered(request_id=message.request_id, ok=ok, detail=detail))
+
+    def on_shutdown(self, message: Shutdown) -> None:
+        """End when nothing is on its way and everything is on disk."""
+        self._ending = message.reply_to
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        if self._ending and not self._sending and not self._unanswered() and not len(self.outbox):
+            self.tell(self._ending, ShutdownDone(name=self.name))
+            self._ending = ""
+
+    def status(self) -> dict[str, Plain]:
+        """The trade in figures."""
+        trade, position = self.trade, self.trade.position
+        figures: dict[str, Plain] = {"pair": self.pair, "state": trade.state.value, "earned": str(trade.earned)}
+        if position.amount > ZERO and trade.price > ZERO:
+            figures |= {
+                "trade_id": trade.trade_id,
+                "side": trade.side.value,
+                "amount": str(position.amount),
+                "open_rate": str(position.open_rate),
+                "price": str(trade.price),
+                "profit_ratio": str(position.profit_ratio_at(trade.price, self.rules.fee)),
+                "profit_abs": str(position.profit_abs_at(trade.price, self.rules.fee)),
+                "stop": str(trade.stop.level) if trade.stop else "",
+                "opened_at": trade.opened_at,
+            }
+        return figures
+
+
+def _priority(order: Order, *, cancel: bool) -> Priority:
+    if order.purpose is Purpose.STOP:
+        return Priority.GUARD
+    if order.purpose is Purpose.EXIT or cancel:
+        return Priority.EXIT
+    return Priority.ENTRY

@@ -1,0 +1,314 @@
+"""The portfolio actor: one an account; it grants capital in rounds, and counts before it grants.
+
+The arithmetic is `engine.portfolio`'s, the order of granting `engine.rounds`'s. A new incarnation
+knows nothing of the grants of the old one: it asks every pair what it holds (the census) and grants
+nothing before all have answered; an intent on an older grant is refused by the journal. In a replay
+it also gives the pairs their turns, since it knows whose trades are open.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from actors.base import Context, EngineActor, Outbox
+from engine.backtest import closing_entries
+from engine.codec import to_plain
+from engine.messages import (
+    BalancesChanged,
+    CensusAnswered,
+    Entry,
+    EpochAnnounced,
+    ExposureChanged,
+    LockPair,
+    Notify,
+    PairSettled,
+    PassTurn,
+    Plain,
+    Proceed,
+    Recorded,
+    RecordRefused,
+    ReserveCapital,
+    RoundEnded,
+    RoundJudged,
+    SetTradingState,
+    Shutdown,
+    ShutdownDone,
+    StartRound,
+    StateLoaded,
+    TakeCensus,
+    TimerFired,
+    TradeClosed,
+    TradingStateChanged,
+    TurnRow,
+)
+from engine.portfolio import Portfolio
+from engine.protections import Lock, next_candle
+from engine.rounds import Granting, Rounds
+from engine.turn import turn_order
+from engine.types import Millis, TradingState
+
+CENSUS_MS: Final = 1_000
+TICK_MS: Final = 1_000
+EQUITY_MS: Final = 60_000
+"""How often the account's figures become a row, in market time."""
+
+
+class PortfolioActor(EngineActor):
+    """The account. `rounds` of None grants at once: in a replay turns make the order."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        *,
+        portfolio: Callable[[int], Portfolio],
+        pairs: Sequence[str],
+        rounds: Callable[[], Rounds] | None = None,
+        round_deadline_ms: int = 300,
+        conductor: str = "",
+    ) -> None:
+        super().__init__(ctx)
+        self.account = portfolio(ctx.epoch)
+        self.outbox = Outbox(self)
+        self._pairs = tuple(pairs)
+        self._rounds = rounds() if rounds is not None else None
+        self._deadline_ms = round_deadline_ms
+        self._conductor = conductor
+        self._uncounted = set(self._pairs)
+        self._held: list[ReserveCapital] = []
+        self._turns: deque[TurnRow] = deque()
+        self._turn_ts = 0
+        self._equity_at = 0
+        self._balances: tuple[tuple[str, Any, Any], ...] = ()
+        self._started_rounds: dict[Millis, float] = {}
+
+    def on_start(self) -> None:
+        """Ask the journal for what was kept."""
+        self.outbox.load()
+
+    def on_state_loaded(self, message: StateLoaded) -> None:
+        """Go on from the kept figures, then count what everybody holds."""
+        if not self.outbox.on_state_loaded(message):
+            return
+        if message.state is not None:
+            self.account.restore(message.state)
+        announced = EpochAnnounced(name="portfolio", epoch=self.epoch)
+        self.tell("persistence", announced)
+        self._take_census()
+        if self._rounds is not None:
+            self.start_timer("tick", TICK_MS)
+
+    # ------------------------------------------------------------ census
+
+    def _take_census(self) -> None:
+        for pair in sorted(self._uncounted):
+            self.tell(f"pair:{pair}", TakeCensus(epoch=self.epoch))
+        if self._uncounted:
+            self.start_timer("census", CENSUS_MS)
+
+    def on_census_answered(self, message: CensusAnswered) -> None:
+        """A pair is counted; with the last one granting begins."""
+        if message.epoch != self.epoch:
+            return
+        self.account.exposure_changed(message.exposure)
+        if message.last_closed is not None:
+            self._close(message.last_closed)
+        self._uncounted.discard(message.exposure.pair)
+        if not self._uncounted:
+            self.cancel_timer("census")
+            held, self._held = self._held, []
+            for ask in held:
+                self.on_reserve_capital(ask)
+
+    # ------------------------------------------------------------ granting
+
+    def on_reserve_capital(self, message: ReserveCapital) -> None:
+        """A pair asks: now, in its round, or when all are counted."""
+        if self._uncounted:
+            self._held.append(message)
+        elif self._rounds is None:
+            self._grant(Granting(message.round_ts, (message,)))
+        else:
+            self._watch_round(message.round_ts)
+            self._grant(self._rounds.asked(message))
+
+    def on_pass_turn(self, message: PassTurn) -> None:
+        """A pair that was expected does not ask."""
+        if self._rounds is not None:
+            self._grant(self._rounds.passed(message))
+
+    def on_round_judged(self, message: RoundJudged) -> None:
+        """A judge has reported whom to expect."""
+        if self._rounds is None:
+            return
+        if message.wishes:
+            self._watch_round(message.ts)
+        self._grant(self._rounds.judged(message))
+
+    def _watch_round(self, ts: Millis) -> None:
+        if ts not in self._started_rounds:
+            self._started_rounds[ts] = self.monotonic()
+            if len(self._started_rounds) > 8:
+                del self._started_rounds[min(self._started_rounds)]
+            self.start_timer(f"round:{ts}", self._deadline_ms)
+
+    def _grant(self, granting: Granting | None) -> None:
+        if granting is None:
+            return
+        now = self._turn_ts or self.now()
+        granted: list[str] = []
+        denied: list[str] = []
+        for ask in granting.asks:
+            answer = self.account.reserve(ask, now)
+            self.tell(f"pair:{ask.pair}", answer)
+            (granted if hasattr(answer, "stake") else denied).append(ask.pair)
+        self.cancel_timer(f"round:{granting.ts}")
+        if self._rounds is not None and (granting.asks or granting.missing):
+            started = self._started_rounds.get(granting.ts)
+            took = int((self.monotonic() - started) * 1_000) if started is not None else 0
+            body = {
+                "round_ts": granting.ts,
+                "present": [ask.pair for ask in granting.asks],
+                "granted": granted,
+                "denied": denied,
+                "late": list(granting.missing),
+                "took_ms": took,
+            }
+            self.outbox.record([Entry(kind="RoundGranted", ts=now, body=body, stream="ops")])
+
+    # ------------------------------------------------------------ what the pairs hold
+
+    def on_exposure_changed(self, message: ExposureChanged) -> None:
+        """A pair says what it ties up."""
+        self.account.exposure_changed(message)
+
+    def on_trade_closed(self, message: TradeClosed) -> None:
+        """A trade has closed: what it earned, and what it brings."""
+        self._close(message)
+
+    def _close(self, trade: TradeClosed) -> None:
+        before = self.account.state
+        if self.account.heard.get(trade.pair) == trade.trade_id:
+            return
+        now = self._turn_ts or self.now()
+        entries = [
+            Entry(kind=e.kind, ts=e.ts, body=to_plain(e.body)) for e in closing_entries(self.account, trade, now)
+        ]
+        self.outbox.record(entries, self.account.to_plain())
+        if self.account.state is not before:
+            self._say_state()
+
+    def on_lock_pair(self, message: LockPair) -> None:
+        """A strategy or a user locks a pair."""
+        until = next_candle(message.until, self.account.timeframe_ms)
+        lock = Lock(pair=message.pair, side=message.side, until=until, reason=message.reason)
+        self.account.locks.append(lock)
+        body = {"pair": lock.pair, "side": lock.side, "until": until, "reason": lock.reason}
+        self.outbox.record([Entry(kind="PairLocked", ts=self.now(), body=body)], self.account.to_plain())
+
+    def on_balances_changed(self, message: BalancesChanged) -> None:
+        """What the venue says: reported beside our own figures."""
+        self._balances = message.balances
+
+    # ------------------------------------------------------------ the kill switch
+
+    def on_set_trading_state(self, message: SetTradingState) -> None:
+        """Turn one hand of the switch."""
+        moved = self.account.set_state(message)
+        body = {"state": self.account.state.value, "reason": message.reason, "source": message.source}
+        entry = Entry(kind="TradingStateChanged", ts=self.now(), body=body)
+        self.outbox.record([entry], self.account.to_plain())
+        if moved:
+            self._say_state()
+
+    def _say_state(self) -> None:
+        state = self.account.state
+        reason = "; ".join(why for _, why in self.account.holds.values()) or "entries are on again"
+        severity = "info" if state is TradingState.ACTIVE else "alarm"
+        text = f"trading is {state}: {reason}"
+        self.tell("notifier", Notify(ts=self.now(), severity=severity, event="trading_state", text=text))
+        for pair in self._pairs:
+            self.tell(f"pair:{pair}", TradingStateChanged(state=state, reason=reason))
+
+    # ------------------------------------------------------------ turns (replay)
+
+    def on_start_round(self, message: StartRound) -> None:
+        """Give the pairs of this candle their turns, one after the other."""
+        self._turn_ts = message.ts
+        rows = {row.pair: row for row in message.rows}
+        self._turns = deque(rows[pair] for pair in turn_order(self.account.open_order, rows))
+        self._next_turn()
+
+    def on_pair_settled(self, message: PairSettled) -> None:
+        """The pair is done: the next one."""
+        if message.ts == self._turn_ts:
+            self._next_turn()
+
+    def _next_turn(self) -> None:
+        if self._turns:
+            row = self._turns.popleft()
+            self.tell(f"pair:{row.pair}", Proceed(row=row))
+        else:
+            self.tell(self._conductor, RoundEnded(ts=self._turn_ts))
+
+    # ------------------------------------------------------------ timers, journal, the end
+
+    def on_timer_fired(self, message: TimerFired) -> None:
+        """Rounds whose time is over, pairs that were not counted yet, the account's minute."""
+        what, _, ts = message.name.partition(":")
+        if what == "round":
+            if self._rounds is not None:
+                self._grant(self._rounds.over(int(ts)))
+        elif what == "census":
+            self._take_census()
+        elif what == "tick":
+            self._tick()
+        else:
+            super().on_timer_fired(message)
+
+    def _tick(self) -> None:
+        self.start_timer("tick", TICK_MS)
+        now = self.now()
+        if self.account.tick(now):
+            self._say_state()
+        if now - self._equity_at >= EQUITY_MS:
+            self._equity_at = now
+            body = {
+                "free": str(self.account.free),
+                "tied": str(self.account.tied),
+                "total": str(self.account.balance),
+                "open_trades": len(self.account.exposures),
+                "balances": [[currency, str(free), str(locked)] for currency, free, locked in self._balances],
+            }
+            entry = Entry(kind="Equity", ts=now, body=body, stream="ops")
+            self.outbox.record([entry], self.account.to_plain())
+
+    def on_recorded(self, message: Recorded) -> None:
+        """Our records are on disk."""
+        self.outbox.on_recorded(message)
+
+    def on_record_refused(self, message: RecordRefused) -> None:
+        """The journal did not want a record."""
+        self.outbox.on_record_refused(message)
+
+    def on_shutdown(self, message: Shutdown) -> None:
+        """Keep the last figures."""
+        self.outbox.record([], self.account.to_plain())
+        self.tell(message.reply_to, ShutdownDone(name=self.name))
+
+    def status(self) -> Mapping[str, Plain]:
+        """The account in figures."""
+        account = self.account
+        return {
+            "state": account.state.value,
+            "reasons": [why for _, why in account.holds.values()],
+            "balance": str(account.balance),
+            "free": str(account.free),
+            "tied": str(account.tied),
+            "profit": str(account.closed_profit),
+            "open_trades": len(account.exposures),
+            "slots": account.trading.max_open_trades,
+            "uncounted": len(self._uncounted),
+            "locks": [[k.pair, k.side, k.until, k.reason] for k in account.locks],
+        }

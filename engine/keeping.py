@@ -1,0 +1,58 @@
+"""A pair's trade as plain data and back: what the journal keeps, and a new incarnation begins from.
+
+An evaluation under way is not kept: what it asked is asked again when the next range or candle comes.
+Kept are the facts: orders, fills, the stop, why it was entered and is being left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+from engine.codec import from_plain, to_plain
+from engine.errors import StorageError
+from engine.exits import ExitWish, Stop
+from engine.messages import Signal, TradeClosed
+from engine.order import Order
+from engine.position import Position
+from engine.types import Side
+from engine.work import Rules, Trade
+
+_NOT_KEPT: Final = frozenset({"pair", "rules", "pending", "queued", "reconciled", "state"})
+_KEPT: Final = tuple(f.name for f in fields(Trade) if f.name not in _NOT_KEPT)
+_CLASSES: Final[Mapping[str, type]] = {
+    "position": Position,
+    "stop": Stop,
+    "leaving": ExitWish,
+    "signal": Signal,
+    "last_closed": TradeClosed,
+}
+
+
+def trade_to_plain(trade: Trade) -> dict[str, Any]:
+    """The facts of `trade` as plain values."""
+    plain = {name: to_plain(getattr(trade, name)) for name in _KEPT if name != "orders"}
+    plain["orders"] = [to_plain(o) for o in trade.orders.values()]
+    return plain
+
+
+def trade_from_plain(pair: str, rules: Rules, plain: Mapping[str, Any]) -> Trade:
+    """The trade that `plain` was made of, to be reconciled."""
+    trade = Trade(pair=pair, rules=rules)
+    try:
+        for name in _KEPT:
+            if name not in plain or name == "orders":
+                continue
+            value, cls = plain[name], _CLASSES.get(name)
+            if name == "side":
+                value = Side(value)
+            elif cls is not None and value is not None:
+                value = from_plain(cls, value)
+            elif isinstance(getattr(trade, name), type(rules.fee)):
+                value = type(rules.fee)(value)
+            setattr(trade, name, value)
+        trade.orders = {o.client_order_id: o for o in (from_plain(Order, each) for each in plain["orders"])}
+    except (KeyError, TypeError, ValueError) as error:
+        raise StorageError(f"the kept state of {pair} cannot be read: {error}") from error
+    return trade
