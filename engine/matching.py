@@ -138,6 +138,17 @@ class Exchange:
             self._end(client_order_id, now, OrderEvent.CANCELED)
         return self._drain()
 
+    def reached(self, seen: Range) -> tuple[Order, ...]:
+        """The orders that `match` of the range would fill or end, were there volume enough."""
+        return tuple(kept.order for kept in self.orders(seen.pair) if self._reaches(kept.order, seen))
+
+    def _reaches(self, order: Order, seen: Range) -> bool:
+        if order.type is OrderType.STOP:
+            return _stop_price(order, seen) is not None
+        if self.rules.depth is not None:
+            return _through(order, seen)
+        return self._candle_price(order, seen) is not None or order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+
     def match(self, seen: Range) -> tuple[VenueEvent, ...]:
         """Fill what the range fills, stops before limits, and say what happened."""
         if seen.pair in self._by_pair:

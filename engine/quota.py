@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
-from engine.types import Millis, Priority
+from engine.settings import PaperConfig
+from engine.types import ONE, Millis, Priority
 
 RANK: Final = {priority: rank for rank, priority in enumerate(Priority)}
 """The place of each priority; the most urgent is 0."""
@@ -44,6 +46,27 @@ class Limits:
     permit_ms: Millis = 5_000
     reserve_ms: Millis = 30_000
     margin_ms: Millis = 0
+
+
+def paper_limits(config: PaperConfig, speed: Decimal = ONE) -> Limits:
+    """What the simulated exchange counts, in market time; waiting times of ours grow with the market's `speed`."""
+    pace = max(ONE, speed)
+    return Limits(
+        pools=(
+            Pool("weight_1m", config.weight_per_minute, 60_000),
+            Pool("orders_10s", config.orders_per_10s, 10_000),
+            Pool("orders_1d", config.orders_per_day, 86_400_000),
+        ),
+        costs={
+            "order": {"weight_1m": 1, "orders_10s": 1, "orders_1d": 1},
+            "cancel": {"weight_1m": 1},
+            "fetch_order": {"weight_1m": 4},
+            "snapshot": {"weight_1m": 20},
+            "candles": {"weight_1m": 2},
+        },
+        permit_ms=int(5_000 * pace),
+        reserve_ms=int(30_000 * pace),
+    )
 
 
 class Window:

@@ -109,6 +109,16 @@ class PaperConfig:
     latency_ms: int = doc("time of an answer, real milliseconds", 20)
     spread: Decimal = doc("distance from bid to ask, as a ratio of the price", D("0.0004"))
     depth: Decimal = doc("stake currency resting within one spread of the price", D(50_000))
+    fee_coin: str = doc("a third coin that fees are taken in while there is some, as exchanges offer; empty: none", "")
+    fee_coin_price: Decimal = doc("what one fee_coin is worth in the stake currency", ONE)
+    fee_coin_wallet: Decimal = doc("how much of fee_coin there is to start with", ZERO)
+    leverage_max: Decimal = doc("highest leverage of an order", D(20))
+    weight_per_minute: int = doc("request weight the exchange allows in a minute", 6_000)
+    orders_per_10s: int = doc(
+        "orders the exchange allows in 10 market seconds; an entry with a stop on the exchange takes two, a fifth is kept for exits",
+        100,
+    )
+    orders_per_day: int = doc("orders the exchange allows in a day", 200_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
