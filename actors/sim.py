@@ -137,6 +137,7 @@ class SimHost(Host):
 
     def _start_actor_loop(self) -> None:
         self.home.put(RUNTIME, self, _START)
+        self.waiting = 0  # it is no message, and must not keep a batch from ending
 
     def depth(self) -> int:
         """How many messages wait in all channels to this actor."""
@@ -344,7 +345,8 @@ class SimRuntime(Home):
         host = channel.host
         if host.exited:
             return
-        host.waiting -= 1
+        if message is not _START:
+            host.waiting -= 1
         self._handled += 1
         if self._handled > INSTANT_MAX:
             raise SimStuck(f"{INSTANT_MAX} messages at {self._elapsed} ms, the last {message!r:.200}")
