@@ -1,13 +1,23 @@
-"""How the live screen looks: a snapshot becomes a `rich` picture that fits the terminal."""
+"""How the live screen looks: a snapshot becomes a `rich` picture that fits the terminal.
+
+    python -P -m actors.drawing      (snapshots come on standard input, a JSON object a line)
+
+Runs in a process of its own until its input ends, and then gives the terminal back.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import sys
 from collections import deque
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from rich.console import Group, RenderableType
+import orjson
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -126,3 +136,19 @@ def _sign(value: float) -> str:
 
 def _time(ts: int) -> str:
     return datetime.fromtimestamp(ts / 1_000, UTC).strftime("%m-%d %H:%M:%S") if ts > 0 else "-"
+
+
+def main() -> None:
+    """Draw what comes on standard input until it ends."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    console = Console()
+    picture = Picture()
+    with Live(console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
+        for line in sys.stdin.buffer:
+            drawn = picture.draw(orjson.loads(line), console.size.width, console.size.height)
+            with contextlib.suppress(BrokenPipeError):
+                live.update(drawn, refresh=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,16 +5,14 @@ Rules
     written at once is left out. Drawing, and the library for it, cost the child, not the actors.
     The child gives the terminal back when the pipe ends, so also when the bot was killed.
 
-    python -P -m actors.screen      (snapshots come on standard input, a JSON object a line)
+`actors.drawing` is the child.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -95,7 +93,7 @@ class Screen:
     def __init__(self) -> None:
         """Take the terminal. Raises OSError where no process can be started."""
         self._child = subprocess.Popen(  # noqa: S603 -- our own interpreter and module
-            python_command("actors.screen"),
+            python_command("actors.drawing"),
             stdin=subprocess.PIPE,
             env=child_environment({name: os.environ[name] for name in _OF_TERMINAL if name in os.environ}),
             start_new_session=True,  # Ctrl-C is the bot's; its end closes the pipe
@@ -129,23 +127,6 @@ class Screen:
             self._child.wait()
 
 
-def main() -> None:
-    """Draw what comes on standard input until it ends."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    from rich.console import Console
-    from rich.live import Live
-
-    from actors.drawing import Picture
-
-    console = Console()
-    picture = Picture()
-    with Live(console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
-        for line in sys.stdin.buffer:
-            drawn = picture.draw(orjson.loads(line), console.size.width, console.size.height)
-            with contextlib.suppress(BrokenPipeError):
-                live.update(drawn, refresh=True)
-
-
 def plain_line(snapshot: Snapshot, before: Snapshot | None = None) -> str:
     """The same in one line, for a log: capital, trades, rates, health."""
     rates = rates_of(_figures(snapshot), _figures(before) if before else None)
@@ -167,7 +148,3 @@ def rates_of(now: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[s
 
 def _figures(snapshot: Snapshot) -> dict[str, Any]:
     return {name: getattr(snapshot, name) for name in ("at", "messages", "orders", "candles")}
-
-
-if __name__ == "__main__":
-    main()

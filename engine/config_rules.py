@@ -280,4 +280,4 @@ def shown(key: str, value: Any) -> str:
 
 
 def _number_or_text(value: Any) -> float | str:
-    return float(value) if isinstance(value, Decimal) else str(value)
+    return float(value) if isinstance(value, Decimal) and value.is_finite() else str(value)
