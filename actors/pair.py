@@ -553,6 +553,7 @@ class PairActor(EngineActor):
                 "profit_abs": str(position.profit_abs_at(trade.price, self.rules.fee)),
                 "stop": str(trade.stop.level) if trade.stop else "",
                 "opened_at": trade.opened_at,
+                "tag": trade.enter_tag,
             }
         return figures
 

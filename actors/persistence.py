@@ -20,6 +20,7 @@ from typing import Final, Protocol
 from actors.base import Context, EngineActor
 from actors.disk import DiskWatch, Room
 from actors.journal import DiskFull, Journal, JournalUnwritable, UnfitRecord
+from actors.tally import Tally
 from engine.messages import (
     BalancesChanged,
     DataAlert,
@@ -89,6 +90,7 @@ class PersistenceActor(EngineActor):
         self._said_unwritable = False
         self._refused = 0
         self._commits = 0
+        self._tally = Tally()
         self._stop_for = ""
         self._stop_by = 0.0
 
@@ -103,6 +105,7 @@ class PersistenceActor(EngineActor):
         """Journal position, commits, room, and the history's own figures."""
         figures: dict[str, Plain] = {"seq": self._journal.seq, "run": self._journal.run, "commits": self._commits}
         figures |= {"waiting": len(self._pending), "refused": self._refused, "unwritable": self._said_unwritable}
+        figures |= self._tally.figures()
         if self._disk is not None:
             figures["disk"] = self._disk.room.value
         if self._history is not None:
@@ -225,7 +228,7 @@ class PersistenceActor(EngineActor):
             return False
         journal = self._journal
         if epoch < journal.grant_epoch:
-            self._refuse(record, "STALE_GRANT", f"granted by portfolio {epoch}, now it is {journal.grant_epoch}")
+            self._refuse(record, "OLD_GRANT", f"granted by portfolio {epoch}, now it is {journal.grant_epoch}")
             return True
         journal.grant_epoch = epoch
         if self._disk is not None and self._disk.room is not Room.PLENTY:
@@ -241,6 +244,7 @@ class PersistenceActor(EngineActor):
 
     def _acknowledge(self, batch: Sequence[Record]) -> None:
         self._commits += 1
+        self._tally.count(batch)
         for writer, seq in {record.writer: record.seq for record in batch}.items():
             if writer != self.name:
                 self.tell(writer, Recorded(seq=seq))

@@ -168,7 +168,7 @@ def test_grants_of_an_old_portfolio_are_refused() -> None:
 
     refused = stage.told("a", RecordRefused)
     assert [(m.seq, m.code, m.retryable) for m in refused if isinstance(m, RecordRefused)] == [
-        (2, "STALE_GRANT", False)
+        (2, "OLD_GRANT", False)
     ]
     assert stage.journal.last("a") == 1
     assert stage.journal.last("b") == 1
