@@ -25,22 +25,22 @@ from engine.strategy import Signals, Strategy, TradeView, crossed_above, crossed
 
 
 class {class_name}(Strategy):
-    """Buys when the RSI leaves the oversold region in an uptrend."""
+    """Buys when a dip in an uptrend is over: the RSI comes back while the price is above its long average."""
 
     # The length of a candle. You are asked once for every candle that has closed.
     timeframe = "1m"
     # Candles needed before the first signal counts. You always see at least these, and as many again.
-    startup_candles = 100
+    startup_candles = 200
 
     # Take profit: after so many minutes, with so much. Ratios: 0.02 is 2 %, fees and leverage included.
     minimal_roi = {{"0": 0.03, "60": 0.01, "180": 0.0}}
     # Leave with this loss at the latest.
     stoploss = -0.03
 
-    # Settings of your own. [strategy.parameters] in config.toml may change them: oversold = 25
-    oversold = 30
+    # Settings of your own. [strategy.parameters] in config.toml may change them: oversold = 40
+    oversold = 45
     overbought = 70
-    trend = 50
+    trend = 100
 
     def signals(self, candles: Candles) -> Signals:
         """Answer for every candle; each array has the length of `candles`, whose newest is the last.
@@ -88,13 +88,15 @@ def write_strategy(name: str, folder: Path = Path("strategies")) -> Path:
     Raises:
         StrategyError: the name cannot be a Python module's, or the file exists: it is never overwritten.
     """
-    file = Path(name) if name.endswith(".py") else folder / f"{name}.py"
-    if not re.fullmatch(r"[A-Za-z]\w*", file.stem) or keyword.iskeyword(file.stem):
-        raise StrategyError(f"{file.stem!r} cannot name a strategy; take letters, digits and _, such as my_idea")
+    is_path = name.endswith(".py")
+    file = Path(name) if is_path else folder / f"{name}.py"
+    stem = file.stem if is_path else name
+    if not re.fullmatch(r"[A-Za-z]\w*", stem) or keyword.iskeyword(stem):
+        raise StrategyError(f"{stem!r} cannot name a strategy; take letters, digits and _, such as my_idea")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as out:
-            out.write(strategy_text(class_name_for(file.stem), str(file)))
+            out.write(strategy_text(class_name_for(stem), str(file)))
     except FileExistsError:
         raise StrategyError(f"{file} exists already, and is left as it is") from None
     except OSError as error:

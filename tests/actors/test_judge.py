@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +33,7 @@ from engine.settings import StrategyConfig
 from engine.strategy import facts_of
 from engine.types import exact
 from tests.actors.probes import Disk, MemoryPersistence, Seen, probe
+from tests.actors.test_processes import group_ends
 
 MINUTE = 60_000
 START = 1_700_000_040_000
@@ -329,10 +329,7 @@ def test_a_worker_does_not_outlive_its_judge(court: Callable[..., Court]) -> Non
     pid = worker_pid(pit)
     pit.runtime.kill("judge:0")
 
-    until = time.monotonic() + 10
-    while time.monotonic() < until and group_lives(pid):
-        time.sleep(0.01)
-    assert not group_lives(pid)
+    assert group_ends(pid)
 
 
 def test_a_worker_knows_no_secrets(court: Callable[..., Court], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -400,12 +397,3 @@ def worker_pid(pit: Court) -> int:
             if int(stat[1]) == os.getpid() and stat[0] != "Z" and b"actors.judging.worker" in command:
                 workers.append(int(entry.name))
     return max(workers)
-
-
-def group_lives(pid: int) -> bool:
-    """Whether any process of this group is left."""
-    try:
-        os.killpg(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
