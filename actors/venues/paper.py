@@ -1,0 +1,355 @@
+"""The simulated exchange: `engine.matching` with a market, a record of its own, and a clock that goes on.
+
+Rules
+    It knows nothing of the bot: requests come in, its own record and its market decide. What the bot
+    kept, lost or believes changes nothing here.
+    A batch is on disk before anything of it is told; see `actors.venues.trading`.
+    Its market never stops: when it is opened again, orders that rested meet what happened since, in order.
+
+Theory of operation
+    Resting orders are matched lazily: each pair remembers until when. `advance` looks at the range of
+    prices since then, for pairs with orders only. A range that reaches an order and is longer than
+    `FINE_MS` is halved until it is not, so a long downtime costs a few looks, not one a minute.
+    Volume is the part of the candle that the range takes; a market without candles has no limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from actors.venues.ports import MarketSource, PriceRange
+from actors.venues.trading import Acknowledged, Canceled, Found, InDoubt, Refused, Snapshot, VenueEvent
+from actors.venues.venue_record import VenueRecord
+from engine.candles import MINUTE
+from engine.clearing import Fees
+from engine.depth import Depth
+from engine.market import Market
+from engine.matching import Exchange, Range, Rules
+from engine.order import Order
+from engine.quota import paper_limits
+from engine.settings import PaperConfig
+from engine.types import Millis, OrderType, Side, exact
+
+DAY_MS: Final = 86_400_000
+FINE_MS: Final = 60_000
+"""Ranges up to this are matched as one: a stop is assumed to be reached before a limit in it."""
+
+TICK_MS: Final = 1_000
+"""Sources have at most one tick a second, so a look at the market holds so long."""
+
+OVERLAP_MS: Final = 60_000
+"""A snapshot's fills begin so long before the time that was asked for."""
+
+
+def rules_of(config: PaperConfig) -> Rules:
+    """How an exchange of this configuration fills and charges."""
+    fees = Fees(in_base=config.fee_in_base, coin=config.fee_coin, coin_price=config.fee_coin_price)
+    if config.fills == "candle":
+        return Rules(fees=Fees())
+    return Rules(depth=Depth(config.spread, config.depth), fees=fees)
+
+
+class PaperVenue:
+    """A `TradingVenue` without an exchange; see the module's rules.
+
+    `path` None keeps the record in memory: it outlives the gateway, not the process. `by_turns`: only
+    `match` fills orders, for runs that go candle by candle. `timeframe_ms` is that of the source's candles.
+    The source must be this venue's own.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        config: PaperConfig,
+        source: MarketSource,
+        *,
+        currency: str = "USDT",
+        timeframe_ms: Millis = MINUTE,
+        by_turns: bool = False,
+    ) -> None:
+        self._path = path
+        self._config = config
+        self._source = source
+        self._currency = currency
+        self._timeframe_ms = timeframe_ms
+        self._by_turns = by_turns
+        self._markets = {
+            pair: replace(
+                market,
+                leverage_max=config.leverage_max,
+                maker_fee=config.taker_fee if config.fills == "candle" else config.maker_fee,
+                taker_fee=config.taker_fee,
+            )
+            for pair, market in source.markets().items()
+        }
+        self._costs = paper_limits(config).costs
+        self._record: VenueRecord | None = None
+        self._exchange = Exchange(self._markets, rules_of(config))
+        self._epoch = 0
+        self._matched: dict[str, Millis] = {}
+        self._fresh: set[str] = set()
+        self._events: list[VenueEvent] = []
+        self._prices: tuple[Millis, dict[str, float]] = (-TICK_MS, {})
+        self._volumes: dict[str, tuple[Millis, float]] = {}
+        self._weight: tuple[int, int] = (0, 0)
+
+    # ------------------------------------------------------------ life
+
+    @property
+    def epoch(self) -> int:
+        """See `TradingVenue`."""
+        return self._epoch
+
+    def open(self, epoch: int, now: Millis) -> None:
+        """Read the record anew and let the market go on until `now`; what fills meanwhile is in `events`."""
+        self.close()
+        self._epoch = epoch
+        if self._record is None:
+            self._record = VenueRecord(self._path)
+        self._load(self._record)
+        self._deposit(self._record)
+        self.advance(now)
+        self.commit()
+
+    def close(self) -> None:
+        """See `TradingVenue`; a record in memory stays."""
+        if self._record is None:
+            return
+        self._record.rollback()
+        if self._path is not None:
+            self._record.close()
+            self._record = None
+
+    def _load(self, record: VenueRecord) -> None:
+        exchange = self._exchange
+        exchange.clearing.ledger.restore(record.balances())
+        exchange.clearing.positions.restore(record.positions())
+        pairs = record.pairs()
+        exchange.restore(record.working(), {pair: (orders, fills) for pair, orders, fills, _ in pairs})
+        self._matched = {pair: matched for pair, _, _, matched in pairs}
+        self._fresh, self._events = set(), []
+
+    def _deposit(self, record: VenueRecord) -> None:
+        config, ledger = self._config, self._exchange.clearing.ledger
+        if record.meta("fills") != config.fills:
+            record.set_meta("fills", config.fills)
+        for currency, amount in ((self._currency, config.wallet), (config.fee_coin, config.fee_coin_wallet)):
+            # Once only: what was there when the account was opened, whatever the configuration says later.
+            if currency and record.meta(f"opened {currency}") is None:
+                ledger.deposit(currency, amount)
+                record.set_meta(f"opened {currency}", str(amount))
+
+    def markets(self) -> Mapping[str, Market]:
+        """See `TradingVenue`; the fees are this venue's own."""
+        return self._markets
+
+    # ------------------------------------------------------------ requests
+
+    def submit(self, order: Order, now: Millis) -> Acknowledged | Refused | InDoubt:
+        """See `TradingVenue`; never in doubt."""
+        self._count("order", now)
+        exchange = self._exchange
+        self._catch_up(order.pair, now)
+        price = None if exchange.rules.depth is None else self._price(order.pair, now)
+        outcome = exchange.submit(order, now, price)
+        if isinstance(outcome, Refused):
+            return outcome
+        self._events.extend(outcome.events)
+        self._fresh.add(order.client_order_id)
+        if len(exchange.orders(order.pair)) <= 1:
+            self._matched[order.pair] = now
+        return Acknowledged(outcome.order_id)
+
+    def cancel(self, pair: str, client_order_id: str, order_id: str, now: Millis) -> Canceled | Refused | InDoubt:
+        """See `TradingVenue`; never in doubt."""
+        self._count("cancel", now)
+        self._catch_up(pair, now)
+        exchange = self._exchange
+        found = next(
+            (
+                kept.order.client_order_id
+                for kept in exchange.orders(pair)
+                if client_order_id == kept.order.client_order_id or (order_id and order_id == kept.order.order_id)
+            ),
+            None,
+        )
+        if found is None:
+            return Refused("REFUSED", f"{pair} has no working order {client_order_id or order_id}")
+        self._events.extend(exchange.cancel(found, now))
+        return Canceled()
+
+    def find(self, pair: str, client_order_id: str) -> Found | None:
+        """See `TradingVenue`."""
+        del pair  # our ids are unique over all pairs
+        record = self._opened()
+        order = record.find(client_order_id)
+        if order is not None or client_order_id in self._fresh:
+            self._flush()
+            order = record.find(client_order_id)
+        return None if order is None else Found(order, tuple(record.fills_of(order.order_id)))
+
+    def snapshot(self, pair: str, client_order_ids: Sequence[str], since: Millis, now: Millis) -> Snapshot:
+        """See `TradingVenue`; always final, as nothing is ever on its way."""
+        if pair in self._exchange.pairs():
+            self._catch_up(pair, now)
+        self._flush()
+        record = self._opened()
+        orders = {order.order_id: order for order in record.open_orders(pair)}
+        fills = {filled.fill.fill_id: filled for filled in record.fills_since(pair, since - OVERLAP_MS)}
+        unknown = []
+        for client_id in client_order_ids:
+            order = record.find(client_id)
+            if order is None:
+                unknown.append(client_id)
+            else:
+                orders[order.order_id] = order
+                fills.update((filled.fill.fill_id, filled) for filled in record.fills_of(order.order_id))
+        return Snapshot(tuple(orders.values()), tuple(fills.values()), tuple(unknown), self._position(pair))
+
+    def _position(self, pair: str) -> Decimal | None:
+        market = self._markets.get(pair)
+        if market is None:
+            return None
+        clearing = self._exchange.clearing
+        spot = clearing.ledger.free(market.base) + clearing.ledger.locked(market.base)
+        held = clearing.positions.get(pair)
+        if held is None:
+            return spot
+        return spot + (held.amount if held.side is Side.LONG else -held.amount)
+
+    # ------------------------------------------------------------ the market goes on
+
+    def match(self, pair: str, ts: Millis, low: Decimal, high: Decimal, open: Decimal | None = None) -> None:
+        """See `TradingVenue`."""
+        self._events.extend(self._exchange.match(Range(pair, ts, low, high, open=open)))
+
+    def advance(self, now: Millis) -> None:
+        """See `TradingVenue`; only pairs with working orders cost anything."""
+        if self._by_turns:
+            return
+        groups: dict[Millis, list[str]] = {}
+        for pair in self._exchange.pairs():
+            groups.setdefault(self._matched.get(pair, now), []).append(pair)
+        for after, pairs in sorted(groups.items()):
+            for start in range(after, now, DAY_MS):
+                self._walk(pairs, start, min(start + DAY_MS, now))
+            if after < now:
+                self._matched.update(dict.fromkeys(pairs, now))
+
+    def _catch_up(self, pair: str, now: Millis) -> None:
+        # One look for all pairs costs what one for a single pair does, and serves the whole batch.
+        if self._exchange.orders(pair) and now - self._matched.get(pair, now) >= TICK_MS:
+            self.advance(now)
+
+    def _walk(self, pairs: Sequence[str], after: Millis, until: Millis) -> None:
+        pairs = [pair for pair in pairs if self._exchange.orders(pair)]
+        if not pairs:
+            return
+        reached = []
+        for found in self._source.ranges(pairs, after, until):
+            seen = _range_of(found)
+            orders = self._exchange.reached(seen)
+            if orders:
+                reached.append((seen, orders))
+        if until - after > FINE_MS:
+            middle = (after + until) // 2
+            names = [seen.pair for seen, _ in reached]
+            self._walk(names, after, middle)
+            self._walk(names, middle, until)
+            return
+        for seen, orders in reached:
+            if any(order.type is OrderType.LIMIT for order in orders) and self._exchange.rules.depth is not None:
+                seen = replace(seen, volume=self._volume(seen.pair, after, until))  # noqa: PLW2901
+            self._events.extend(self._exchange.match(seen))
+
+    def _volume(self, pair: str, after: Millis, until: Millis) -> Decimal | None:
+        candle_ts, volume = self._volumes.get(pair, (-self._timeframe_ms, 0.0))
+        if not candle_ts < until <= candle_ts + self._timeframe_ms:
+            candles = self._source.history([pair], self._timeframe_ms, until, 1).get(pair)
+            if candles is None or not len(candles):
+                return None
+            candle_ts, volume = int(candles.ts[-1]), float(candles.volume[-1])
+            self._volumes[pair] = (candle_ts, volume)
+        return exact(volume) * (until - after) / self._timeframe_ms
+
+    def _price(self, pair: str, now: Millis) -> Decimal | None:
+        at, prices = self._prices
+        if not 0 <= now - at < TICK_MS:
+            prices = {found.pair: found.close for found in self._source.prices(self._source.pairs, now)}
+            self._prices = (now, prices)
+        price = prices.get(pair)
+        return None if price is None else exact(price)
+
+    # ------------------------------------------------------------ events, record, figures
+
+    def events(self) -> tuple[VenueEvent, ...]:
+        """See `TradingVenue`."""
+        events, self._events = tuple(self._events), []
+        return events
+
+    def commit(self) -> bool:
+        """See `TradingVenue`."""
+        self._flush()
+        return self._opened().commit()
+
+    def balances(self) -> tuple[tuple[str, Decimal, Decimal], ...]:
+        """See `TradingVenue`."""
+        return self._exchange.clearing.ledger.balances()
+
+    def usage(self, now: Millis) -> Mapping[str, int]:
+        """See `TradingVenue`; the weight begins anew with the process, as it is the process that counts it."""
+        minute, weight = self._weight
+        record = self._opened()
+        self._flush()
+        return {
+            "weight_1m": weight if minute == now // 60_000 else 0,
+            "orders_10s": record.orders_since(now // 10_000 * 10_000),
+            "orders_1d": record.orders_since(now // DAY_MS * DAY_MS),
+        }
+
+    def _count(self, request: str, now: Millis) -> None:
+        minute, weight = self._weight
+        if minute != now // 60_000:
+            minute, weight = now // 60_000, 0
+        self._weight = (minute, weight + self._costs[request]["weight_1m"])
+
+    def _opened(self) -> VenueRecord:
+        assert self._record is not None, "the venue was not opened"
+        return self._record
+
+    def _flush(self) -> None:
+        """Write what has changed into the open transaction."""
+        exchange, record = self._exchange, self._opened()
+        ledger, positions = exchange.clearing.ledger, exchange.clearing.positions
+        if exchange.changed:
+            changed = exchange.changed.values()
+            record.put_orders(changed)
+            pairs = sorted({kept.order.pair for kept in changed})
+            record.put_pairs([(pair, *exchange.counts[pair], self._matched.get(pair, 0)) for pair in pairs])
+            exchange.changed = {}
+        if exchange.fills:
+            record.put_fills(exchange.fills)
+            exchange.fills = []
+        if ledger.changed:
+            record.put_balances([(currency, ledger.accounts(currency)) for currency in sorted(ledger.changed)])
+            ledger.changed = set()
+        if positions.changed:
+            record.put_positions([(pair, positions.get(pair)) for pair in sorted(positions.changed)])
+            positions.changed = set()
+        self._fresh.clear()
+
+
+def _range_of(found: PriceRange) -> Range:
+    return Range(
+        found.pair,
+        found.ts,
+        exact(found.low),
+        exact(found.high),
+        open=exact(found.open),
+        close=exact(found.close),
+        tolerant=True,
+    )
