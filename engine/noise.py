@@ -41,6 +41,9 @@ TOP: Final = 17
 
 _BURSTS: Final = frozenset({0, 3, 6, 9, 12})
 _BURST: Final = 0.25
+_FEW: Final = 4
+_LEVELS: Final = np.arange(TOP, -1, -1, dtype=np.int64)
+_BURST_ROWS: Final = np.flatnonzero(np.isin(_LEVELS, list(_BURSTS)))
 _INSIDE: Final = TOP + 2
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1: Final = np.uint64(0xBF58476D1CE4E5B9)
@@ -107,13 +110,11 @@ def knots(stream: Hashes, first: int, last: int) -> tuple[Floats, Floats]:
     the second array (its factor inside the minute that begins there) says.
     """
     minutes = np.arange(first, last + 1, dtype=np.int64)
+    values = _coarse(stream, minutes)
+    if len(minutes) <= _FEW:
+        return _few_knots(stream, minutes, values)
     normal, burst = normals(), bursts()
     node0 = first >> TOP
-    nodes = np.arange(node0, (last >> TOP) + 2, dtype=np.int64)
-    coarse = normal[bits(hashes(stream, TOP + 1, nodes[:, None]), _S48)] * math.sqrt(2.0 ** (TOP - 1))
-    at = (minutes >> TOP) - node0
-    part = ((minutes & (2**TOP - 1)) / 2.0**TOP)[:, None]
-    values: Floats = coarse[at] * (1.0 - part) + coarse[at + 1] * part
     wild: Floats = np.ones((1, len(stream)))
     parent0 = node0 >> 1
     for level in range(TOP, -1, -1):
@@ -131,6 +132,38 @@ def knots(stream: Hashes, first: int, last: int) -> tuple[Floats, Floats]:
             tent = (1.0 - np.abs(place - half) / half) * (0.5 * math.sqrt(2.0**level))
             values += tent[:, None] * moved[(minutes >> level) - node0]
     return values, wild
+
+
+def _coarse(stream: Hashes, minutes: Integers) -> Floats:
+    """The paths on the straight lines between the knots of the coarse grid."""
+    node0 = int(minutes[0]) >> TOP
+    nodes = np.arange(node0, (int(minutes[-1]) >> TOP) + 2, dtype=np.int64)
+    knots_there = normals()[bits(hashes(stream, TOP + 1, nodes[:, None]), _S48)] * math.sqrt(2.0 ** (TOP - 1))
+    at = (minutes >> TOP) - node0
+    part = ((minutes & (2**TOP - 1)) / 2.0**TOP)[:, None]
+    values: Floats = knots_there[at] * (1.0 - part) + knots_there[at + 1] * part
+    return values
+
+
+def _few_knots(stream: Hashes, minutes: Integers, values: Floats) -> tuple[Floats, Floats]:
+    """As `knots`, all levels in one go: for few minutes the work is little and the calls are what costs.
+
+    Every operation is the one that `knots` does, in the same order, so the bits are the same.
+    """
+    nodes = (minutes >> _LEVELS[:, None]).astype(np.uint64) + (_LEVELS.astype(np.uint64) << _S48)[:, None]
+    counters: Hashes = stream + nodes[:, :, None] * _GOLDEN
+    found = mixed(counters)
+    factors = np.ones(found.shape)
+    factors[_BURST_ROWS] = bursts()[bits(found[_BURST_ROWS], _S32)]
+    wild = np.cumprod(factors, axis=0)
+    moved = normals()[bits(found[:-1], _S48)] * wild[:-1]
+    half = np.ldexp(0.5, _LEVELS[:-1].astype(np.int32))[:, None]
+    place = (minutes & ((1 << _LEVELS[:-1, None]) - 1)).astype(np.float64)
+    tent = (1.0 - np.abs(place - half) / half) * (0.5 * np.sqrt(2.0 * half))
+    moved *= tent[:, :, None]
+    for level in moved:
+        values += level
+    return values, wild[-1]
 
 
 def seconds(stream: Hashes, first: int, last: int) -> Floats:

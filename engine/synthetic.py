@@ -250,9 +250,9 @@ class SyntheticMarket:
         if first < 0:
             raise ValueError("the built-in market begins in 1970")
         found = self._properties
-        moves = seconds(self._streams[who], first, last)
-        moves *= found.own[who]
-        moves += seconds(self._common, first, last) * found.common[who]
+        paths = seconds(np.concatenate([self._streams[who], self._common]), first, last)
+        moves: Floats = paths[..., :-1] * found.own[who]
+        moves += paths[..., -1:] * found.common[who]
         return moves
 
     def _minutes(self, who: Integers, first: int, last: int) -> tuple[Floats, Floats, Floats, Floats, Floats]:

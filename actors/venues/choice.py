@@ -21,7 +21,7 @@ def market_source(config: Config, timeframe: str) -> MarketSource:
         from actors.batch.data import load_candles
         from actors.venues.file_market import FileMarket
 
-        return FileMarket(load_candles(Path(config.feed.data), timeframe, config.trading.pairs or None), timeframe)
+        return FileMarket(load_candles(Path(config.feed.data), config.trading.pairs, timeframe), timeframe)
     from actors.venues.built_in import BuiltInMarket
 
     return BuiltInMarket.of(config.feed, config.trading.stake_currency)

@@ -178,3 +178,15 @@ def test_the_exponential_is_right_to_twelve_digits() -> None:
     x = np.linspace(-12, 12, 10_001)
 
     assert np.abs(exponential(x) / np.exp(x) - 1).max() < 1e-12
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**26), st.integers(0, 3), st.integers(0, 2**64 - 1))
+def test_few_knots_are_bit_for_bit_those_of_many(first: int, more: int, seed: int) -> None:
+    """The short way to a few minutes and the long way to many give the same paths and the same wildness."""
+    stream = keys(seed, np.arange(3))
+    values, wild = knots(stream, first, first + more)
+    many_values, many_wild = knots(stream, first, first + 9)
+
+    assert (values == many_values[: more + 1]).all()
+    assert (wild == many_wild[: more + 1]).all()
