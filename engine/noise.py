@@ -150,9 +150,8 @@ def _few_knots(stream: Hashes, minutes: Integers, values: Floats) -> tuple[Float
 
     Every operation is the one that `knots` does, in the same order, so the bits are the same.
     """
-    nodes = (minutes >> _LEVELS[:, None]).astype(np.uint64) + (_LEVELS.astype(np.uint64) << _S48)[:, None]
-    counters: Hashes = stream + nodes[:, :, None] * _GOLDEN
-    found = mixed(counters)
+    nodes = (minutes >> _LEVELS[:, None]) + (_LEVELS << 48)[:, None]
+    found = hashes(stream, 0, nodes[:, :, None])
     factors = np.ones(found.shape)
     factors[_BURST_ROWS] = bursts()[bits(found[_BURST_ROWS], _S32)]
     wild = np.cumprod(factors, axis=0)
