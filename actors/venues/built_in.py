@@ -41,7 +41,7 @@ class BuiltInMarket:
 
     def history(self, pairs: Sequence[str], timeframe_ms: Millis, before: Millis, count: int) -> Mapping[str, Candles]:
         """See `MarketSource`."""
-        end = before // timeframe_ms
+        end = -(-before // timeframe_ms)
         count = min(count, end)
         return self._market.candles(self._known(pairs), timeframe_ms, (end - count) * timeframe_ms, count)
 

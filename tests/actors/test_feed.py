@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import pytest
 
 from actors.base import Context, EngineActor
 from actors.feed import CATCH_UP_MAX, FeedActor
@@ -509,6 +510,17 @@ def test_a_new_judge_ends_the_round_of_the_old_one() -> None:
 
     world.runtime.tell("feed", EpochAnnounced(name="judge:0", epoch=2))
     assert world.status()["waiting_for"] == []
+
+
+@pytest.mark.parametrize("before", [START, START + 1, START + MINUTE - 1, START + MINUTE])
+def test_sources_agree_on_what_opens_before_a_moment(before: Millis) -> None:
+    """The built-in market and files answer alike: the newest candle that opens before it, closed or not."""
+    market = SyntheticMarket(3, 1)
+    files = FileMarket(market.candles(["BTC/USDT"], MINUTE, START - 5 * MINUTE, 10), "1m")
+    expected_ts = [START - 2 * MINUTE, START - MINUTE] if before == START else [START - MINUTE, START]
+
+    for source in (BuiltInMarket(market), files):
+        assert source.history(["BTC/USDT"], MINUTE, before, 2)["BTC/USDT"].ts.tolist() == expected_ts
 
 
 def test_files_are_played_like_a_market() -> None:
