@@ -25,7 +25,6 @@ from engine.messages import (
     CapitalReserved,
     CensusAnswered,
     ControlAnswered,
-    DataEnded,
     Entry,
     EpochAnnounced,
     ExposureChanged,
@@ -69,7 +68,7 @@ from engine.messages import (
 from engine.order import Order
 from engine.reconcile import snapshot_since
 from engine.trade import step
-from engine.turn import Match, Turn, is_busy
+from engine.turn import Match, Turn, is_busy, with_price_step
 from engine.types import ZERO, Millis, OrderStatus, Priority, Purpose
 from engine.work import PlaceAborted, Rules, Trade, exposure_of
 
@@ -444,11 +443,8 @@ class PairActor(EngineActor):
     def on_proceed(self, message: Proceed) -> None:
         """My turn on a candle."""
         self._turn = Turn(message.row)
+        self.trade = with_price_step(self.trade, message.row)
         self._go_on()
-
-    def on_data_ended(self, message: DataEnded) -> None:
-        """No more candles: leave."""
-        self._step(message)
 
     def on_market_matched(self, message: MarketMatched) -> None:
         """The venue has filled what this candle fills."""
@@ -466,7 +462,8 @@ class PairActor(EngineActor):
                 self.tell("portfolio", PairSettled(pair=self.pair, ts=row.ts))
             elif isinstance(wanted, Match):
                 self._matching = True
-                match = MatchMarket(pair=self.pair, ts=row.ts, low=row.low, high=row.high, reply_to=self.name)
+                low, high = self._turn.bounds
+                match = MatchMarket(pair=self.pair, ts=row.ts, low=low, high=high, reply_to=self.name)
                 self.tell("gateway", match)
             else:
                 self._step(wanted)

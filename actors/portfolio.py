@@ -79,6 +79,7 @@ class PortfolioActor(EngineActor):
         self._held: list[ReserveCapital] = []
         self._turns: deque[TurnRow] = deque()
         self._turn_ts = 0
+        self._on_turn = ""
         self._equity_at = 0
         self._balances: tuple[tuple[str, Any, Any], ...] = ()
         self._started_rounds: dict[Millis, float] = {}
@@ -236,20 +237,22 @@ class PortfolioActor(EngineActor):
     def on_start_round(self, message: StartRound) -> None:
         """Give the pairs of this candle their turns, one after the other."""
         self._turn_ts = message.ts
-        rows = {row.pair: row for row in message.rows}
+        rows = {row.pair: row for row in message.rows if row.signal or row.pair in self.account.exposures}
         self._turns = deque(rows[pair] for pair in turn_order(self.account.open_order, rows))
         self._next_turn()
 
     def on_pair_settled(self, message: PairSettled) -> None:
         """The pair is done: the next one."""
-        if message.ts == self._turn_ts:
+        if message.pair == self._on_turn:
             self._next_turn()
 
     def _next_turn(self) -> None:
         if self._turns:
             row = self._turns.popleft()
+            self._on_turn = row.pair
             self.tell(f"pair:{row.pair}", Proceed(row=row))
         else:
+            self._on_turn = ""
             self.tell(self._conductor, RoundEnded(ts=self._turn_ts))
 
     # ------------------------------------------------------------ timers, journal, the end

@@ -6,9 +6,11 @@ portfolio answers, the exchange fills, the strategy's callbacks are called. The 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from engine.actions import Cancel, Emit, Judge, LookUp, Place
@@ -21,7 +23,6 @@ from engine.messages import (
     CancelRejected,
     CapitalDenied,
     CapitalReserved,
-    DataEnded,
     ExposureChanged,
     Message,
     OrderAccepted,
@@ -34,7 +35,7 @@ from engine.messages import (
 )
 from engine.portfolio import Portfolio
 from engine.trade import step
-from engine.turn import Match, Turn, turn_order
+from engine.turn import Match, Turn, turn_order, with_price_step
 from engine.types import Millis, exact
 from engine.work import Rules, Trade
 
@@ -43,16 +44,25 @@ Asked = Callable[[AskStrategy], StrategyAnswered]
 
 @dataclass(frozen=True, slots=True)
 class Tape:
-    """A pair's candles and the signals judged on them, by the open time of the judged candle."""
+    """A pair's candles and the signals judged on them, by the open time of the judged candle.
+
+    `price_steps` are those of each month from its first millisecond on (2.1.6).
+    """
 
     candles: Candles
     signals: Mapping[Millis, Signal]
+    price_steps: tuple[tuple[Millis, Decimal], ...] = ()
 
     def rows(self) -> list[tuple[Millis, float, float, float, float]]:
         """Candles as (ts, open, high, low, close); the first only has its signal judged."""
         c = self.candles
         columns = (x.tolist() for x in (c.ts, c.open, c.high, c.low, c.close))
         return list(zip(*columns, strict=True))[1:]
+
+    def price_step(self, ts: Millis) -> Decimal | None:
+        """The price step in the month of `ts`, None where it is not known."""
+        at = bisect_right(self.price_steps, ts, key=lambda s: s[0])
+        return self.price_steps[at - 1][1] if at else None
 
 
 @dataclass(slots=True)
@@ -75,48 +85,37 @@ class Backtest:
     def run(self, tapes: Mapping[str, Tape], timeframe_ms: Millis) -> None:
         """Walk all candles, then leave what is open (2.6)."""
         for ts, rows in walk(tapes, timeframe_ms):
-            idle = {p for p in rows if self._is_idle(p, rows[p].signal)}
-            for pair in turn_order(self.portfolio.open_order, (p for p in rows if p not in idle)):
+            busy = (p for p in rows if rows[p].signal or self._is_active(p))
+            for pair in turn_order(self.portfolio.open_order, busy):
                 self.turn(rows[pair], ts)
-        self.end(tapes)
+        finals = last_rows(tapes)
+        for pair in turn_order(self.portfolio.open_order, (p for p in finals if self._is_active(p))):
+            self.turn(finals[pair], finals[pair].ts)
 
-    def _is_idle(self, pair: str, signal: Signal) -> bool:
+    def _is_active(self, pair: str) -> bool:
         trade = self.book[pair]
-        return not signal and not trade.position.amount and not trade.working()
+        return bool(trade.position.amount or trade.working())
 
     def turn(self, row: TurnRow, ts: Millis) -> None:
         """One pair's complete turn on one candle."""
         turn = Turn(row)
+        self.book[row.pair] = with_price_step(self.book[row.pair], row)
         while (wanted := turn.next(self.book[row.pair])) is not None:
             if wanted is Match.NOW:
-                self._match(row.pair, row.low, row.high, ts, turn)
+                low, high = turn.bounds
+                for event in self.exchange.match(Range(row.pair, ts, low, high)):
+                    self._feed(row.pair, event, ts, turn)
             elif not isinstance(wanted, Match):
                 self._feed(row.pair, wanted, ts, turn)
 
-    def end(self, tapes: Mapping[str, Tape]) -> None:
-        """Leave every open trade at the open of its pair's last candle; drop entries that wait."""
-        for pair in turn_order(self.portfolio.open_order, tapes):
-            candles = tapes[pair].candles
-            if not len(candles):
-                continue
-            ts, price = int(candles.ts[-1]), exact(float(candles.open[-1]))
-            self._feed(pair, DataEnded(pair=pair, ts=ts, price=price), ts, None)
-            if self.book[pair].working():
-                self._match(pair, price, price, ts, None)
-
-    def _match(self, pair: str, low: Any, high: Any, ts: Millis, turn: Turn | None) -> None:
-        for event in self.exchange.match(Range(pair, ts, low, high)):
-            self._feed(pair, event, ts, turn)
-
-    def _feed(self, pair: str, event: Message, ts: Millis, turn: Turn | None) -> None:
+    def _feed(self, pair: str, event: Message, ts: Millis, turn: Turn) -> None:
         inbox: deque[Message] = deque([event])
         while inbox:
             outcome = step(self.book[pair], inbox.popleft(), ts)
             self.book[pair] = outcome.trade
             for action in outcome.actions:
                 if isinstance(action, Judge):
-                    if turn is not None:
-                        turn.judge_again()
+                    turn.judge_again()
                 else:
                     inbox.extend(self._do(pair, action, ts))
 
@@ -201,5 +200,27 @@ def walk(tapes: Mapping[str, Tape], timeframe_ms: Millis) -> Iterator[tuple[Mill
                     close=exact(row[4]),
                     signal=signal,
                     last_entry=ts == times[-1],
+                    price_step=tapes[pair].price_step(ts),
                 )
         yield ts, found
+
+
+def last_rows(tapes: Mapping[str, Tape]) -> dict[str, TurnRow]:
+    """Each pair's last candle as the row that ends its data."""
+    found = {}
+    for pair, tape in tapes.items():
+        candles = tape.candles
+        if len(candles):
+            price, ts = exact(float(candles.open[-1])), int(candles.ts[-1])
+            found[pair] = TurnRow(
+                pair=pair,
+                ts=ts,
+                open=price,
+                high=price,
+                low=price,
+                close=price,
+                signal=NO_SIGNAL,
+                price_step=tape.price_step(ts),
+                final=True,
+            )
+    return found

@@ -338,7 +338,11 @@ class LockPair(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRow(Message):
-    """One candle of one pair, and the signal that was judged on the candle before it."""
+    """One candle of one pair, and the signal that was judged on the candle before it.
+
+    `price_step` is the market's in this candle's month, None for what it was before. `final`: the data
+    has ended, so the pair leaves at `open`, its last candle's (`semantics.md` 2.6).
+    """
 
     pair: str
     ts: Millis
@@ -348,6 +352,8 @@ class TurnRow(Message):
     close: Decimal
     signal: Signal
     last_entry: bool = False
+    price_step: Decimal | None = None
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,11 @@ next; the machine decides what it means. A pair settles when its turn has nothin
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
 from enum import Enum, auto
 
-from engine.messages import MarketRange, SignalJudged, TurnRow
-from engine.order import Order
+from engine.messages import DataEnded, MarketRange, SignalJudged, TurnRow
 from engine.types import ZERO, OrderStatus
 from engine.work import Trade
 
@@ -43,11 +44,16 @@ class Turn:
 
     def judge_again(self) -> None:
         """The machine wants the candle's signal judged once more: a reversal."""
-        self._again = True
+        self._again = not self.row.final
 
-    def next(self, trade: Trade) -> SignalJudged | MarketRange | Match | None:
-        """The next event, or `Match.NOW`, or None when the pair has settled."""
+    @property
+    def bounds(self) -> tuple[Decimal, Decimal]:
+        """The prices the venue may fill at: the candle's, or where the data ends its last open alone."""
         row = self.row
+        return (row.open, row.open) if row.final else (row.low, row.high)
+
+    def next(self, trade: Trade) -> SignalJudged | MarketRange | DataEnded | Match | None:
+        """The next event, or `Match.NOW`, or None when the pair has settled."""
         while True:
             if self._phase is _Phase.END:
                 if not self._again:
@@ -55,20 +61,22 @@ class Turn:
                 self._again, self._phase = False, _Phase.JUDGE
             phase, self._phase = self._phase, _Phase(self._phase.value + 1)
             if phase is _Phase.JUDGE:
-                return SignalJudged(
-                    pair=row.pair, ts=row.ts, signal=row.signal, price=row.open, last_entry=row.last_entry
-                )
+                return self._first()
             if phase is _Phase.LOOK:
-                if trade.position.amount > ZERO:
-                    return MarketRange(
-                        pair=row.pair, ts=row.ts, open=row.open, high=row.high, low=row.low, close=row.close
-                    )
-            elif any(_rests(o) for o in trade.orders.values()):
+                if trade.position.amount > ZERO and not self.row.final:
+                    return self._range()
+            elif trade.working():
                 return Match.NOW
 
+    def _first(self) -> SignalJudged | DataEnded:
+        row = self.row
+        if row.final:
+            return DataEnded(pair=row.pair, ts=row.ts, price=row.open)
+        return SignalJudged(pair=row.pair, ts=row.ts, signal=row.signal, price=row.open, last_entry=row.last_entry)
 
-def _rests(order: Order) -> bool:
-    return not order.is_done
+    def _range(self) -> MarketRange:
+        row = self.row
+        return MarketRange(pair=row.pair, ts=row.ts, open=row.open, high=row.high, low=row.low, close=row.close)
 
 
 def is_busy(trade: Trade) -> bool:
@@ -83,3 +91,13 @@ def turn_order(open_pairs: Sequence[str], pairs: Iterable[str]) -> list[str]:
     wanted = list(pairs)
     first = [p for p in open_pairs if p in set(wanted)]
     return first + [p for p in wanted if p not in set(first)]
+
+
+def with_price_step(trade: Trade, row: TurnRow) -> Trade:
+    """`trade` under the price step of the row's month (2.1.6); the same object where that is no news."""
+    rules = trade.rules
+    if row.price_step is None or row.price_step == rules.market.price_step:
+        return trade
+    twin = trade.copy()
+    twin.rules = replace(rules, market=replace(rules.market, price_step=row.price_step))
+    return twin
