@@ -27,6 +27,7 @@ from actors.judging.bench import Answer, Outcome, Verdict
 from actors.judging.keeper import BenchFactory, WorkerKeeper, windowed_bench
 from actors.judging.protocol import Batch
 from actors.judging.rounds import Histories, Round, Strikes
+from engine.candles import Candle
 from engine.errors import StrategyError
 from engine.messages import (
     AskStrategy,
@@ -109,7 +110,8 @@ class JudgeActor(WorkerKeeper):
     def on_candles_closed(self, message: CandlesClosed) -> None:
         """Line up a round of those pairs that are ours and still judged."""
         quarantined = self._strikes.quarantined
-        candles, failed = {}, []
+        candles: dict[int, Candle] = {}
+        failed: list[str] = []
         for pair, candle in message.candles:
             place = self._places.get(pair)
             if place is None:
@@ -121,9 +123,11 @@ class JudgeActor(WorkerKeeper):
         if not candles and not failed:
             return
         ts = message.ts + message.timeframe_ms
-        self._rounds.append(Round(ts, candles, self.monotonic(), set(candles), failed=failed))
-        while len(self._rounds) > WAITING_MAX:
-            self._give_up(self._rounds.popleft())
+        if self._rounds and self._rounds[-1].ts == ts:
+            self._rounds[-1].add(candles, failed)  # the rest of a candle that is waiting already
+        else:
+            self._rounds.append(Round(ts, candles, self.monotonic(), set(candles), failed=failed))
+            self._give_up_all_but(WAITING_MAX)
         self._dispatch()
 
     def on_history_loaded(self, message: HistoryLoaded) -> None:
@@ -139,24 +143,23 @@ class JudgeActor(WorkerKeeper):
         self._histories.begin(set(self._places.values()) - self._strikes.quarantined)
         self._ask_history()
 
-    def _ask_history(self) -> None:
-        places = self._histories.next()
+    def _ask_history(self, *, again: bool = False) -> None:
+        """Ask for the next pairs' candles once the last ones have come; `again` asks for those once more."""
+        places = sorted(self._histories.asked) if again else self._histories.next()
         if places:
-            self._request_history(places)
+            pairs = tuple(self.pairs[place] for place in places)
+            self.tell("feed", LoadHistory(pairs=pairs, count=self._window, reply_to=self.name))
+            self.start_timer("history", HISTORY_MS)
         elif self._histories.complete:
             self.cancel_timer("history")
 
-    def _request_history(self, places: Sequence[int]) -> None:
-        pairs = tuple(self.pairs[place] for place in places)
-        self.tell("feed", LoadHistory(pairs=pairs, count=self._window, reply_to=self.name))
-        self.start_timer("history", HISTORY_MS)
-
     def _dispatch(self) -> None:
         """Give the next round to the worker, if it can take one."""
-        handle = self.handle
-        while self._round is None and self._rounds and handle is not None and handle.ready and self._histories.complete:
+        while self._round is None and self._rounds and self._histories.complete:
+            handle = self.handle
+            if handle is None or not handle.ready:
+                break
             current = self._round = self._rounds.popleft()
-            current.tried = True
             places = sorted(current.waiting)
             if places:
                 self._batches += 1
@@ -164,6 +167,10 @@ class JudgeActor(WorkerKeeper):
             self._collect()
         if self._busy():
             self._watch()
+
+    def _give_up_all_but(self, count: int) -> None:
+        while len(self._rounds) > count:
+            self._give_up(self._rounds.popleft())
 
     def _give_up(self, late: Round) -> None:
         """A newer candle has closed before this round was judged: its candles count, its judgement is missing."""
@@ -309,8 +316,7 @@ class JudgeActor(WorkerKeeper):
             self._fail(place, current.ts if current else self.now(), reason, asked=asked)
         if current is not None:
             self._rounds.appendleft(current)
-        while len(self._rounds) > (WAITING_MAX if ready else 0):
-            self._give_up(self._rounds.popleft())
+        self._give_up_all_but(WAITING_MAX if ready else 0)
 
     # ------------------------------------------------------------ watching
 
@@ -328,7 +334,7 @@ class JudgeActor(WorkerKeeper):
             self._watching = False
             self._check()
         elif message.name == "history":
-            self._request_history(sorted(self._histories.asked))
+            self._ask_history(again=True)
         else:
             super().on_timer_fired(message)
 

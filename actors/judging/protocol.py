@@ -31,7 +31,7 @@ from engine.errors import StrategyError
 from engine.messages import NO_SIGNAL, Signal
 from engine.strategy import TAG_MAX
 
-FRAME_MAX: Final = 64 * 1024 * 1024
+FRAME_MAX: Final = 16 * 1024 * 1024
 REASON_MAX: Final = 500
 _ROW: Final = 6
 
@@ -226,7 +226,7 @@ class Desk:
         data = self._memory[self._VERDICTS_AT + seen : self._VERDICTS_AT + committed]
         try:
             return self._decode(data), committed
-        except (struct.error, ValueError) as error:
+        except (struct.error, ValueError, TypeError) as error:
             raise StrategyError(f"its worker's memory is damaged ({error})") from error
 
     def _decode(self, data: bytes) -> list[Verdict]:

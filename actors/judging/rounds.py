@@ -17,14 +17,19 @@ class Round:
     """The candles that closed at `ts`, on their way to being judged. `waiting` holds the places not judged yet."""
 
     ts: Millis
-    candles: Mapping[int, Candle]
+    candles: dict[int, Candle]
     started: float
     waiting: set[int]
     wishes: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     judged: int = 0
     with_signal: int = 0
-    tried: bool = False
+
+    def add(self, candles: Mapping[int, Candle], failed: Iterable[str]) -> None:
+        """More candles of the same time have closed, of other pairs."""
+        self.candles.update(candles)
+        self.waiting.update(candles)
+        self.failed.extend(failed)
 
 
 class Strikes:
