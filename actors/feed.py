@@ -187,6 +187,9 @@ class FeedActor(EngineActor):
     def _announce(self) -> None:
         ts = self._next
         assert ts is not None
+        if self.now() < ts + self._step:  # a timer may be rounded to be early; a candle may not
+            self._schedule()
+            return
         _, end = self._source.span()
         if end is not None and ts > end:
             self._notify("info", "data_ended", f"The candles end at {_when(end)}.")
