@@ -14,6 +14,7 @@ from engine.actions import Alarm, Judge, LookUp, SetTimer
 from engine.codec import to_plain
 from engine.denials import Denial
 from engine.exits import first_stop, tightened
+from engine.market import round8
 from engine.messages import (
     CancelRejected,
     OrderAccepted,
@@ -303,7 +304,7 @@ def close(work: Work) -> None:
         open_rate=position.open_rate,
         close_rate=position.close_rate,
         amount=position.entered_amount,
-        stake=position.entered_cost / position.leverage,
+        stake=round8(position.entered_cost / position.leverage),
         leverage=trade.leverage,
         fee_open=position.entry_fee / position.entered_cost,
         fee_close=position.exit_fee / position.exited_cost,

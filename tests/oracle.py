@@ -125,7 +125,7 @@ def as_expected(trade: TradeClosed) -> dict[str, Any]:
         "open_rate": float(trade.open_rate),
         "close_rate": float(trade.close_rate),
         "amount": float(trade.amount),
-        "stake": round(float(trade.stake), 8),
+        "stake": float(trade.stake),
         "profit_abs": float(trade.profit_abs),
         "profit_ratio": float(trade.profit_ratio),
         "exit_reason": trade.exit_reason,
