@@ -1,0 +1,169 @@
+"""The history process: follows the journal into the DuckDB file, and serves the SQL door.
+
+Rules
+    It may be killed at any instant: what it has written is exactly what `applied_seq` says.
+    It is of no use to anyone but its parent: when its standard input ends, so does it. An alarm of the
+    kernel's, pushed back in every round, ends it when it hangs, whatever it hangs in.
+    Standard input: one line of JSON with its settings; then `stop` asks it to catch up and end.
+    Standard output: lines of JSON: `applied` (in step with the journal up to here), `finding` and
+    `fatal` (sentences), `door` (the port it serves at).
+Status: 0 stopped; 3 a client's statement went past its limit; 4 the file is refused; 5 anything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from actors.files import Files
+from actors.history.door import Door
+from actors.history.store import HistoryNewer, Store, open_store
+from engine.errors import StorageError
+from engine.types import use_money_context
+
+STOPPED: Final = 0
+PAST_LIMIT: Final = 3
+REFUSED: Final = 4
+FAILED: Final = 5
+
+ROUND_S: Final = 0.2
+HANG_S: Final = 20.0
+HEADROOM_BYTES: Final = 768 * 1_048_576
+"""Address space that the process may take beyond what it has when the door opens."""
+
+
+def say(**line: Any) -> None:
+    """Tell the parent a line; a parent that is gone ends us by other means."""
+    with contextlib.suppress(OSError):
+        os.write(1, json.dumps(line).encode() + b"\n")
+
+
+class Parent:
+    """Listens to standard input from a thread: `stopping` is set by the word or by its end."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.settings: dict[str, Any] = json.loads(sys.stdin.readline() or "{}")
+        threading.Thread(target=self._listen, name="parent", daemon=True).start()
+
+    def _listen(self) -> None:
+        orphaned = sys.stdin.readline().strip() != "stop"
+        if orphaned:
+            # The next bot wants the file: the batch in hand may be finished, no more.
+            signal.setitimer(signal.ITIMER_REAL, 3.0)
+        self.orphaned = orphaned
+        self.stopping.set()
+
+    orphaned = False
+
+
+def modest() -> None:
+    """Be nobody's rival: nice, on any core, without core dumps, deaf to the terminal's Ctrl-C."""
+    os.nice(10)
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def limit_memory() -> None:
+    """Bound the address space, since not all of a statement's memory is counted by DuckDB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    bound = pages * resource.getpagesize() + HEADROOM_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
+
+
+def open_door(store: Store, settings: dict[str, Any]) -> Door | None:
+    """Open the door and say where; without it the history goes on."""
+    try:
+        door = Door(store.connection, port=int(settings["port"]), token=str(settings["token"]))
+    except StorageError as error:
+        say(finding=str(error))
+        return None
+    text = json.dumps({"port": door.port, "token": settings["token"], "pid": os.getpid()})
+    path = store.files.door
+    aside = path.with_name(path.name + ".new")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(text + "\n")
+    aside.rename(path)
+    say(door=door.port)
+    return door
+
+
+def follow(parent: Parent, store: Store, door: Door | None, statement_s: float) -> int:
+    """Keep in step with the journal until told to stop."""
+    told = -1
+    heard = 0.0
+    limit_memory()
+    while True:
+        signal.setitimer(signal.ITIMER_REAL, 3.0 if parent.orphaned else HANG_S)
+        last_round = parent.stopping.is_set()
+        written = store.catch_up(limit=4_000)
+        applied = store.writer.applied
+        now = time.monotonic()
+        if applied != told or now - heard > 1.0:
+            say(applied=applied)
+            told, heard = applied, now
+        if last_round and (parent.orphaned or not written):
+            return STOPPED
+        if door is not None and (ran := door.oldest_statement_s()) > statement_s:
+            say(fatal=f"A statement of a client ran for {ran:.0f} s, past the limit of {statement_s:g} s.")
+            return PAST_LIMIT
+        if not written:
+            parent.stopping.wait(ROUND_S)
+
+
+def serve() -> int:
+    """The whole life of the process; returns its status."""
+    modest()
+    parent = Parent()
+    settings = parent.settings
+    files = Files.beside(Path(settings["db"]))
+    try:
+        store = open_store(files, memory_limit=settings["memory_limit"], threads=int(settings["threads"]), wait_s=10.0)
+        for finding in store.findings:
+            say(finding=finding)
+        while store.catch_up(limit=4_000) and not parent.stopping.is_set():
+            say(applied=store.writer.applied)
+        door = open_door(store, settings) if settings["door"] else None
+        return follow(parent, store, door, float(settings["statement_seconds"]))
+    except HistoryNewer as error:
+        say(fatal=str(error))
+        return REFUSED
+    except (StorageError, duckdb.Error, MemoryError) as error:
+        say(fatal=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+        return FAILED
+
+
+def main(arguments: list[str]) -> int:
+    """`follow`: be the history process; `position DB`: print the last entry that the history holds."""
+    use_money_context()
+    if arguments == ["follow"]:
+        return serve()
+    if len(arguments) == 2 and arguments[0] == "position":
+        try:
+            store = open_store(Files.beside(Path(arguments[1])))
+        except StorageError as error:
+            sys.stderr.write(f"{error}\n")
+            return REFUSED
+        sys.stdout.write(f"{store.writer.applied}\n")
+        store.close()
+        return STOPPED
+    sys.stderr.write("usage: python -m actors.history follow | position FILE.duckdb\n")
+    return 2
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(status)  # clients' statements may still run in Quack's threads: they end here

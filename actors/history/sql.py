@@ -1,0 +1,169 @@
+"""Asking the history in SQL: through the door of the bot that runs, else from the file itself.
+
+Either way the answer is up to date with the journal, only SELECT is possible, and an error is a sentence.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+import re
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from actors.files import Files, lock_holder
+from actors.history.door import load_extensions, publish
+from actors.history.guard import Guard
+from actors.history.store import open_store
+from engine.errors import StorageError, TradepitError
+
+Rows = list[tuple[Any, ...]]
+
+RETURN_S: Final = 10.0
+"""How long a door that is being started again is waited for."""
+
+
+class QueryError(TradepitError):
+    """The statement cannot be executed; the text says why, as DuckDB does."""
+
+
+def run_query(db: Path | str, query: str) -> tuple[list[str], Rows]:
+    """The columns and rows that `query` gives on the history `db`.
+
+    Raises:
+        QueryError: the statement is wrong, not allowed, or went past its limits.
+        StorageError: there is no history, or it cannot be asked.
+    """
+    files = Files.beside(db)
+    if lock_holder(files.lock) is not None:
+        return _through_door(files, query)
+    if not files.db.exists() and not files.journal.exists() and not files.segments():
+        raise StorageError(f"There is no history at {files.db}; `tradepit run` makes one.")
+    with closing(open_store(files, memory_limit="1GB", threads=2, wait_s=2.0)) as store:
+        store.catch_up()
+        connection = store.connection
+        guard = Guard(publish(connection))
+        connection.execute("USE memory.main")
+        connection.execute("SET GLOBAL enable_external_access = false")
+        connection.execute("SET GLOBAL lock_configuration = true")
+        return _execute(connection, guard.check(query))
+
+
+def _through_door(files: Files, query: str) -> tuple[list[str], Rows]:
+    deadline = time.monotonic() + RETURN_S
+    with closing(duckdb.connect(":memory:")) as client:
+        load_extensions(client)
+        while True:
+            try:
+                return _execute(client, _remote(files, query))
+            except (QueryError, FileNotFoundError) as error:
+                if not _is_away(error) or time.monotonic() > deadline:
+                    if isinstance(error, QueryError) and not _is_away(error):
+                        raise
+                    raise StorageError(
+                        f"A bot runs on {files.db}, but its SQL door does not answer; is [history] door on?"
+                    ) from None
+            time.sleep(0.1)
+
+
+def _remote(files: Files, query: str) -> str:
+    where = json.loads(files.door.read_text())
+    quoted = query.replace("'", "''")
+    address = f"quack:localhost:{int(where['port'])}"
+    token = str(where["token"]).replace("'", "''")
+    return f"FROM quack_query('{address}', '{quoted}', token := '{token}', disable_ssl := true)"
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether nobody listened: the statement was not begun, so it may be sent again."""
+    return isinstance(error, FileNotFoundError) or "Could not establish connection" in str(error)
+
+
+def _execute(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[list[str], Rows]:
+    try:
+        cursor = connection.execute(query)
+        rows: Rows = cursor.fetchall()
+    except duckdb.Error as error:
+        raise QueryError(_sentence(str(error))) from None
+    return [str(column[0]) for column in cursor.description or ()], rows
+
+
+def _sentence(text: str) -> str:
+    """DuckDB's message without what the way through the door put around it."""
+    text = re.sub(r"\s*LINE 1: FROM quack_query\(.*", "", text, flags=re.DOTALL)
+    text = re.sub(r"^Invalid Input Error: ", "", text)
+    if re.search(r"Failed to read|Connection reset|Server closed|Failed to send", text):
+        return "The statement went past its limits of time or memory and was ended; the door is open again in a moment."
+    return text.strip()
+
+
+def format_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], style: str = "table") -> str:
+    """The result as text: `table` for people, `json` (a list of objects, decimals exact) or `csv` for programs."""
+    if style == "json":
+        objects = (
+            "{" + ", ".join(f"{json.dumps(c)}: {_json(v)}" for c, v in zip(columns, row, strict=True)) + "}"
+            for row in rows
+        )
+        return "[" + ",\n ".join(objects) + "]"
+    if style == "csv":
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([["" if v is None else _text(v) for v in row] for row in rows])
+        return stream.getvalue().rstrip("\n")
+    return _table(columns, rows)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    cells = [[_text(value) for value in row] for row in rows]
+    widths = [max(len(c), *(len(row[i]) for row in cells)) if cells else len(c) for i, c in enumerate(columns)]
+    right = [
+        bool(rows) and all(isinstance(r[i], int | float | Decimal | None) for r in rows) for i in range(len(columns))
+    ]
+
+    def line(texts: Sequence[str]) -> str:
+        parts = (t.rjust(w) if r else t.ljust(w) for t, w, r in zip(texts, widths, right, strict=True))
+        return "  ".join(parts).rstrip()
+
+    count = f"({len(rows)} row{'' if len(rows) == 1 else 's'})"
+    return "\n".join([line(columns), line(["-" * w for w in widths]), *map(line, cells), count])
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return _plain(value)
+    if isinstance(value, dt.datetime):
+        return value.isoformat(sep=" ")
+    return str(value)
+
+
+def _plain(value: Decimal) -> str:
+    """Without exponent, and without the zeros that DECIMAL(38,18) carries."""
+    text = format(value, "f")
+    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return _plain(value)
+    if isinstance(value, float) and value - value != 0:
+        return "null"  # JSON has neither infinity nor NaN
+    if isinstance(value, dt.datetime):
+        return json.dumps(value.isoformat() + "Z")
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_json, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(str(k))}: {_json(v)}" for k, v in value.items()) + "}"
+    if value is None or isinstance(value, bool | int | float | str):
+        return json.dumps(value)
+    return json.dumps(str(value))

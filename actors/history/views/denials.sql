@@ -1,0 +1,5 @@
+-- How often each reason kept a signal from being traded.
+-- Example: SELECT * FROM denials;
+CREATE OR REPLACE VIEW denials AS
+SELECT code, outcome, count(*) AS times, count(DISTINCT pair) AS pairs, max(ts) AS last
+FROM decisions WHERE outcome IN ('denied', 'ignored', 'failed') GROUP BY code, outcome ORDER BY times DESC;

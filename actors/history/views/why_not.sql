@@ -1,0 +1,5 @@
+-- Signals that led to nothing, and why: "why did it not buy?"
+-- Example: SELECT ts, code, detail FROM why_not WHERE pair = 'BTC/USDT' ORDER BY ts DESC LIMIT 10;
+CREATE OR REPLACE VIEW why_not AS
+SELECT ts, pair, signal, code, detail, price, candle_time, tag, run
+FROM decisions WHERE outcome IN ('denied', 'ignored', 'failed');

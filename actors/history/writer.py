@@ -1,0 +1,145 @@
+"""Writing journal entries into the history, in bulk and exactly once.
+
+A batch and the number of its last entry are one transaction: whenever the process dies, it goes on with
+the first entry that is not there. A batch is bound as one JSON string a table, which is the fast way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import orjson
+
+from actors.history.rows import Changes, Values, changes_of
+from actors.segment import Row
+
+KEYS = {"trades": "trade_id", "orders": "client_order_id", "runs": "run"}
+SUMS = {("orders", "filled"), ("orders", "cost")}
+ENTRY_AT_FAULT = (
+    duckdb.ConversionException,
+    duckdb.ConstraintException,
+    duckdb.OutOfRangeException,
+    KeyError,
+    TypeError,
+)
+
+
+class HistoryWriter:
+    """Writes through `connection`, whose default schema is the history's."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._columns: dict[str, dict[str, str]] = {}
+        for table, column, kind in connection.execute(
+            "SELECT table_name, column_name, data_type FROM duckdb_columns()"
+            " WHERE database_name = current_database() AND schema_name = 'main' AND NOT internal"
+            " ORDER BY table_name, column_index"
+        ).fetchall():
+            self._columns.setdefault(table, {})[column] = kind
+        self._statements: dict[str, str] = {}
+
+    @property
+    def applied(self) -> int:
+        """The number of the last journal entry that is in the history."""
+        row = self._connection.execute("SELECT value FROM tradepit_meta WHERE key = 'applied_seq'").fetchone()
+        return int(row[0]) if row else 0
+
+    def apply(self, rows: Sequence[Row]) -> None:
+        """Write a batch of entries, all or none. One that cannot be understood goes into `events`, with an alert."""
+        try:
+            self._transact(rows, changes_of(rows))
+        except ENTRY_AT_FAULT as error:
+            if len(rows) > 1:
+                half = len(rows) // 2
+                self.apply(rows[:half])
+                self.apply(rows[half:])
+                return
+            self._transact(rows, _not_understood(rows[0], error))
+
+    def _transact(self, rows: Sequence[Row], changes: Changes) -> None:
+        connection = self._connection
+        connection.execute("BEGIN")
+        try:
+            self._merge("runs", changes.runs.values())
+            self._merge("trades", changes.trades.values())
+            self._merge("orders", changes.orders.values())
+            self._settle_orders(changes.orders)
+            for table, added in changes.added.items():
+                self._insert(table, added)
+            last = [("applied_seq", str(rows[-1][0])), ("applied_hash", rows[-1][9].hex())]
+            connection.executemany("UPDATE tradepit_meta SET value = $2 WHERE key = $1", last)
+            connection.execute("COMMIT")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+
+    def _insert(self, table: str, rows: Iterable[Values]) -> None:
+        if table not in self._statements:
+            self._statements[table] = f"INSERT INTO {table} BY NAME {self._select(table)}"
+        self._connection.execute(self._statements[table], [_json(rows)])
+
+    def _merge(self, table: str, rows: Iterable[Values]) -> None:
+        """Insert rows, or change the ones that are there in the columns that say something."""
+        if not rows:
+            return
+        if table not in self._statements:
+            key = KEYS[table]
+            sets = ", ".join(
+                f"{c} = {table}.{c} + excluded.{c}" if (table, c) in SUMS else f"{c} = coalesce(excluded.{c}, {c})"
+                for c in self._columns[table]
+                if c not in {key, "run", "status"}
+            )
+            # A fill that is heard of after the end does not make the order work again.
+            ended = f"{table}.status IN ('CANCELED', 'EXPIRED', 'FILLED') AND excluded.status NOT IN ('CANCELED', 'EXPIRED')"
+            if "status" in self._columns[table]:
+                sets += f", status = CASE WHEN {ended} THEN {table}.status ELSE coalesce(excluded.status, {table}.status) END"
+            insert = f"INSERT INTO {table} BY NAME {self._select(table)}"
+            self._statements[table] = f"{insert} ON CONFLICT ({key}) DO UPDATE SET {sets}"
+        self._connection.execute(self._statements[table], [_json(rows)])
+
+    def _settle_orders(self, orders: dict[str, Values]) -> None:
+        filled = [{"id": key, "at": change["last_fill"]} for key, change in orders.items() if "last_fill" in change]
+        if filled:
+            self._connection.execute(
+                "UPDATE orders SET status = 'FILLED', ended_at = epoch_ms(f.at)"
+                """ FROM (SELECT unnest(from_json($1, '[{"id": "VARCHAR", "at": "BIGINT"}]'), recursive := true)) AS f"""
+                " WHERE client_order_id = f.id AND filled >= amount AND status <> 'FILLED'",
+                [_json(filled)],
+            )
+
+    def _select(self, table: str) -> str:
+        """The query that turns the JSON parameter into rows of `table`."""
+        columns = self._columns[table]
+        shape = orjson.dumps(
+            [{c: "BIGINT" if k == "TIMESTAMP" else _json_type(k) for c, k in columns.items()}]
+        ).decode()
+        picked = ", ".join(
+            f"epoch_ms({c}) AS {c}" if k == "TIMESTAMP" else f"CAST({c} AS {k}) AS {c}" for c, k in columns.items()
+        )
+        return f"SELECT {picked} FROM (SELECT unnest(from_json($1, '{shape}'), recursive := true))"  # noqa: S608  (names of our own schema)
+
+
+def _json_type(kind: str) -> str:
+    """Decimals travel as strings: JSON numbers would pass through binary floats."""
+    return "VARCHAR" if kind.startswith("DECIMAL") else kind
+
+
+def _json(rows: Iterable[Values]) -> str:
+    return orjson.dumps(list(rows), default=_plain).decode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    raise TypeError(f"{value!r} cannot be written to the history")
+
+
+def _not_understood(row: Row, error: Exception) -> Changes:
+    changes = Changes()
+    changes.add("events", row, writer=row[2], stream=row[6], kind=row[7], body=row[8])
+    detail = f"entry {row[0]} ({row[7]}) is not what it should be: {error}"
+    changes.add("alerts", row, kind="EntryNotUnderstood", severity="warning", detail=detail, count=1)
+    return changes
