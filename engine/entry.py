@@ -67,7 +67,8 @@ def on_signal(work: Work, event: SignalJudged) -> None:
     if code is not None:
         refuse(work, f"enter_{side}", code)
         return
-    begin(work, side, tag=signal.enter_tag, price=event.price)
+    bound = event.high if side is Side.LONG else event.low
+    begin(work, side, tag=signal.enter_tag, price=event.price, bound=bound)
 
 
 def _note_unmatched_exit(work: Work, signal: Signal) -> None:
@@ -104,9 +105,13 @@ def refuse(work: Work, signal: str, code: Denial | str, detail: str = "", *, tag
     work.do(PassTurn(pair=work.trade.pair, round_ts=work.trade.signal_ts))
 
 
-def begin(work: Work, side: Side, *, tag: str, price: Decimal, forced: bool = False) -> None:
-    """Begin to evaluate an entry on `side` at `price`."""
-    work.trade.pending = Pending(kind="entry", side=side, tag=tag[:255], price=price, ts=work.now, forced=forced)
+def begin(
+    work: Work, side: Side, *, tag: str, price: Decimal, bound: Decimal | None = None, forced: bool = False
+) -> None:
+    """Begin to evaluate an entry on `side` at `price`; a limit order asks for no worse price than `bound`."""
+    work.trade.pending = Pending(
+        kind="entry", side=side, tag=tag[:255], price=price, bound=bound, ts=work.now, forced=forced
+    )
     advance(work)
 
 
@@ -174,7 +179,11 @@ def _entry_price(work: Work) -> Decimal | None:
     wanted = work.answer("custom_entry_price", _facts(work, price), None)
     if wanted is WAITING:
         return None
-    return price if wanted is None else market.round_price(exact(wanted))
+    if wanted is not None:
+        price = market.round_price(exact(wanted))
+    if pending.bound is None:
+        return price
+    return min(price, pending.bound) if pending.side is Side.LONG else max(price, pending.bound)
 
 
 def _order_type(work: Work) -> OrderType:

@@ -131,7 +131,8 @@ class SignalJudged(Message):
 
     `ts` is the close of the judged candle, which is the open of the one it is acted in.
     `price` is that candle's open where it is known, else the close that was judged.
-    `last_entry` forbids entries: the data ends with this candle (`semantics.md` 2.3.2).
+    `last_entry` forbids entries: the data ends with this candle (`semantics.md` 2.3.2). `high` and `low`
+    bound a limit entry's price where the candle is known: beyond it would be a stop order.
     """
 
     pair: str
@@ -139,6 +140,8 @@ class SignalJudged(Message):
     signal: Signal
     price: Decimal
     last_entry: bool = False
+    high: Decimal | None = None
+    low: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -505,6 +508,14 @@ class PermitsSpent(Message):
 
     spent: tuple[tuple[str, Millis], ...]
     unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportUsage(Message):
+    """limiter → gateway: I am `epoch`; refuse older permits, then say what the exchange has counted."""
+
+    epoch: int
+    reply_to: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

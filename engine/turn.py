@@ -72,7 +72,15 @@ class Turn:
         row = self.row
         if row.final:
             return DataEnded(pair=row.pair, ts=row.ts, price=row.open)
-        return SignalJudged(pair=row.pair, ts=row.ts, signal=row.signal, price=row.open, last_entry=row.last_entry)
+        return SignalJudged(
+            pair=row.pair,
+            ts=row.ts,
+            signal=row.signal,
+            price=row.open,
+            last_entry=row.last_entry,
+            high=row.high,
+            low=row.low,
+        )
 
     def _range(self) -> MarketRange:
         row = self.row

@@ -76,6 +76,7 @@ class Pending:
     side: Side = Side.LONG
     tag: str = ""
     price: Decimal = ZERO
+    bound: Decimal | None = None
     ts: Millis = 0
     rng: MarketRange | None = None
     forced: bool = False
