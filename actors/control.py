@@ -10,6 +10,7 @@ Rules
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -32,7 +33,7 @@ from engine.messages import (
     ShutdownDone,
     TimerFired,
 )
-from engine.types import Side, TradingState
+from engine.types import Side, TradeState, TradingState
 
 ANSWER_MS: Final = 5_000
 """How long others may take before the user is told who did not answer."""
@@ -71,8 +72,10 @@ class ControlActor(EngineActor):
         pairs: tuple[str, ...],
         services: tuple[str, ...] = SERVICES,
         about: Mapping[str, Any] | None = None,
+        answer_ms: int = ANSWER_MS,
     ) -> None:
         super().__init__(ctx)
+        self._answer_ms = answer_ms
         self._server = SocketServer(socket_path, self._heard)
         self._pairs = frozenset(pairs)
         self._services = services
@@ -159,7 +162,7 @@ class ControlActor(EngineActor):
             finish({}, ())
             return
         self._waiting[request] = _Waiting(client, set(asked), finish)
-        self.start_timer(request, ANSWER_MS)
+        self.start_timer(request, self._answer_ms)
         for actor, make in asked.items():
             self.tell(actor, make(f"{request}|{actor}"))
 
@@ -193,8 +196,11 @@ class ControlActor(EngineActor):
                 name = f"pair:{pair}"
                 self._ask(client, {name: self._report}, lambda found, _: self._one_pair(client, pair, found))
             return
-        asked = dict.fromkeys(self._services, self._report)
-        self._ask(client, asked, lambda found, silent: self._open_pairs(client, found, silent))
+        asked = dict.fromkeys([*self._services, *self._pair_actors()], self._report)
+        self._ask(client, asked, lambda found, silent: self._whole_status(client, found, silent))
+
+    def _pair_actors(self) -> list[str]:
+        return [f"pair:{pair}" for pair in sorted(self._pairs)]
 
     def _one_pair(self, client: int, pair: str, found: Answers) -> None:
         answer = found.get(f"pair:{pair}")
@@ -203,30 +209,22 @@ class ControlActor(EngineActor):
         else:
             self._answer(client, ok=True, detail=f"{pair}: {answer.data.get('state', 'answered')}", data=answer.data)
 
-    def _open_pairs(self, client: int, services: Answers, silent: Iterable[str]) -> None:
-        """The services have answered: ask the pairs that have a trade, as the portfolio knows them."""
-        pairs = [f"pair:{p}" for p in _open_of(services)]
-        quiet = tuple(silent)
-        self._ask(
-            client,
-            dict.fromkeys(pairs, self._report),
-            lambda found, more: self._whole_status(client, services, found, (*quiet, *more)),
-        )
-
-    def _whole_status(self, client: int, services: Answers, pairs: Answers, silent: tuple[str, ...]) -> None:
+    def _whole_status(self, client: int, found: Answers, silent: Iterable[str]) -> None:
+        pairs = [dict(found[name].data) for name in self._pair_actors() if name in found]
+        quiet = list(silent)
         data: dict[str, Any] = {
             **self._about,
             "ts": self.now(),
-            "pairs": len(self._pairs),
-            **{name: dict(answer.data) for name, answer in services.items()},
-            "open_trades": [dict(answer.data) for _, answer in sorted(pairs.items())],
-            "silent": list(silent),
+            "pairs": dict(Counter(str(pair.get("state", "unknown")) for pair in pairs)),
+            **{name: dict(found[name].data) for name in self._services if name in found},
+            "open_trades": [pair for pair in pairs if _has_trade(pair)],
+            "silent": quiet,
             "runtime": self._runtime_figures(),
         }
         state = data.get("portfolio", {}).get("state", "unknown")
         detail = f"{state}: {len(self._pairs)} pairs, {len(data['open_trades'])} open trades."
-        if silent:
-            detail += f" No answer from {', '.join(silent)}."
+        if quiet:
+            detail += f" No answer from {', '.join(quiet[:5])}{' and others' if len(quiet) > 5 else ''}."
         self._answer(client, ok=True, detail=detail, data=data)
 
     def _runtime_figures(self) -> dict[str, Any]:
@@ -263,12 +261,12 @@ class ControlActor(EngineActor):
             self._answer(client, ok=False, detail=detail)
             return
         state = str(answer.data.get("state", ""))
-        held = len(_open_of(found))
+        held = answer.data.get("open_trades", 0)
         if state == wanted:
             words = "New entries are made again" if wanted is TradingState.ACTIVE else "No new entries are made"
             detail = f"{words}; {held} open trades are managed as ever."
         else:
-            why = str(answer.data.get("reason", "")) or "another limit holds"
+            why = "; ".join(str(reason) for reason in answer.data.get("reasons", ())) or "another limit holds"
             detail = f"Done, but the state stays {state}: {why}."
         self._answer(client, ok=True, detail=detail, data={"state": state, "open_trades": held})
 
@@ -293,27 +291,28 @@ class ControlActor(EngineActor):
 
     def _exit(self, client: int, request: Mapping[str, Any]) -> None:
         if request.get("all") is True:
-            self._ask(
-                client,
-                {"portfolio": self._report},
-                lambda found, _: self._exit_pairs(client, _open_of(found) if found else None),
-            )
+            asked = dict.fromkeys(self._pair_actors(), self._report)
+            self._ask(client, asked, lambda found, silent: self._exit_all(client, found, silent))
             return
         pair = self._known_pair(client, request)
         if pair is not None:
             self._exit_pairs(client, [pair])
 
-    def _exit_pairs(self, client: int, pairs: list[str] | None) -> None:
-        if pairs is None:
-            self._answer(client, ok=False, detail="The portfolio did not answer, so the open trades are not known.")
-        elif not pairs:
-            self._answer(client, ok=True, detail="There are no open trades.")
+    def _exit_all(self, client: int, found: Answers, silent: Iterable[str]) -> None:
+        """Leave what is open, and what did not say: a silent pair may hold something."""
+        held = [name for name, answer in found.items() if _has_trade(answer.data)]
+        pairs = sorted(name.removeprefix("pair:") for name in (*held, *silent))
+        if pairs:
+            self._exit_pairs(client, pairs)
         else:
-            self._ask(
-                client,
-                {f"pair:{pair}": self._exit_message(pair) for pair in pairs},
-                lambda found, _: self._outcomes(client, found, pairs),
-            )
+            self._answer(client, ok=True, detail="There are no open trades.")
+
+    def _exit_pairs(self, client: int, pairs: list[str]) -> None:
+        self._ask(
+            client,
+            {f"pair:{pair}": self._exit_message(pair) for pair in pairs},
+            lambda found, _: self._outcomes(client, found, pairs),
+        )
 
     def _exit_message(self, pair: str) -> Callable[[str], Message]:
         return lambda request_id: ForceExit(request_id=request_id, pair=pair, reply_to=self.name)
@@ -364,7 +363,6 @@ class ControlActor(EngineActor):
         self.tell(name, Kill(reason="drill: killed by hand"))
 
 
-def _open_of(answers: Answers) -> list[str]:
-    """The pairs with an open trade, as the portfolio's figures say."""
-    answer = answers.get("portfolio")
-    return [str(pair) for pair in answer.data.get("open", ())] if answer else []
+def _has_trade(figures: Mapping[str, Any]) -> bool:
+    """Whether a pair's own figures say that it holds something or is about to."""
+    return figures.get("state") in {TradeState.ENTERING, TradeState.OPEN, TradeState.EXITING} or "trade_id" in figures

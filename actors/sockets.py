@@ -3,7 +3,8 @@
 Rules
     One thread serves all clients and never waits for one of them. It parses a line, hands it on, and
     has nothing to do with what it means. All is bounded: clients, a line's length, what is kept for a
-    client that does not read. A client has one request in hand; its next one is read after the answer.
+    client. It has one request in hand, and its next one is looked at when the answer has left; so one
+    that does not read waits for itself only. Who sends garbage is told so a few times, then hung up on.
     The socket appears under its name with its permissions, at once or not at all. What lies there from
     an earlier bot is replaced; a file that is no socket is not ours, and is left alone.
 """
@@ -16,6 +17,7 @@ import os
 import selectors
 import socket
 import stat
+import struct
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +26,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from loguru import logger
 
 from engine.errors import NotRunning, StorageError, TradepitError
 
@@ -33,8 +34,8 @@ PATH_MAX: Final = 107
 
 CLIENTS_MAX: Final = 64
 LINE_MAX: Final = 64 * 1024
-PENDING_MAX: Final = 8 * 1024 * 1024
-"""Bytes kept for a client that does not read; past that it is dropped."""
+FAULTS_MAX: Final = 10
+"""Lines of garbage that a client is answered before it is hung up on."""
 
 _READ: Final = 64 * 1024
 
@@ -49,6 +50,7 @@ class _Client:
     received: bytearray = field(default_factory=bytearray)
     pending: bytearray = field(default_factory=bytearray)
     busy: bool = False
+    faults: int = 0
     closing: bool = False
     ended: bool = False
 
@@ -126,7 +128,7 @@ class SocketServer:
                     elif key.fileobj is self._wake:
                         with contextlib.suppress(OSError):
                             self._wake.recv(_READ)
-                    else:
+                    elif key.data.number in self._clients:
                         self._serve_client(key.data, events)
                 self._take_replies()
                 if self._stopping:
@@ -135,6 +137,7 @@ class SocketServer:
                 self._drop(client)
 
     def _accept(self) -> None:
+        """Take one connection; an idle one gives way where there are too many."""
         assert self._listener is not None
         try:
             connection, _ = self._listener.accept()
@@ -152,12 +155,11 @@ class SocketServer:
             self._drop(idle[0] if idle else client)
 
     def _serve_client(self, client: _Client, events: int) -> None:
-        if client.number not in self._clients:
-            return
         if events & selectors.EVENT_WRITE:
             self._write(client)
-        if events & selectors.EVENT_READ and not client.ended:
+        if events & selectors.EVENT_READ and client.number in self._clients:
             self._read(client)
+        self._go_on(client)
 
     def _read(self, client: _Client) -> None:
         try:
@@ -167,32 +169,28 @@ class SocketServer:
         except OSError:
             self._drop(client)
             return
-        if not received:
-            client.ended = True
-            if not client.busy and not client.pending:
-                self._drop(client)
-            else:
-                self._watch(client)
-            return
         client.received += received
-        self._next_request(client)
+        client.ended = not received
 
-    def _next_request(self, client: _Client) -> None:
-        """Hand on the next whole line, unless the client still waits for an answer."""
-        while not client.busy and not client.closing and client.number in self._clients:
+    def _go_on(self, client: _Client) -> None:
+        """Hand on the next whole line, unless an answer is on its way; then wait for what can happen next."""
+        while not client.busy and not client.pending and not client.closing and client.number in self._clients:
             end = client.received.find(b"\n")
-            if end < 0 and len(client.received) <= LINE_MAX:
-                break
-            if end < 0 or end > LINE_MAX:
-                self._refuse(client, f"A request is a line of at most {LINE_MAX} bytes.")
+            if max(end, len(client.received) if end < 0 else 0) > LINE_MAX:
                 client.closing = True
-                client.received.clear()
+                self._refuse(client, f"A request is a line of at most {LINE_MAX} bytes.")
+            elif end < 0:
+                client.closing = client.ended
                 break
-            line = bytes(client.received[:end])
-            del client.received[: end + 1]
-            if line.strip():
-                self._hand_on(client, line)
-        self._watch(client)
+            else:
+                line = bytes(client.received[:end])
+                del client.received[: end + 1]
+                if line.strip():
+                    self._hand_on(client, line)
+        if client.closing and not client.pending:
+            self._drop(client)
+        elif client.number in self._clients:
+            self._watch(client)
 
     def _hand_on(self, client: _Client, line: bytes) -> None:
         try:
@@ -207,7 +205,10 @@ class SocketServer:
         self._on_request(client.number, request)
 
     def _refuse(self, client: _Client, detail: str) -> None:
-        self._send(client, orjson.dumps({"ok": False, "detail": detail, "data": {}}) + b"\n")
+        client.faults += 1
+        client.closing = client.closing or client.faults >= FAULTS_MAX
+        client.pending += orjson.dumps({"ok": False, "detail": detail, "data": {}}) + b"\n"
+        self._write(client)
 
     def _take_replies(self) -> None:
         with self._lock:
@@ -216,16 +217,9 @@ class SocketServer:
             client = self._clients.get(number)
             if client is not None:
                 client.busy = False
-                self._send(client, line)
-                self._next_request(client)
-
-    def _send(self, client: _Client, line: bytes) -> None:
-        client.pending += line
-        if len(client.pending) > PENDING_MAX:
-            logger.warning("a client of the control socket does not read its answers; it is dropped")
-            self._drop(client)
-        else:
-            self._write(client)
+                client.pending += line
+                self._write(client)
+                self._go_on(client)
 
     def _write(self, client: _Client) -> None:
         try:
@@ -233,20 +227,13 @@ class SocketServer:
                 sent = client.connection.send(client.pending)
                 del client.pending[:sent]
         except BlockingIOError:
-            pass
+            return
         except OSError:
             self._drop(client)
-            return
-        if not client.pending and (client.closing or (client.ended and not client.busy)):
-            self._drop(client)
-        else:
-            self._watch(client)
 
     def _watch(self, client: _Client) -> None:
-        """Read only what can be taken: nothing while a request is in hand and a full line waits."""
-        if client.number not in self._clients:
-            return
-        full = client.busy and len(client.received) > LINE_MAX
+        """Read only what can be taken: no more while a request is in hand and a long line waits."""
+        full = len(client.received) > LINE_MAX
         reads = 0 if full or client.closing or client.ended else selectors.EVENT_READ
         events = reads | (selectors.EVENT_WRITE if client.pending else 0)
         registered = client.connection in self._selector.get_map()
@@ -315,8 +302,11 @@ def _connected(path: Path, timeout_s: float) -> Iterator[socket.socket]:
             link.symlink_to(path.absolute())
             address = str(link)
         connection = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-        connection.settimeout(timeout_s)
+        # With Python's own timeout a full queue of connections would be an error at once; this waits.
+        span = struct.pack("ll", int(timeout_s), int(timeout_s % 1 * 1e6))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
         connection.connect(address)
+        connection.settimeout(timeout_s)
         yield connection
 
 
@@ -338,7 +328,7 @@ def call(path: Path, request: Mapping[str, Any], timeout_s: float = 10.0) -> dic
                 received += part
     except (FileNotFoundError, ConnectionRefusedError):
         raise NotRunning(f"No bot runs on {path.with_suffix('.duckdb')}. Start one with `tradepit run`.") from None
-    except TimeoutError:
+    except (TimeoutError, BlockingIOError):
         raise TradepitError(f"The bot at {path} did not answer within {timeout_s:g} s.") from None
     except OSError as error:
         raise TradepitError(f"The bot at {path} cannot be asked: {error.strerror}.") from None

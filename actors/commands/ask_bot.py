@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from actors.cli import FAILED, OK
-from actors.commands.common import files_of, percent_text, print_json, print_table, time_text
+from actors.commands.common import files_of, number, percent_text, print_json, print_table, time_text
 from actors.sockets import call
 
 ARGUMENTS: Final = ("pair", "side", "tag", "reason", "actor")
@@ -48,21 +48,22 @@ def _print_status(answer: Mapping[str, Any]) -> None:
     trades = data.get("open_trades", [])
     if trades:
         print()
-        columns = ("pair", "side", "opened", "open rate", "amount", "stake", "profit", "stop", "tag")
+        columns = ("pair", "state", "side", "opened", "open rate", "price", "amount", "profit", "", "stop")
         print_table(columns, [_trade_row(trade) for trade in trades])
 
 
 def _trade_row(trade: Mapping[str, Any]) -> tuple[Any, ...]:
     return (
-        trade.get("pair") or str(trade.get("actor", "")).removeprefix("pair:"),
+        trade.get("pair"),
+        trade.get("state"),
         trade.get("side"),
-        time_text(trade.get("open_ts")),
-        trade.get("open_rate"),
-        trade.get("amount"),
-        trade.get("stake"),
+        time_text(trade.get("opened_at")),
+        number(trade.get("open_rate")),
+        number(trade.get("price")),
+        number(trade.get("amount")),
         percent_text(trade.get("profit_ratio")),
-        trade.get("stop"),
-        trade.get("enter_tag"),
+        number(trade.get("profit_abs"), 2),
+        number(trade.get("stop")),
     )
 
 
@@ -74,4 +75,4 @@ def _one_line(figures: Mapping[str, Any]) -> str:
 
 def _print_figures(data: Mapping[str, Any]) -> None:
     for key, value in data.items():
-        print(f"{key:16} {time_text(value) if key.endswith('_ts') else value}")
+        print(f"{key:16} {time_text(value) if key in {'opened_at', 'ts'} else value}")

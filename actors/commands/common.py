@@ -84,3 +84,12 @@ def percent_text(ratio: Any) -> str:
         return f"{float(ratio) * 100:+.2f}%"
     except (TypeError, ValueError):
         return "-"
+
+
+def number(text: Any, digits: int | None = None) -> Decimal | None:
+    """A figure that was sent as text; rounded to `digits` for a reader, None for what is none."""
+    try:
+        value = Decimal(str(text))
+    except ArithmeticError:
+        return None
+    return value if digits is None else round(value, digits)
