@@ -27,6 +27,7 @@ from engine.messages import (
     WatchPrice,
 )
 from engine.order import Fill, Order, OrderEvent
+from engine.position import fee_in_quote
 from engine.types import ZERO, OrderType, Purpose, Side
 from engine.work import PlaceAborted, Work
 
@@ -83,6 +84,10 @@ def book(work: Work, order: Order, fill: Fill, order_id: str = "") -> None:
         return
     trade, rules = work.trade, work.trade.rules
     trade.orders[order.client_order_id] = after
+    market = rules.market
+    foreign = fill.fee_currency not in ("", market.base, market.quote)
+    # What a third coin's fee was reckoned to be worth is recorded: nobody could tell later.
+    worth = {"fee_cost": fee_in_quote(fill, market.base, market.quote, rules.fee)} if foreign else {}
     work.emit(
         "OrderFilled",
         client_order_id=order.client_order_id,
@@ -93,8 +98,8 @@ def book(work: Work, order: Order, fill: Fill, order_id: str = "") -> None:
         fee=fill.fee,
         fee_currency=fill.fee_currency,
         maker=fill.maker,
+        **worth,
     )
-    market = rules.market
     if order.purpose is Purpose.ENTRY:
         first = not trade.position.amount
         trade.position = trade.position.entered(fill, market.base, market.quote, rules.fee)

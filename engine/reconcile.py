@@ -22,7 +22,7 @@ from engine.order import Fill, Order, OrderEvent
 from engine.types import ONE, ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose, Side
 from engine.work import Work
 
-CLIENT_ID: Final = re.compile(r"^tp([A-Z2-7]{6})r(\d+)p([0-9a-f]{8})t(\d+)i(\d+)$")
+CLIENT_ID: Final = re.compile(r"^tp([A-Za-z2-7]{6})r(\d+)p([0-9a-f]{8})t(\d+)i(\d+)$")
 """tp, installation, r run, p pair's checksum, t trade, i intent."""
 
 VENUE_EVENT: Final = {
