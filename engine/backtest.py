@@ -36,7 +36,7 @@ from engine.messages import (
 from engine.portfolio import Portfolio
 from engine.trade import step
 from engine.turn import Match, Turn, turn_order, with_price_step
-from engine.types import Millis, as_written
+from engine.types import Millis, exact
 from engine.work import Rules, Trade
 
 Asked = Callable[[AskStrategy], StrategyAnswered]
@@ -194,10 +194,10 @@ def walk(tapes: Mapping[str, Tape], timeframe_ms: Millis) -> Iterator[tuple[Mill
                 found[pair] = TurnRow(
                     pair=pair,
                     ts=ts,
-                    open=as_written(row[1]),
-                    high=as_written(row[2]),
-                    low=as_written(row[3]),
-                    close=as_written(row[4]),
+                    open=exact(row[1]),
+                    high=exact(row[2]),
+                    low=exact(row[3]),
+                    close=exact(row[4]),
                     signal=signal,
                     last_entry=ts == times[-1],
                     price_step=tapes[pair].price_step(ts),
@@ -211,7 +211,7 @@ def last_rows(tapes: Mapping[str, Tape]) -> dict[str, TurnRow]:
     for pair, tape in tapes.items():
         candles = tape.candles
         if len(candles):
-            price, ts = as_written(float(candles.open[-1])), int(candles.ts[-1])
+            price, ts = exact(float(candles.open[-1])), int(candles.ts[-1])
             found[pair] = TurnRow(
                 pair=pair,
                 ts=ts,

@@ -157,7 +157,7 @@ def advance(work: Work) -> None:
     if stake is None:
         return
     amount = entry_amount(market, stake, price, leverage) if stake > ZERO else ZERO
-    if amount <= ZERO or (refusal := market.refusal(amount, price)) is not None:
+    if amount <= ZERO or (refusal := market.refusal(amount, market.round_price(price))) is not None:
         detail = refusal if amount > ZERO else f"stake {stake:f} buys less than a step of {market.amount_step:f}"
         _give_up(work, Denial.STAKE_UNDER_MINIMUM, detail or "")
         return
@@ -173,7 +173,8 @@ def advance(work: Work) -> None:
 def _entry_price(work: Work) -> Decimal | None:
     """The order's price; None while the strategy is asked."""
     pending, market = work.pending, work.market
-    price = market.round_price(pending.price)
+    # Stored candles have opens with binary noise; rounded, such a price may lie outside its own candle.
+    price = market.round_price(pending.price) if pending.bound is None else pending.price
     if _order_type(work) is OrderType.MARKET:
         return price
     wanted = work.answer("custom_entry_price", _facts(work, price), None)

@@ -180,8 +180,10 @@ class Exchange:
 
     def _bad_numbers(self, order: Order, market: Market, account: Account, price: Decimal | None) -> Refused | None:
         rules = market
+        if self.rules.depth is None:
+            rules = replace(rules, price_step=ZERO)  # stored candles carry binary noise, and bound the prices asked
         if account is Account.REDUCE or (self.rules.depth is None and order.purpose is not Purpose.ENTRY):
-            rules = replace(market, cost_min=None)  # what is left of a position can always be closed
+            rules = replace(rules, cost_min=None)  # what is left of a position can always be closed
         asked = order.price
         if order.type is OrderType.STOP:
             if order.trigger_price is None:
@@ -232,6 +234,7 @@ class Exchange:
                 continue  # ended by a fill just before: it was against a position that is gone
             at = self._candle_price(order, seen)
             if at is not None:
+                at = self.markets[seen.pair].round_price(at)  # candles' prices, but for their binary noise, are on it
                 self._fill(client_id, order.remaining, at, seen.ts, maker=False)
             elif order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
                 self._end(client_id, seen.ts, OrderEvent.EXPIRED)

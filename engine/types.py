@@ -33,11 +33,6 @@ def exact(value: float | int | str | Decimal) -> Decimal:
     return value if isinstance(value, Decimal) else Decimal(repr(value) if isinstance(value, float) else value)
 
 
-def as_written(price: float) -> Decimal:
-    """A stored price as it was meant: to the 14 digits a double surely holds, without its binary noise."""
-    return Decimal(f"{price:.14g}")
-
-
 class Side(StrEnum):
     """Which way a trade earns: LONG when the price rises, SHORT when it falls."""
 
