@@ -219,6 +219,11 @@ class RateLimiter:
         """The exchange wants silence (Retry-After, a ban): nobody gets anything before `until`."""
         self._closed_until = max(self._closed_until, until)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the current window of every pool is known: reported, or begun under our eyes."""
+        return not any(window.unknown for window in self._windows.values())
+
     def usage(self) -> dict[str, dict[str, int]]:
         """Of each pool: used and handed out in the current window, and its usable limit; and how many wait."""
         pools = {

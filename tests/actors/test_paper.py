@@ -3,88 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from actors.venues.paper import DAY_MS, PaperVenue
-from actors.venues.ports import PriceRange
 from actors.venues.trading import Acknowledged, Canceled, Refused, TradingVenue
-from engine.candles import MINUTE, Candle, Candles
+from engine.candles import MINUTE
 from engine.errors import StorageError
-from engine.market import Market
 from engine.messages import OrderCanceled, OrderFilled
-from engine.order import Order
 from engine.settings import PaperConfig
 from engine.types import ONE, ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose
+from tests.actors.ticks import PAIR, D, Ticks, an_order
 
-D = Decimal
-PAIR = "BTC/USDT"
 BOOK = PaperConfig(spread=D("0.002"), depth=D(10_000), maker_fee=D("0.001"), taker_fee=D("0.002"))
-
-
-class Ticks:
-    """A market told by the test: (time, price) of each pair, and a volume for every candle."""
-
-    def __init__(self, ticks: Mapping[str, Sequence[tuple[Millis, float]]], volume: float = 1e6) -> None:
-        self.ticks = dict(ticks)
-        self.volume = volume
-        self.looks = 0
-
-    @property
-    def pairs(self) -> tuple[str, ...]:
-        return tuple(self.ticks)
-
-    def markets(self) -> Mapping[str, Market]:
-        return {
-            pair: Market(
-                pair=pair,
-                base=pair.partition("/")[0],
-                quote="USDT",
-                price_step=D("0.01"),
-                amount_step=D("0.001"),
-                cost_min=D(5),
-            )
-            for pair in self.ticks
-        }
-
-    def span(self) -> tuple[Millis, Millis | None]:
-        return 0, None
-
-    def history(self, pairs: Sequence[str], timeframe_ms: Millis, before: Millis, count: int) -> Mapping[str, Candles]:
-        assert count == 1
-        one = np.array([1.0])
-        ts = np.array([(before - 1) // timeframe_ms * timeframe_ms])
-        return {
-            p: Candles(pair=p, timeframe="1m", ts=ts, open=one, high=one, low=one, close=one, volume=one * self.volume)
-            for p in pairs
-        }
-
-    def closed(self, pairs: Sequence[str], timeframe_ms: Millis, ts: Millis) -> Sequence[tuple[str, Candle]]:
-        return []
-
-    def ranges(self, pairs: Sequence[str], after: Millis, until: Millis) -> Sequence[PriceRange]:
-        self.looks += 1
-        found = []
-        for pair in pairs:
-            inside = [(ts, price) for ts, price in self.ticks[pair] if after < ts <= until]
-            if inside:
-                prices = [price for _, price in inside]
-                found.append(PriceRange(pair, inside[-1][0], prices[0], max(prices), min(prices), prices[-1]))
-        return found
-
-    def prices(self, pairs: Sequence[str], at: Millis) -> Sequence[PriceRange]:
-        found = []
-        for pair in pairs:
-            before = [price for ts, price in self.ticks[pair] if ts <= at]
-            if before:
-                found.append(PriceRange(pair, at, *before[-1:] * 4))
-        return found
 
 
 FLAT = {PAIR: [(0, 100.0)], "ETH/USDT": [(0, 10.0)]}
@@ -98,20 +32,6 @@ def opened(*arguments: Any, at: Millis = 1_000, **rest: Any) -> PaperVenue:
     made = venue(*arguments, **rest)
     made.open(1, at)
     return made
-
-
-def an_order(client_id: str = "a", **changes: Any) -> Order:
-    order = Order(
-        pair=PAIR,
-        client_order_id=client_id,
-        purpose=Purpose.ENTRY,
-        side=OrderSide.BUY,
-        type=OrderType.LIMIT,
-        amount=ONE,
-        price=D(99),
-        created_at=0,
-    )
-    return replace(order, **changes)
 
 
 def everything(path: Path) -> list[Any]:
