@@ -168,6 +168,8 @@ class PairActor(EngineActor):
         kind = type(action)
         to = _ADDRESS.get(kind)
         if to is not None:
+            if kind is WatchPrice and self.by_turns:
+                return  # prices come with the turns
             if kind is ReserveCapital:
                 self._reserving = action
                 self.start_timer("reserve", RETRY_MS * 2)

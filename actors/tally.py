@@ -39,7 +39,10 @@ class Tally:
             "kinds": dict(self._kinds),
             "judged": self._judged,
             "decisions": [
-                {"ts": e.ts, **{name: str(e.body.get(name, "")) for name in ("pair", "signal", "outcome", "code", "detail")}}
+                {
+                    "ts": e.ts,
+                    **{name: str(e.body.get(name, "")) for name in ("pair", "signal", "outcome", "code", "detail")},
+                }
                 for e in self._decisions
             ],
             "notices": list(self._notices),

@@ -1,0 +1,286 @@
+"""`tradepit replay`: stored candles through the real actors, on virtual time.
+
+The same pair and portfolio actors, gateway and limiter as live, on the simulated runtime; the pairs take
+their turns on each candle in the stated order, so the trades do not depend on the seed, which draws the
+order of all other messages. The journal is in memory and written at the end (`--durable`: as it goes).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from actors.base import Context, EngineActor
+from actors.batch.taping import Taped, tape, timeframe_of
+from actors.commands.common import with_arguments
+from actors.config_file import read_config
+from actors.files import Files, RunLock
+from actors.follower import Follower
+from actors.gateway import GatewayActor
+from actors.journal import Journal, MemoryJournal, decoded
+from actors.judge import JudgeActor
+from actors.judging.bench import FrameBench
+from actors.opening import open_journal
+from actors.pair import PairActor
+from actors.persistence import PersistenceActor
+from actors.portfolio import PortfolioActor
+from actors.rate_limiter import RateLimiterActor
+from actors.segment import Row
+from actors.sim import SimRuntime
+from actors.supervisor import ChildSpec, RootActor
+from actors.venues.paper import PaperVenue
+from actors.venues.ports import PriceRange
+from engine.backtest import last_rows, walk
+from engine.candles import Candle, Candles
+from engine.errors import DataError, StorageError
+from engine.market import Market
+from engine.messages import ControlAnswered, Entry, Record, ReportStatus, RoundEnded, Shutdown, StartRound, TimerFired
+from engine.portfolio import Portfolio
+from engine.protections import protections_from
+from engine.quota import paper_limits
+from engine.settings import Config
+from engine.types import Millis, use_money_context
+
+LOOK_MS: Final = 10
+
+
+class TapeMarket:
+    """The market side of a replay: it has markets; prices come with the turns."""
+
+    def __init__(self, markets: Mapping[str, Market]) -> None:
+        self._markets = markets
+
+    @property
+    def pairs(self) -> tuple[str, ...]:
+        """See `MarketSource`."""
+        return tuple(self._markets)
+
+    def markets(self) -> Mapping[str, Market]:
+        """See `MarketSource`."""
+        return self._markets
+
+    def span(self) -> tuple[Millis, Millis | None]:
+        """See `MarketSource`."""
+        return 0, None
+
+    def history(self, pairs: object, timeframe_ms: object, before: object, count: object) -> Mapping[str, Candles]:
+        """None: whoever judges has whole frames."""
+        return {}
+
+    def closed(self, pairs: object, timeframe_ms: object, ts: object) -> list[tuple[str, Candle]]:
+        """None: candles come with the turns."""
+        return []
+
+    def ranges(self, pairs: object, after: object, until: object) -> list[PriceRange]:
+        """None: as above."""
+        return []
+
+    def prices(self, pairs: object, at: object) -> list[PriceRange]:
+        """None: as above."""
+        return []
+
+
+class ReplayActor(EngineActor):
+    """Gives the portfolio one candle after the other, when its time has come and the last one is over."""
+
+    def __init__(self, ctx: Context, taped: Taped) -> None:
+        super().__init__(ctx)
+        self._rounds = _rounds(taped)
+        self._next: StartRound | None = None
+        self.done = False
+
+    def on_start(self) -> None:
+        """Wait until everybody has found out what is true."""
+        self.start_timer("look", LOOK_MS)
+
+    def on_control_answered(self, message: ControlAnswered) -> None:
+        """Begin when the portfolio has counted all pairs."""
+        if message.data.get("uncounted") == 0:
+            self._go_on()
+        else:
+            self.start_timer("look", LOOK_MS)
+
+    def on_timer_fired(self, message: TimerFired) -> None:
+        """It is time for the next candle, or for another look at the portfolio."""
+        if message.name == "look":
+            self.tell("portfolio", ReportStatus(request_id="look", reply_to=self.name))
+        elif self._next is not None:
+            self.tell("portfolio", self._next)
+
+    def on_round_ended(self, message: RoundEnded) -> None:
+        """All have had their turn."""
+        del message
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._next = next(self._rounds, None)
+        if self._next is None:
+            self.done = True
+        else:
+            self.start_timer("candle", max(self._next.ts - self.now(), 0), market=True)
+
+
+def _rounds(taped: Taped) -> Iterator[StartRound]:
+    ts = 0
+    for ts, rows in walk(taped.tapes, timeframe_of(taped)):
+        yield StartRound(ts=ts, rows=tuple(rows.values()))
+    yield StartRound(ts=ts, rows=tuple(last_rows(taped.tapes).values()))
+
+
+def run_replay(config: Config, taped: Taped, journal: Journal, seed: int) -> SimRuntime:
+    """Drive the tapes through the actors; the journal has everything afterwards."""
+    pairs = tuple(taped.tapes)
+    markets = {pair: taped.rules[pair].market for pair in pairs}
+    paper = replace(config.paper, fills="candle", latency_ms=0)
+    first = min(int(t.candles.ts[0]) for t in taped.tapes.values() if len(t.candles))
+    runtime = SimRuntime(seed, start_ms=first - 60_000)
+    venue = PaperVenue(None, paper, TapeMarket(markets), currency=config.trading.stake_currency, by_turns=True)
+    timeframe = timeframe_of(taped)
+    protections = protections_from(config.protections, timeframe)
+
+    def account(epoch: int) -> Portfolio:
+        return Portfolio(config.trading, config.risk, protections, timeframe, paper.wallet, epoch=epoch)
+
+    replays: list[ReplayActor] = []
+
+    def conductor(ctx: Context) -> ReplayActor:
+        replays.append(ReplayActor(ctx, taped))
+        return replays[-1]
+
+    shared = [
+        ChildSpec("persistence", lambda ctx: PersistenceActor(ctx, journal=journal), shared=True),
+        ChildSpec("limiter", lambda ctx: RateLimiterActor(ctx, paper_limits(paper)), shared=True),
+        ChildSpec("gateway", lambda ctx: GatewayActor(ctx, venue, tick_ms=0), shared=True),
+        ChildSpec(
+            "portfolio",
+            lambda ctx: PortfolioActor(ctx, portfolio=account, pairs=pairs, conductor="replay"),
+            shared=True,
+        ),
+    ]
+    if taped.facts.callbacks:
+        shared.append(ChildSpec("judge:0", lambda ctx: _judge(ctx, config, taped)))
+    own = [ChildSpec(f"pair:{pair}", _pair_factory(taped, pair)) for pair in pairs]
+    specs = [*shared, *own, ChildSpec("replay", conductor)]
+    runtime.spawn("root", lambda ctx: RootActor(ctx, specs))
+    runtime.run_until(lambda: bool(replays) and replays[-1].done, limit_ms=None)
+    runtime.tell("root", Shutdown(reply_to=""))
+    runtime.run_until_idle(limit_ms=600_000)
+    return runtime
+
+
+def _pair_factory(taped: Taped, pair: str) -> Any:
+    return lambda ctx: PairActor(ctx, rules=taped.rules[pair], judge="judge:0", by_turns=True)
+
+
+def _judge(ctx: Context, config: Config, taped: Taped) -> JudgeActor:
+    inline = replace(config.strategy, workers=0)
+    frames = [taped.frames[pair] for pair in taped.tapes]
+    return JudgeActor(
+        ctx,
+        pairs=tuple(taped.tapes),
+        config=inline,
+        facts=taped.facts,
+        bench=lambda _config, _pairs: FrameBench(taped.maker, frames),
+    )
+
+
+# ---------------------------------------------------------------- the command
+
+
+def replay(arguments: argparse.Namespace) -> int:
+    """Run the command; its status."""
+    use_money_context()
+    config = with_arguments(read_config(arguments.config), arguments)
+    folder = arguments.data or config.feed.data
+    if not folder:
+        raise DataError("There are no candles to replay: give --data DIR, or set feed.data in the config.")
+    start, end = _time(arguments.start), _time(arguments.end)
+    taped = tape(config, folder, config.trading.pairs, start, end)
+    for pair, why in taped.failed.items():
+        print(f"{pair} is left out: {why}", file=sys.stderr)
+    if not arguments.durable:
+        memory = MemoryJournal(installation="REPLAY")
+        _replay(config, taped, memory, arguments.seed)
+        if arguments.db:
+            memory.dump(Files.beside(config.history.db))
+        return _tell(arguments, config, taped, memory.rows)
+    files = Files.beside(config.history.db)
+    lock = RunLock(files.lock)
+    try:
+        journal = open_journal(files, now=int(datetime.now(UTC).timestamp() * 1_000)).journal
+        before = journal.seq
+        _replay(config, taped, journal, arguments.seed)
+        journal.close()
+        return _tell(arguments, config, taped, _rows_after(files, before))
+    finally:
+        lock.release()
+
+
+def _replay(config: Config, taped: Taped, journal: Journal, seed: int) -> None:
+    began = Entry(
+        kind="RunStarted",
+        ts=min(int(t.candles.ts[0]) for t in taped.tapes.values()),
+        body={"run": journal.run, "strategy": taped.facts.name, "fills": "candle", "mode": "replay", "seed": seed},
+        stream="ops",
+    )
+    journal.append([Record(writer="run", seq=journal.last("run") + 1, entries=(began,))])
+    wish = run_replay(config, taped, journal, seed).exit_request
+    if wish is not None and wish.status:
+        raise StorageError(f"The replay ended early: {wish.reason}")
+
+
+def _tell(arguments: argparse.Namespace, config: Config, taped: Taped, rows: Iterable[Row]) -> int:
+    trades = closed_trades(rows)
+    if arguments.export:
+        Path(arguments.export).write_text(json.dumps(trades, indent=1) + "\n")
+    profit = sum((Decimal(repr(t["profit_abs"])) for t in trades), Decimal(0))
+    print(f"{len(trades)} trades on {len(taped.tapes)} pairs, profit {profit:f} {config.trading.stake_currency}")
+    return 1 if taped.failed else 0
+
+
+def _rows_after(files: Files, seq: int) -> Iterator[Row]:
+    follower = Follower(files)
+    while rows := follower.read(seq):
+        yield from rows
+        seq = rows[-1][0]
+
+
+def closed_trades(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """The closed trades among a journal's rows, in the order of their ends, in the form of `--export`."""
+    return [exported(decoded(row)) for row in rows if row[7] == "TradeClosed"]
+
+
+def exported(body: Mapping[str, Any]) -> dict[str, Any]:
+    """One closed trade as `--export` writes it."""
+    numbers = ("open_rate", "close_rate", "amount", "stake", "leverage", "fee_open", "fee_close", "profit_abs")
+    return {
+        "pair": body["pair"],
+        "side": body["side"],
+        "open_time": _iso(body["open_ts"]),
+        "close_time": _iso(body["close_ts"]),
+        **{name: float(body[name]) for name in numbers},
+        "profit_ratio": float(body["profit_ratio"]),
+        "exit_reason": body["exit_reason"],
+        "enter_tag": body["enter_tag"],
+    }
+
+
+def _iso(ts: Millis) -> str:
+    return datetime.fromtimestamp(ts / 1_000, UTC).isoformat()
+
+
+def _time(text: str | None) -> Millis | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise DataError(f'"{text}" is no time; write it in ISO 8601, such as 2025-01-31 or 2025-01-31T12:00') from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)

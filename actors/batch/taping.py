@@ -1,0 +1,109 @@
+"""From candle files and a strategy to tapes: what replay and backtest walk over."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import numpy as np
+
+from actors.batch.data import load_repaired
+from actors.judging.loader import StrategyMaker
+from engine.backtest import Tape
+from engine.candles import Candles, timeframe_ms
+from engine.config import make_settings
+from engine.errors import DataError, StrategyError
+from engine.market import Market
+from engine.messages import Signal
+from engine.precision import price_steps
+from engine.reconcile import prefix_of
+from engine.settings import Config, Settings
+from engine.strategy import StrategyFacts, facts_of
+from engine.types import Millis
+from engine.window import check_signals
+from engine.work import Rules
+
+INSTALLATION = "REPLAY"
+AMOUNT_STEP = Decimal("1e-8")
+
+
+@dataclass(frozen=True, slots=True)
+class Taped:
+    """A run's input: tapes and rules by pair, and the whole frames behind them."""
+
+    tapes: Mapping[str, Tape]
+    rules: Mapping[str, Rules]
+    frames: Mapping[str, Candles]
+    settings: Settings
+    facts: StrategyFacts
+    maker: StrategyMaker
+    failed: Mapping[str, str]
+
+
+def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None, end: Millis | None) -> Taped:
+    """Read the candles, judge them all, and trim: the strategy's start-up, or what is before `start` (2.1).
+
+    A pair whose strategy fails is left out, and named in `failed`.
+
+    Raises:
+        StrategyError: the strategy cannot be loaded, or fails on every pair.
+        DataError: files are missing or hold what cannot be used.
+    """
+    wanted = config.strategy
+    maker = StrategyMaker(wanted.name, wanted.parameters, wanted.overrides)
+    facts = facts_of(maker.make())
+    settings = make_settings(config, facts)
+    frames = {p: r.candles for p, r in load_repaired(folder, pairs, facts.timeframe).items()}
+    if end is not None:
+        frames = {p: c[: int(np.searchsorted(c.ts, end))] for p, c in frames.items()}
+    tapes, failed = {}, {}
+    for pair, candles in frames.items():
+        try:
+            tapes[pair] = _tape(maker, candles, facts.startup_candles, start)
+        except Exception as error:  # noqa: BLE001  (a user's code may raise anything; the pair is reported)
+            failed[pair] = str(error) if isinstance(error, StrategyError) else maker.explain(error)
+    if not tapes and failed:
+        pair, why = next(iter(failed.items()))
+        raise StrategyError(f"The strategy failed on every pair; on {pair}: {why}")
+    if not any(len(t.candles) > 1 for t in tapes.values()):
+        raise DataError(
+            f"{folder}: no candles are left in the time asked for, after {facts.startup_candles} to start up."
+        )
+    rules = {pair: rules_of(config, settings, tapes[pair]) for pair in tapes}
+    return Taped(tapes, rules, frames, settings, facts, maker, failed)
+
+
+def _tape(maker: StrategyMaker, candles: Candles, startup: int, start: Millis | None) -> Tape:
+    answer = check_signals(maker.make().signals(candles), len(candles))
+    first = startup if start is None else max(startup, int(np.searchsorted(candles.ts, start)))
+    any_signal = answer.enter_long | answer.exit_long | answer.enter_short | answer.exit_short
+    rows = np.flatnonzero(any_signal[first:]) + first
+    signals: dict[Millis, Signal] = {int(candles.ts[row]): answer.at(int(row)) for row in rows}
+    return Tape(candles[first:], signals, price_steps(candles))
+
+
+def rules_of(config: Config, settings: Settings, taped: Tape) -> Rules:
+    """A pair's rules: the finest price step of its data, and the fee of the config for both ways (2.1.5)."""
+    pair = taped.candles.pair
+    base, _, quote = pair.partition("/")
+    fee = max(config.paper.taker_fee, config.paper.maker_fee)
+    market = Market(
+        pair=pair,
+        base=base,
+        quote=quote.partition(":")[0],
+        price_step=min((step for _, step in taped.price_steps), default=AMOUNT_STEP),
+        amount_step=AMOUNT_STEP,
+        maker_fee=fee,
+        taker_fee=fee,
+        leverage_max=config.paper.leverage_max,
+    )
+    own = replace(settings, stop_on_venue=False)  # in a candle the machine's own rule is the guard (2.4)
+    prefix = prefix_of(INSTALLATION, 1, zlib.crc32(pair.encode()))
+    return Rules(settings=own, market=market, order_prefix=prefix, run=1, fee=fee)
+
+
+def timeframe_of(taped: Taped) -> Millis:
+    """The length of the tapes' candles."""
+    return timeframe_ms(taped.facts.timeframe)
