@@ -7,6 +7,7 @@ X.venue.sqlite             the paper venue's own record
 X.sock                     the control socket (0600)
 X.door                     JSON: where the SQL door listens, and its token (0600)
 X.lock                     held by the running bot; its text is that bot's pid
+X.notices.jsonl            what the user was told
 X.reserve                  preallocated room, given back when the disk is full so that exits go on
 """
 
@@ -33,6 +34,7 @@ class Files:
     door: Path
     lock: Path
     reserve: Path
+    notices: Path
 
     @classmethod
     def beside(cls, db: Path | str) -> Files:
@@ -52,6 +54,7 @@ class Files:
             door=beside(".door"),
             lock=beside(".lock"),
             reserve=beside(".reserve"),
+            notices=beside(".notices.jsonl"),
         )
 
     def segment(self, number: int) -> Path:

@@ -29,7 +29,7 @@ from pykka._envelope import Envelope  # pykka is pinned; tests run through this
 from actors.base import Context, Factory
 from actors.host import ExitRequest, Home, Host, Timers
 from actors.sim import Faults, SimRuntime
-from engine.messages import Kill, Message, TimerFired
+from engine.messages import Kill, Message, Shutdown, TimerFired
 from engine.types import Millis, use_money_context
 
 __all__ = ["Context", "ExitRequest", "Faults", "MarketClock", "SimRuntime", "ThreadRuntime", "use_all_cores"]
@@ -123,6 +123,7 @@ class ThreadRuntime(Home):
         self._timers_changed = threading.Condition()
         self._closed = threading.Event()
         self._exit_wanted = threading.Event()
+        self._exit_again = threading.Event()
         self._services = [
             threading.Thread(target=self._serve, args=(serve,), name=name, daemon=True)
             for name, serve in (("timers", self._run_timers), ("watchdog", self._watch))
@@ -196,14 +197,22 @@ class ThreadRuntime(Home):
             host.actor_inbox.put(Envelope(Kill(reason=reason)))  # wakes it
 
     def request_exit(self, status: int, reason: str) -> None:
-        """Make `wait` return; the first request counts."""
+        """Make `wait` return; the first request counts, a further one hastens `end_in_order`."""
+        again = self._exit is not None
         super().request_exit(status, reason)
-        self._exit_wanted.set()
+        (self._exit_again if again else self._exit_wanted).set()
 
     def wait(self, timeout_s: float | None = None) -> ExitRequest | None:
         """Wait until the end of the process is wanted; None when the time is over before. For the main thread."""
         self._exit_wanted.wait(timeout_s)
         return self._exit
+
+    def end_in_order(self, timeout_s: float) -> bool:
+        """Have the root end everybody in order and wait for that; False when the time is over before."""
+        self.request_exit(0, "ending in order")
+        self._exit_again.clear()
+        self.tell("root", Shutdown(reply_to=""))
+        return self._exit_again.wait(timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> bool:
         """Stop all actors, the last started first, and the runtime's threads; False if some actor did not end."""

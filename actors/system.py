@@ -1,0 +1,267 @@
+"""The composition root: who there is, who knows whom, in which order they start and end.
+
+Read from top to bottom: what is opened, then the children in the order of their start. They end in the
+reverse: no more candles, then no more judgements, then the pairs settle what is in flight, the
+portfolio keeps its figures, the venue answers for the last time, and persistence lets the history catch
+up. This is the only module that knows all actors.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+import orjson
+from loguru import logger
+
+from actors.base import Context, EngineActor
+from actors.control import ControlActor
+from actors.disk import DiskWatch
+from actors.feed import FeedActor
+from actors.files import Files
+from actors.gateway import GatewayActor
+from actors.history.process import HistoryProcess
+from actors.host import ExitRequest
+from actors.judge import JudgeActor
+from actors.market_time import market_clock
+from actors.monitor import MonitorActor, RefreshFigures
+from actors.notifier import NotifierActor
+from actors.opening import open_journal
+from actors.pair import PairActor
+from actors.persistence import PersistenceActor
+from actors.portfolio import PortfolioActor
+from actors.rate_limiter import RateLimiterActor
+from actors.runtime import ThreadRuntime
+from actors.screen import Snapshot
+from actors.supervisor import ChildSpec, RootActor
+from actors.venues.choice import market_source, wanted_pairs
+from actors.venues.paper import PaperVenue
+from engine.candles import timeframe_ms
+from engine.codec import to_plain
+from engine.config import make_settings
+from engine.market import Market
+from engine.messages import Entry, Notify, Record, Shutdown
+from engine.portfolio import Portfolio
+from engine.protections import protections_from
+from engine.quota import paper_limits
+from engine.reconcile import prefix_of
+from engine.rounds import Rounds
+from engine.settings import Config, Settings
+from engine.strategy import StrategyFacts
+from engine.window import window_size
+from engine.work import Rules
+
+VERSION: Final = "0.1.0"
+PR_SET_DUMPABLE: Final = 4
+REFRESH_WAIT_S: Final = 0.3
+
+
+@dataclass(slots=True)
+class System:
+    """A bot that can be started, looked at and ended; see `build_system`."""
+
+    runtime: ThreadRuntime
+    config: Config
+    files: Files
+    specs: Sequence[ChildSpec]
+    snapshots: list[Snapshot]
+    findings: Sequence[str]
+    close_files: Callable[[], None]
+    run_seq: int
+    run: int
+
+    def start(self) -> None:
+        """Start all actors; recovery is part of it."""
+        specs = self.specs
+        self.runtime.spawn("root", lambda ctx: RootActor(ctx, specs))
+        for text in self.findings:
+            logger.warning("journal: {}", text)
+            notice = Notify(ts=self.runtime.now(), severity="alarm", event="journal", text=text)
+            self.runtime.tell("notifier", notice)
+
+    def wait(self, timeout_s: float | None = None) -> ExitRequest | None:
+        """Wait for the wish to end; None when the time is over before."""
+        return self.runtime.wait(timeout_s)
+
+    def request_exit(self, status: int, reason: str) -> None:
+        """Make `wait` return; the first wish counts."""
+        self.runtime.request_exit(status, reason)
+
+    def monotonic(self) -> float:
+        """The machine's clock in seconds."""
+        return self.runtime.monotonic()
+
+    def snapshot(self) -> Snapshot:
+        """The newest figures; asks for newer ones, and does not wait for them."""
+        self.runtime.tell("monitor", RefreshFigures())
+        return self.snapshots[-1]
+
+    def shut_down(self) -> None:
+        """End in order, within the configuration's time; what is left then is ended at once, and nothing is lost."""
+        wish = self.runtime.exit_request
+        self.snapshot()
+        entry = Entry(
+            kind="RunEnded",
+            ts=self.runtime.now(),
+            body={"run": self.run, "status": wish.status if wish else 0, "reason": wish.reason if wish else ""},
+            stream="ops",
+        )
+        self.runtime.tell("persistence", Record(writer="run", seq=self.run_seq + 1, entries=(entry,)))
+        self.runtime.end_in_order(self.config.runtime.shutdown_s)
+        self.runtime.close()
+        self.close_files()
+
+
+def build_system(config: Config, facts: StrategyFacts, files: Files) -> System:
+    """Open what a bot works on and describe its actors; nothing runs before `start`.
+
+    The caller holds the run lock.
+
+    Raises:
+        StorageError: a file of ours is damaged beyond use, newer, or cannot be written.
+        ConfigError: pairs or settings that cannot be.
+        DataError: candles that cannot be read.
+    """
+    _hide_memory()
+    step = timeframe_ms(facts.timeframe)
+    source = market_source(config, facts.timeframe)
+    pairs = wanted_pairs(config, source.pairs)
+    clock = market_clock(files.venue, config, source, window_size(facts.startup_candles) * step)
+    opening = open_journal(files, now=clock.now(), segment_mb=config.history.segment_mb)
+    journal = opening.journal
+    venue = PaperVenue(
+        files.venue,
+        config.paper,
+        market_source(config, facts.timeframe),
+        currency=config.trading.stake_currency,
+        timeframe_ms=step,
+    )
+    markets = venue.markets()
+    settings = make_settings(config, facts)
+    rules = {p: _rules(markets[p], settings, journal.installation, journal.run, config) for p in pairs}
+    judges = _judge_names(config, pairs)
+    body = {
+        "run": journal.run,
+        "config_sha": sha256(orjson.dumps(to_plain(config), option=orjson.OPT_SORT_KEYS, default=str)).hexdigest(),
+        "strategy": facts.name,
+        "fills": config.paper.fills,
+        "mode": config.mode,
+        "version": VERSION,
+    }
+    run_seq = journal.last("run") + 1
+    started = Entry(kind="RunStarted", ts=clock.now(), body=body, stream="ops")
+    journal.append([Record(writer="run", seq=run_seq, entries=(started,))])
+    runtime_config = config.runtime
+    runtime = ThreadRuntime(
+        clock,
+        watchdog_s=runtime_config.watchdog_s,
+        deadman_s=runtime_config.deadman_s,
+        pin=runtime_config.pin,
+    )
+    history = HistoryProcess(files, config.history)
+    about = {"version": VERSION, "strategy": facts.name, "db": str(files.db), "run": journal.run, "mode": config.mode}
+    first = Snapshot(at=runtime.monotonic(), ts=clock.now(), strategy=facts.name, state="STARTING")
+    snapshots = [first]
+
+    def publish(snapshot: Snapshot) -> None:
+        snapshots[:] = [snapshot]
+
+    def shared(name: str, factory: Callable[[Context], EngineActor], shutdown_s: float = 5.0) -> ChildSpec:
+        return ChildSpec(
+            name,
+            factory,
+            intensity=runtime_config.restarts,
+            period_s=runtime_config.restart_period_s,
+            shutdown_s=shutdown_s,
+            shared=True,
+        )
+
+    def account(epoch: int) -> Portfolio:
+        protections = protections_from((*config.protections, *facts.settings.get("protections", ())), step)
+        return Portfolio(config.trading, config.risk, protections, step, config.paper.wallet, epoch=epoch)
+
+    def rounds() -> Rounds:
+        order = {pair: number for number, pair in enumerate(pairs)}
+        return Rounds(judges, order, by_score=config.trading.entry_order == "score")
+
+    disk = DiskWatch(files.reserve, reserve_mb=config.history.disk_reserve_mb)
+    judge_of = {pair: judge for judge, own in judges.items() for pair in own}
+    specs = [
+        shared("persistence", lambda ctx: PersistenceActor(ctx, journal=journal, history=history, disk=disk), 20.0),
+        shared("notifier", lambda ctx: NotifierActor(ctx, file=files.notices)),
+        shared("limiter", lambda ctx: RateLimiterActor(ctx, paper_limits(config.paper))),
+        shared(
+            "gateway",
+            lambda ctx: GatewayActor(ctx, venue, tick_ms=config.feed.tick_ms, latency_ms=config.paper.latency_ms),
+        ),
+        shared(
+            "portfolio",
+            lambda ctx: PortfolioActor(
+                ctx,
+                portfolio=account,
+                pairs=pairs,
+                rounds=rounds,
+                round_deadline_ms=config.trading.round_deadline_ms,
+            ),
+        ),
+        *(
+            ChildSpec(
+                f"pair:{pair}",
+                _pair_factory(rules[pair], judge_of[pair]),
+                intensity=runtime_config.restarts,
+                period_s=runtime_config.restart_period_s,
+                shutdown_s=runtime_config.shutdown_s / 2,
+            )
+            for pair in pairs
+        ),
+        *(shared(judge, _judge_factory(own, config, facts)) for judge, own in judges.items()),
+        shared("feed", lambda ctx: FeedActor(ctx, source, pairs, facts.timeframe, judge_of, config.feed)),
+        shared("control", lambda ctx: ControlActor(ctx, socket_path=files.socket, pairs=pairs, about=about)),
+        shared(
+            "monitor",
+            lambda ctx: MonitorActor(
+                ctx,
+                strategy=facts.name,
+                currency=config.trading.stake_currency,
+                start=float(config.paper.wallet),
+                publish=publish,
+            ),
+        ),
+    ]
+    return System(
+        runtime, config, files, specs, snapshots, opening.findings, journal.close, run_seq=run_seq, run=journal.run
+    )
+
+
+def _rules(market: Market, settings: Settings, installation: str, run: int, config: Config) -> Rules:
+    prefix = prefix_of(installation, run, zlib.crc32(market.pair.encode()))
+    return Rules(settings=settings, market=market, order_prefix=prefix, run=run, fee=config.paper.taker_fee)
+
+
+def _judge_names(config: Config, pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The judges and their pairs: as many as there are workers, evenly."""
+    wanted = config.strategy.workers
+    count = max((os.cpu_count() or 1) - 1, 1) if wanted is None else max(wanted, 1)
+    count = min(count, len(pairs))
+    return {f"judge:{number}": tuple(pairs[number::count]) for number in range(count)}
+
+
+def _pair_factory(rules: Rules, judge: str) -> Callable[[Context], EngineActor]:
+    return lambda ctx: PairActor(ctx, rules=rules, judge=judge)
+
+
+def _judge_factory(pairs: tuple[str, ...], config: Config, facts: StrategyFacts) -> Callable[[Context], EngineActor]:
+    return lambda ctx: JudgeActor(ctx, pairs=pairs, config=config.strategy, facts=facts)
+
+
+def _hide_memory() -> None:
+    """Keep other processes of the same user, strategies among them, from reading this one's memory and environment."""
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    except (OSError, AttributeError):
+        logger.debug("this system cannot hide the process's memory")
