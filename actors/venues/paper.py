@@ -8,9 +8,11 @@ Rules
 
 Theory of operation
     Resting orders are matched lazily: each pair remembers until when. `advance` looks at the range of
-    prices since then, for pairs with orders only. A range that reaches an order and is longer than
-    `FINE_MS` is halved until it is not, so a long downtime costs a few looks, not one a minute.
-    Volume is the part of the candle that the range takes; a market without candles has no limit.
+    prices since then, for pairs with orders only. A range that reaches an order is halved until it is a
+    single tick. So what fills does not depend on how often anybody looked, at what speed, or on restarts,
+    and a long downtime costs a few looks, not one a tick.
+    Resting orders get what has traded of the candle until then, less what they had of it already; a
+    market without candles has no limit.
 """
 
 from __future__ import annotations
@@ -32,14 +34,14 @@ from engine.matching import Exchange, Range, Rules
 from engine.order import Order
 from engine.quota import paper_limits
 from engine.settings import PaperConfig
-from engine.types import Millis, OrderType, Side, exact
+from engine.types import ZERO, Millis, OrderType, Side, exact
 
 DAY_MS: Final = 86_400_000
 FINE_MS: Final = 60_000
-"""Ranges up to this are matched as one: a stop is assumed to be reached before a limit in it."""
+"""In ranges up to this, orders for which there is no volume are not looked at tick by tick."""
 
 TICK_MS: Final = 1_000
-"""Sources have at most one tick a second, so a look at the market holds so long."""
+"""Sources have at most one tick a second: a look at the market holds so long, a range of it is one price."""
 
 OVERLAP_MS: Final = 60_000
 """A snapshot's fills begin so long before the time that was asked for."""
@@ -232,7 +234,7 @@ class PaperVenue:
         if self._by_turns:
             return
         groups: dict[Millis, list[str]] = {}
-        for pair in self._exchange.pairs():
+        for pair in sorted(self._exchange.pairs()):
             groups.setdefault(self._matched.get(pair, now), []).append(pair)
         for after, pairs in sorted(groups.items()):
             for start in range(after, now, DAY_MS):
@@ -255,26 +257,39 @@ class PaperVenue:
             orders = self._exchange.reached(seen)
             if orders:
                 reached.append((seen, orders))
-        if until - after > FINE_MS:
+        if until - after > TICK_MS:
             middle = (after + until) // 2
-            names = [seen.pair for seen, _ in reached]
+            names = [seen.pair for seen, orders in reached if until - after > FINE_MS or self._can_fill(seen, orders)]
             self._walk(names, after, middle)
             self._walk(names, middle, until)
             return
         for seen, orders in reached:
-            if any(order.type is OrderType.LIMIT for order in orders) and self._exchange.rules.depth is not None:
-                seen = replace(seen, volume=self._volume(seen.pair, after, until))  # noqa: PLW2901
-            self._events.extend(self._exchange.match(seen))
+            volume = self._volume(seen) if self._is_limited(orders) else None
+            self._events.extend(self._exchange.match(replace(seen, volume=volume)))
 
-    def _volume(self, pair: str, after: Millis, until: Millis) -> Decimal | None:
-        candle_ts, volume = self._volumes.get(pair, (-self._timeframe_ms, 0.0))
-        if not candle_ts < until <= candle_ts + self._timeframe_ms:
-            candles = self._source.history([pair], self._timeframe_ms, until, 1).get(pair)
+    def _is_limited(self, orders: Sequence[Order]) -> bool:
+        return self._exchange.rules.depth is not None and any(order.type is OrderType.LIMIT for order in orders)
+
+    def _can_fill(self, seen: Range, orders: Sequence[Order]) -> bool:
+        """Whether a range, whatever is in it, can fill one of these: not if they rest and nothing is traded."""
+        if not self._is_limited(orders) or any(order.type is not OrderType.LIMIT for order in orders):
+            return True
+        volume = self._volume(seen)
+        return volume is None or self._markets[seen.pair].truncate_amount(volume) > ZERO
+
+    def _volume(self, seen: Range) -> Decimal | None:
+        """What resting orders may still get at a tick; None is no limit."""
+        candle_ts, volume = self._volumes.get(seen.pair, (-self._timeframe_ms, 0.0))
+        if not candle_ts <= seen.ts < candle_ts + self._timeframe_ms:
+            candles = self._source.history([seen.pair], self._timeframe_ms, seen.ts + 1, 1).get(seen.pair)
             if candles is None or not len(candles):
                 return None
             candle_ts, volume = int(candles.ts[-1]), float(candles.volume[-1])
-            self._volumes[pair] = (candle_ts, volume)
-        return exact(volume) * (until - after) / self._timeframe_ms
+            self._volumes[seen.pair] = (candle_ts, volume)
+        traded = exact(volume) * min(seen.ts + TICK_MS - candle_ts, self._timeframe_ms) / self._timeframe_ms
+        self._flush()
+        had = (filled.fill for filled in self._opened().fills_since(seen.pair, candle_ts))
+        return max(ZERO, traded - sum((fill.amount for fill in had if fill.maker), ZERO))
 
     def _price(self, pair: str, now: Millis) -> Decimal | None:
         at, prices = self._prices
