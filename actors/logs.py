@@ -20,8 +20,8 @@ LEVELS: Final = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 FILE_MAX: Final = "20 MB"
 FILES_KEPT: Final = 5
 
-_PLAIN: Final = "{time:YYYY-MM-DDTHH:mm:ss.SSSZZ} {level} {extra[actor]} {message}\n{exception}"
-_COLOURED: Final = "<dim>{time:HH:mm:ss.SSS}</> <level>{level: <8}</> <cyan>{extra[actor]}</> {message}\n{exception}"
+_PLAIN: Final = "{time:YYYY-MM-DDTHH:mm:ss.SSSZZ} {level} {extra[actor]} {message}"
+_COLOURED: Final = "<dim>{time:HH:mm:ss.SSS}</> <level>{level: <8}</> <cyan>{extra[actor]}</> {message}"
 
 
 def set_up_logs(runtime: RuntimeConfig, *, stream: TextIO | None = None, on_stream: bool = True) -> None:
