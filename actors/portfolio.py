@@ -50,6 +50,7 @@ from engine.turn import turn_order
 from engine.types import Millis, TradingState
 
 CENSUS_MS: Final = 1_000
+FIRST_CENSUS_MS: Final = 200
 TICK_MS: Final = 1_000
 EQUITY_MS: Final = 60_000
 """How often the account's figures become a row, in market time."""
@@ -96,7 +97,10 @@ class PortfolioActor(EngineActor):
             self.account.restore(message.state)
         announced = EpochAnnounced(name="portfolio", epoch=self.epoch)
         self.tell("persistence", announced)
-        self._take_census()
+        if self.epoch == 1:
+            self.start_timer("census", FIRST_CENSUS_MS)  # the pairs start after this
+        else:
+            self._take_census()
         if self._rounds is not None:
             self.start_timer("tick", TICK_MS)
 

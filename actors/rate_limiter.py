@@ -38,8 +38,11 @@ class RateLimiterActor(EngineActor):
         self._counts = {"granted": 0, "waited": 0, "denied": 0}
 
     def on_start(self) -> None:
-        """Ask what the exchange has counted."""
-        self._ask_usage()
+        """Ask what the exchange has counted; at the very start the gateway, which starts later, says so by itself."""
+        if self.epoch == 1:
+            self.start_timer("usage", ASK_MS)
+        else:
+            self._ask_usage()
 
     def status(self) -> Mapping[str, Plain]:
         """How many permits were given, had to wait, were denied; and each pool's use."""

@@ -58,7 +58,6 @@ from engine.work import Rules
 
 VERSION: Final = "0.1.0"
 PR_SET_DUMPABLE: Final = 4
-REFRESH_WAIT_S: Final = 0.3
 
 
 @dataclass(slots=True)
@@ -98,7 +97,8 @@ class System:
 
     def snapshot(self) -> Snapshot:
         """The newest figures; asks for newer ones, and does not wait for them."""
-        self.runtime.tell("monitor", RefreshFigures())
+        if self.runtime.alive("monitor"):
+            self.runtime.tell("monitor", RefreshFigures())
         return self.snapshots[-1]
 
     def shut_down(self) -> None:
