@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from actors.cli import FAILED, OK
 from actors.commands.common import files_of, print_json
@@ -10,18 +11,25 @@ from engine.errors import StorageError
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print each difference, or that there is none."""
-    from actors.batch.audit import audit
+    """Print each difference, or that there is none; notes go to standard error."""
+    from actors.batch.audit import examine
 
     files = files_of(arguments)
     if not files.journal.exists() and not files.db.exists() and not files.segments():
         raise StorageError(f"There is nothing to audit: neither {files.db} nor {files.journal} exists.")
-    differences = audit(files)
+    report = examine(files)
+    counts = {"entries": report.entries, "trades": report.trades, "orders": report.orders, "fills": report.fills}
+    differences = [str(difference) for difference in report.differences]
     if arguments.json:
-        print_json({"ok": not differences, "differences": [str(d) for d in differences]})
-    else:
-        for difference in differences:
-            print(difference)
-        count = len(differences)
-        print(f"{count} difference{'s' if count > 1 else ''}." if count else "Everything agrees to the last digit.")
-    return FAILED if differences else OK
+        print_json({"ok": not differences, "differences": differences, "notes": report.notes, **counts})
+        return FAILED if differences else OK
+    for note in report.notes:
+        print(note, file=sys.stderr)
+    for difference in differences:
+        print(difference)
+    seen = ", ".join(f"{count} {name}" for name, count in counts.items())
+    if differences:
+        print(f"{len(differences)} difference{'s' if len(differences) > 1 else ''} in {seen}.")
+        return FAILED
+    print(f"Everything agrees to the last digit: {seen}.")
+    return OK

@@ -1,0 +1,419 @@
+"""The audit's own books: every order, position and profit, made again from the journal's entries.
+
+Nothing that the bot has computed is used: orders follow `engine.order`'s table, positions are made of
+the recorded fills by `engine.position`, and what the bot recorded of trades is compared with that.
+Entries may be read in several goes, since a bot may be writing; a trade is worked out when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+
+from actors.batch.findings import Findings
+from actors.segment import Row
+from engine.errors import IllegalTransition
+from engine.market import round8
+from engine.order import Fill, Order, OrderEvent
+from engine.position import Position
+from engine.reconcile import CLIENT_ID
+from engine.types import ONE, ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose, Side, TimeInForce
+
+OF_A_TRADE: Final = frozenset(
+    [
+        "OrderIntended",
+        "OrderAccepted",
+        "OrderRejected",
+        "OrderInDoubt",
+        "OrderCanceled",
+        "OrderFilled",
+        "TradeOpened",
+        "TradeChanged",
+        "TradeClosed",
+    ]
+)
+DECIDES: Final = frozenset({"TradeOpened", "TradeChanged", "TradeClosed", "StopMoved", "OrderRejected"})
+"""Kinds that have a row in the history's `decisions` beside SignalDecided."""
+
+Event = tuple[int, Millis, str, str]
+"""seq, ts, kind, body (JSON)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldOrder:
+    """An order as the venue has it, with what an adopted one needs."""
+
+    client_order_id: str
+    order_id: str
+    pair: str
+    side: OrderSide
+    type: OrderType
+    amount: Decimal
+    price: Decimal
+    ts: Millis
+
+
+@dataclass(slots=True, kw_only=True)
+class BookedTrade:
+    """One trade, worked out. `mended` says that entries were lost and the venue's fills took their place."""
+
+    trade_id: str
+    pair: str
+    position: Position
+    orders: dict[str, Order] = field(default_factory=dict)
+    fills: dict[str, tuple[int, Fill]] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)
+    closed: Mapping[str, Any] | None = None
+    closed_seq: int = 0
+    mended: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is held and no end was recorded."""
+        return self.position.amount > ZERO and self.closed is None
+
+
+@dataclass(slots=True, kw_only=True)
+class Damage:
+    """What the journal says it has lost. Whatever an earlier run than `run` recorded may be gone."""
+
+    run: int = 0
+    texts: list[str] = field(default_factory=list)
+
+    def may_have_lost(self, client_order_id: str) -> bool:
+        """Whether the entries of this order may be among what was lost."""
+        found = CLIENT_ID.match(client_order_id)
+        return found is not None and int(found[2]) < self.run
+
+
+class Books:
+    """Entries in, trades out; see the module's text."""
+
+    def __init__(self) -> None:
+        self.end = 0
+        self.entries = 0
+        self.run = 0
+        self.ended_in_order = False
+        self.damage = Damage()
+        self.decisions: dict[int, tuple[str, str, str, str]] = {}
+        self.other_decisions_at: list[int] = []
+        self.trade_of: dict[str, str] = {}
+        self._events: dict[str, list[Event]] = {}
+        self._pairs: dict[str, str] = {}
+        self._settled: dict[str, BookedTrade] = {}
+        self._fill_ids: set[str] = set()
+
+    def read(self, rows: Iterable[Row]) -> None:
+        """Take in entries, in order."""
+        for seq, ts, _writer, _writer_seq, _epoch, run, _stream, kind, body, _hash in rows:
+            self.end = seq
+            self.entries += 1
+            if run != self.run:
+                self.run, self.ended_in_order = run, False
+            if kind in DECIDES:
+                self.other_decisions_at.append(seq)
+            if kind in OF_A_TRADE:
+                self._keep(seq, ts, kind, body)
+            elif kind == "SignalDecided":
+                b = orjson.loads(body)
+                self.decisions[seq] = (b["pair"], b["signal"], b["outcome"], b["code"])
+            elif kind == "JournalDamaged":
+                self.damage.run = max(self.damage.run, run)
+                self.damage.texts.append(str(orjson.loads(body)["what"]))
+            elif kind == "RunEnded":
+                self.ended_in_order = True
+
+    def _keep(self, seq: int, ts: Millis, kind: str, text: str) -> None:
+        body = orjson.loads(text)
+        trade_id = body["trade_id"]
+        self._events.setdefault(trade_id, []).append((seq, ts, kind, text))
+        self._pairs[trade_id] = body["pair"]
+        self._settled.pop(trade_id, None)
+        client_id = body.get("client_order_id")
+        if client_id is not None:
+            self.trade_of[client_id] = trade_id
+            if kind == "OrderFilled":
+                self._fill_ids.add(body["fill_id"])
+
+    def fill_ids(self) -> AbstractSet[str]:
+        """Every fill of which there is an entry."""
+        return self._fill_ids
+
+    def trade_ids(self) -> Iterator[str]:
+        """Every trade of which there is an entry, in the order of their first."""
+        yield from self._events
+
+    def pair_of(self, trade_id: str) -> str:
+        """The pair of a trade."""
+        return self._pairs[trade_id]
+
+    def likely_trade(self, client_order_id: str) -> str | None:
+        """The trade an order without any entry belongs to: its pair's newest of that number at that time."""
+        found = CLIENT_ID.match(client_order_id)
+        if found is None:
+            return None
+        run, checksum, number = int(found[2]), found[3], int(found[4])
+        candidates = []
+        for trade_id, other in self._by_number().get((checksum, number), {}).items():
+            if other <= run:
+                candidates.append((other, trade_id))
+        return max(candidates)[1] if candidates else None
+
+    def _by_number(self) -> dict[tuple[str, int], dict[str, int]]:
+        found: dict[tuple[str, int], dict[str, int]] = {}
+        for client_id, trade_id in self.trade_of.items():
+            match = CLIENT_ID.match(client_id)
+            if match is not None:
+                began = int(trade_id.rpartition("#")[2].partition("-")[0])
+                found.setdefault((match[3], int(match[4])), {})[trade_id] = began
+        return found
+
+    def settle(
+        self, trade_id: str, told: Mapping[str, ToldOrder], lost: Iterable[Fill], findings: Findings
+    ) -> BookedTrade:
+        """Work a trade out and compare what was recorded of it. `lost` are fills that only the venue knows."""
+        known = self._settled.get(trade_id)
+        if known is not None:
+            return known
+        events = self._events[trade_id]
+        mended = sorted(lost, key=lambda fill: fill.ts)
+        before = len(findings.differences)
+        settling = _Settling(trade_id, self._pairs[trade_id], events, told, findings, mended=bool(mended))
+        for event in events:
+            while mended and mended[0].ts <= event[1]:
+                settling.book_lost(mended.pop(0))
+            settling.take(event)
+        for fill in mended:
+            settling.book_lost(fill)
+        if len(findings.differences) == before:  # else it is found again when it is looked at again
+            self._settled[trade_id] = settling.trade
+        return settling.trade
+
+
+class _Settling:
+    """One trade being worked out."""
+
+    def __init__(
+        self,
+        trade_id: str,
+        pair: str,
+        events: list[Event],
+        told: Mapping[str, ToldOrder],
+        findings: Findings,
+        *,
+        mended: bool,
+    ) -> None:
+        self._told = told
+        self._findings = findings
+        self._base, _, rest = pair.partition("/")
+        self._quote = rest.partition(":")[0]
+        side, leverage = _side_of(events, told)
+        position = Position(side=side, leverage=leverage)
+        self.trade = BookedTrade(trade_id=trade_id, pair=pair, position=position, mended=mended)
+
+    def take(self, event: Event) -> None:
+        seq, ts, kind, text = event
+        body = orjson.loads(text)
+        if kind == "OrderIntended":
+            order = _intended(body, ts)
+            if order.client_order_id in self.trade.orders:
+                name = order.client_order_id
+                self._findings.differ("intent", name, f"Order {name} was intended twice (entry {seq}).")
+            self.trade.orders[order.client_order_id] = order
+            self.trade.changed[order.client_order_id] = seq
+        elif kind.startswith("Order"):
+            self._take_order(seq, ts, kind, body)
+        else:
+            self._compare(seq, kind, body)
+
+    def _take_order(self, seq: int, ts: Millis, kind: str, body: Mapping[str, Any]) -> None:
+        client_id = body["client_order_id"]
+        self.trade.changed[client_id] = seq
+        order = self._order(client_id, seq, kind)
+        if order is None:
+            return
+        if kind == "OrderFilled":
+            self._book(seq, order, _fill(body, ts))
+            return
+        try:
+            after = _after(order, kind, body, ts)
+        except IllegalTransition as error:
+            self._findings.differ("order", client_id, f"Entry {seq} cannot be: {error}.")
+            return
+        self.trade.orders[client_id] = after
+        if after.is_done and not order.is_done and _ends_exit(after):
+            self.trade.position = self.trade.position.exit_done()
+
+    def _order(self, client_id: str, seq: int, kind: str) -> Order | None:
+        order = self.trade.orders.get(client_id)
+        if order is not None:
+            return order
+        told = self._told.get(client_id)
+        if told is None:
+            text = f"Entry {seq} ({kind}) is of order {client_id}, which was never intended and is not at the venue."
+            self._findings.differ("order", client_id, text)
+            return None
+        adopted = _adopted(told, self.trade.position)
+        self.trade.orders[client_id] = adopted
+        return adopted
+
+    def book_lost(self, fill: Fill) -> None:
+        """Book a fill that only the venue remembers."""
+        order = self._order(fill.client_order_id, 0, "a lost fill")
+        if order is not None:
+            self._book(0, order, fill)
+
+    def _book(self, seq: int, order: Order, fill: Fill) -> None:
+        trade = self.trade
+        if fill.fill_id in trade.fills:
+            if seq:
+                text = f"Fill {fill.fill_id} of order {order.client_order_id} was booked twice (entry {seq})."
+                self._findings.differ("fill", fill.fill_id, text)
+            return
+        trade.fills[fill.fill_id] = (seq, fill)
+        try:
+            after = order.with_fill(fill)
+        except KeyError:
+            self._findings.differ(
+                "order", order.client_order_id, f"Entry {seq}: a fill cannot come to a {order.status} order."
+            )
+            return
+        trade.orders[order.client_order_id] = after
+        if order.purpose is Purpose.ENTRY:
+            trade.position = trade.position.entered(fill, self._base, self._quote, ZERO)
+            return
+        trade.position = trade.position.exited(fill, self._base, self._quote, ZERO)
+        if after.is_done:
+            trade.position = trade.position.exit_done()
+
+    def _compare(self, seq: int, kind: str, body: Mapping[str, Any]) -> None:
+        trade = self.trade
+        if kind == "TradeClosed":
+            if trade.closed is not None:
+                self._findings.differ(
+                    "closed", trade.trade_id, f"Trade {trade.trade_id} was closed twice (entry {seq})."
+                )
+            trade.position = trade.position.written_off().exit_done()
+            trade.closed, trade.closed_seq = body, seq
+        elif trade.mended:
+            return  # what was lost is booked at its own time, which need not be the time it was heard of
+        position = trade.position
+        for name, wanted in _figures(kind, position).items():
+            recorded = Decimal(body[name])
+            if recorded != wanted:
+                text = f"Trade {trade.trade_id}: {kind} (entry {seq}) says {name} {recorded}, its fills give {wanted}."
+                self._findings.differ(kind, f"{trade.trade_id} {name}", text)
+        if kind == "TradeClosed":
+            recorded_fees = {currency: Decimal(fee) for currency, fee in body.get("fees") or ()}
+            if recorded_fees != dict(position.fees):
+                text = f"Trade {trade.trade_id}: TradeClosed (entry {seq}) says fees {_listed(recorded_fees)}, "
+                text += f"its fills give {_listed(dict(position.fees))}."
+                self._findings.differ(kind, f"{trade.trade_id} fees", text)
+
+
+def _figures(kind: str, p: Position) -> dict[str, Decimal]:
+    """What an entry of this kind must say of a position, by the rules that it is recorded by."""
+    if kind != "TradeClosed":
+        found = {"amount": p.amount, "stake": p.stake, "open_rate": p.open_rate}
+        return found if kind == "TradeOpened" else {**found, "realized": p.booked}
+    return {
+        "open_rate": p.open_rate,
+        "close_rate": p.close_rate,
+        "amount": p.entered_amount,
+        "stake": round8(p.entered_cost / p.leverage),
+        "leverage": p.leverage,
+        "fee_open": p.entry_fee / p.entered_cost if p.entered_cost else ZERO,
+        "fee_close": p.exit_fee / p.exited_cost if p.exited_cost else ZERO,
+        "profit_abs": p.booked,
+        "profit_ratio": p.profit_ratio,
+    }
+
+
+def _listed(fees: Mapping[str, Decimal]) -> str:
+    return ", ".join(f"{fee} {currency}" for currency, fee in fees.items()) or "none"
+
+
+def _side_of(events: Iterable[Event], told: Mapping[str, ToldOrder]) -> tuple[Side, Decimal]:
+    """Which way the trade goes and its leverage: by its first entry, else by the first order the venue tells of."""
+    first: Side | None = None
+    for _seq, _ts, kind, text in events:
+        body = orjson.loads(text)
+        if kind == "OrderIntended" and body["purpose"] == Purpose.ENTRY:
+            return (Side.LONG if body["side"] == OrderSide.BUY else Side.SHORT), Decimal(body["leverage"])
+        if kind == "TradeOpened":
+            return Side(body["side"]), Decimal(body["leverage"])
+        adopted = told.get(body.get("client_order_id", ""))
+        if first is None and adopted is not None and kind != "OrderIntended":
+            first = Side.LONG if adopted.side is OrderSide.BUY else Side.SHORT
+    return first or Side.LONG, ONE
+
+
+def _ends_exit(order: Order) -> bool:
+    return order.purpose is Purpose.EXIT or (order.purpose is Purpose.STOP and order.filled > ZERO)
+
+
+def _after(order: Order, kind: str, body: Mapping[str, Any], ts: Millis) -> Order:
+    if kind == "OrderAccepted":
+        return order.after(OrderEvent.ACCEPTED, ts, order_id=body["order_id"])
+    if kind == "OrderInDoubt":
+        return order.after(OrderEvent.DOUBTED, ts)
+    if kind == "OrderCanceled":
+        return order.after(OrderEvent.EXPIRED if body["expired"] else OrderEvent.CANCELED, ts)
+    if body["code"] == "NOT_FOUND" and order.status is not OrderStatus.PENDING_NEW:
+        return order.after(OrderEvent.DOUBTED, ts).after(OrderEvent.NOT_FOUND, ts)
+    return order.after(OrderEvent.REJECTED, ts)
+
+
+def _intended(body: Mapping[str, Any], ts: Millis) -> Order:
+    trigger = body["trigger_price"]
+    return Order(
+        pair=body["pair"],
+        client_order_id=body["client_order_id"],
+        purpose=Purpose(body["purpose"]),
+        side=OrderSide(body["side"]),
+        type=OrderType(body["type"]),
+        amount=Decimal(body["amount"]),
+        price=Decimal(body["price"]),
+        created_at=ts,
+        trigger_price=None if trigger is None else Decimal(trigger),
+        time_in_force=TimeInForce(body["time_in_force"]),
+        reduce_only=bool(body["reduce_only"]),
+        leverage=Decimal(body["leverage"]),
+    )
+
+
+def _adopted(told: ToldOrder, position: Position) -> Order:
+    entering = told.side is (OrderSide.BUY if position.side is Side.LONG else OrderSide.SELL)
+    exits = Purpose.STOP if told.type is OrderType.STOP else Purpose.EXIT
+    return Order(
+        pair=told.pair,
+        client_order_id=told.client_order_id,
+        purpose=Purpose.ENTRY if entering else exits,
+        side=told.side,
+        type=told.type,
+        amount=told.amount,
+        price=told.price,
+        created_at=told.ts,
+        order_id=told.order_id,
+        status=OrderStatus.NEW,
+    )
+
+
+def _fill(body: Mapping[str, Any], ts: Millis) -> Fill:
+    cost = body.get("fee_cost")
+    return Fill(
+        fill_id=body["fill_id"],
+        client_order_id=body["client_order_id"],
+        ts=ts,
+        price=Decimal(body["price"]),
+        amount=Decimal(body["amount"]),
+        fee=Decimal(body["fee"]),
+        fee_currency=body["fee_currency"],
+        maker=bool(body["maker"]),
+        fee_cost=None if cost is None else Decimal(cost),
+    )
