@@ -28,10 +28,12 @@ from engine.messages import (
 )
 from engine.order import Fill, Order, OrderEvent
 from engine.position import fee_in_quote
-from engine.types import ZERO, OrderType, Purpose, Side
+from engine.types import ZERO, OrderStatus, OrderType, Purpose, Side
 from engine.work import PlaceAborted, Work
 
 LOOK_UP_MS = 2_000
+WRITE_OFF_AFTER = 3
+"""A position under the market's minima is written off when the venue has refused to take it so often."""
 
 
 def _order(work: Work, client_order_id: str) -> Order | None:
@@ -51,14 +53,25 @@ def _became(work: Work, order: Order, event: OrderEvent, *, order_id: str = "", 
 def on_accepted(work: Work, event: OrderAccepted) -> None:
     """The venue has the order; a limit order now may wait only so long."""
     order = _order(work, event.client_order_id)
-    if order is None:
-        return
+    if order is not None:
+        accepted(work, order, event.order_id)
+        leaving.pursue(work)
+
+
+def accepted(work: Work, order: Order, order_id: str) -> None:
+    """Book that the venue has the order."""
     known = order.order_id
-    after = _became(work, order, OrderEvent.ACCEPTED, order_id=event.order_id)
+    event = OrderEvent.PARTLY_FILLED if order.status is OrderStatus.IN_DOUBT and order.filled else OrderEvent.ACCEPTED
+    after = _became(work, order, event, order_id=order_id)
     if after.order_id != known:
-        work.emit("OrderAccepted", client_order_id=order.client_order_id, order_id=event.order_id)
-    watch_unfilled(work, after)
-    leaving.pursue(work)
+        work.emit("OrderAccepted", client_order_id=order.client_order_id, order_id=order_id)
+    if after.purpose is Purpose.STOP:
+        work.trade.stop_failed = False
+    if order.status is OrderStatus.REJECTED and after.purpose is Purpose.ENTRY:
+        work.cancel(after)  # given up, its capital given back: what comes to life now is not wanted any more
+        work.exposure()
+    else:
+        watch_unfilled(work, after)
 
 
 def watch_unfilled(work: Work, order: Order) -> None:
@@ -100,16 +113,45 @@ def book(work: Work, order: Order, fill: Fill, order_id: str = "") -> None:
         maker=fill.maker,
         **worth,
     )
+    if order.purpose is not Purpose.ENTRY and fill.amount > trade.position.amount:
+        text = f"{trade.pair}: {fill.amount:f} left by {order.client_order_id}, {trade.position.amount:f} was held"
+        work.do(Alarm("left_too_much", text))
+    if trade.is_closed:
+        if order.purpose is not Purpose.ENTRY:
+            return
+        _begun_again(work, after, fill)
     if order.purpose is Purpose.ENTRY:
         first = not trade.position.amount
         trade.position = trade.position.entered(fill, market.base, market.quote, rules.fee)
         _entered(work, first=first)
+        if after.is_done:
+            _close_dust(work)
         return
     trade.position = trade.position.exited(fill, market.base, market.quote, rules.fee)
     if after.is_done:
         _exit_ended(work, after)
     else:
         _changed(work)
+
+
+def _begun_again(work: Work, order: Order, fill: Fill) -> None:
+    """An entry filled after its trade had closed: what it bought is a trade of its own."""
+    trade = work.trade
+    working = trade.working()
+    entry.start_trade(trade, trade.side, trade.leverage)
+    trade.orders = {o.client_order_id: o for o in (order, *working)}
+    trade.opened_at = fill.ts
+    trade.max_rate = trade.min_rate = fill.price
+    text = f"{trade.pair}: {fill.amount:f} bought by {order.client_order_id} after its trade had closed; it goes on"
+    work.do(Alarm("late_fill", text))
+
+
+def _close_dust(work: Work) -> None:
+    """Write off a position that is too small for any order, once nothing can make it larger."""
+    trade = work.trade
+    held = trade.position.amount
+    if held > ZERO and not work.market.tradable(held) and not trade.working(Purpose.ENTRY):
+        close(work)
 
 
 def _entered(work: Work, *, first: bool) -> None:
@@ -155,17 +197,18 @@ def on_rejected(work: Work, event: OrderRejected) -> None:
     """The venue definitely refused it."""
     order = _order(work, event.client_order_id)
     if order is not None:
-        _refused(work, order, event.code, event.reason)
+        refused(work, order, event.code, event.reason)
 
 
 def on_aborted(work: Work, event: PlaceAborted) -> None:
     """It was never sent: no permit in time, no room on the disk, an old grant."""
     order = _order(work, event.client_order_id)
     if order is not None:
-        _refused(work, order, event.code, event.detail)
+        refused(work, order, event.code, event.detail)
 
 
-def _refused(work: Work, order: Order, code: str, reason: str) -> None:
+def refused(work: Work, order: Order, code: str, reason: str) -> None:
+    """Book that the venue did not take the order, or no more of it."""
     if order.is_done:
         return
     after = _became(work, order, OrderEvent.REJECTED, reason=f"{code}: {reason}")
@@ -176,11 +219,16 @@ def _refused(work: Work, order: Order, code: str, reason: str) -> None:
 def on_doubt(work: Work, event: OrderInDoubt) -> None:
     """Sent, and nobody knows whether it arrived: ask until somebody does."""
     order = _order(work, event.client_order_id)
-    if order is None or order.is_done:
-        return
-    _became(work, order, OrderEvent.DOUBTED, reason=event.reason)
-    work.emit("OrderInDoubt", client_order_id=order.client_order_id, reason=event.reason)
-    work.do(LookUp())
+    if order is not None and not order.is_done:
+        doubt(work, order, event.reason)
+        work.do(LookUp())
+
+
+def doubt(work: Work, order: Order, reason: str) -> None:
+    """What the venue did with it is not known; look it up until it is."""
+    if order.status is not OrderStatus.IN_DOUBT:
+        _became(work, order, OrderEvent.DOUBTED)
+        work.emit("OrderInDoubt", client_order_id=order.client_order_id, reason=reason)
     work.do(SetTimer("look_up", LOOK_UP_MS))
 
 
@@ -219,18 +267,21 @@ def on_canceled(work: Work, event: OrderCanceled) -> None:
     order = _order(work, event.client_order_id)
     if order is not None:
         canceled(work, order, event.filled, expired=event.expired)
+        if work.trade.orders.get(order.client_order_id, order).status is OrderStatus.IN_DOUBT:
+            work.do(LookUp())
 
 
 def canceled(work: Work, order: Order, filled: Decimal, *, expired: bool = False) -> None:
     """Book an order's end without being filled."""
     if order.is_done:
         return
+    if filled > order.filled:
+        doubt(work, order, f"it ended with {filled:f} filled, {order.filled:f} are booked")
+        return
     after = _became(work, order, OrderEvent.EXPIRED if expired else OrderEvent.CANCELED)
     work.emit(
         "OrderCanceled", client_order_id=order.client_order_id, filled=filled, expired=expired, reason=order.reason
     )
-    if filled > after.filled:
-        work.do(LookUp())
     ended(work, after, Denial.UNFILLED)
 
 
@@ -242,16 +293,23 @@ def ended(work: Work, order: Order, code: str) -> None:
             _entry_failed(work, code, order.reason)
         else:
             work.exposure()
-    elif order.purpose is Purpose.EXIT:
-        _exit_ended(work, order)
-        if not order.filled and order.reason and trade.position.amount > ZERO and trade.leaving is not None:
-            _exit_refused(work, order)
-            return
+        _close_dust(work)
     elif order.filled:
         _exit_ended(work, order)
-    elif order.reason and trade.leaving is None:
+    elif order.purpose is Purpose.EXIT:
+        if trade.leaving is not None and _is_refused(order, code):
+            _exit_refused(work, order)
+            return
+    elif trade.leaving is None and _is_refused(order, code):
         leaving.stop_refused(work, code, order.reason)
     leaving.pursue(work)
+
+
+def _is_refused(order: Order, code: str) -> bool:
+    """Whether the venue did not want it, as opposed to: it was cancelled, or never got there."""
+    if order.status is OrderStatus.REJECTED:
+        return code not in (Denial.UNFILLED, "NOT_FOUND")
+    return order.status is OrderStatus.EXPIRED
 
 
 def _entry_failed(work: Work, code: str, reason: str) -> None:
@@ -264,38 +322,41 @@ def _entry_failed(work: Work, code: str, reason: str) -> None:
 
 
 def _exit_refused(work: Work, order: Order) -> None:
-    """An exit the venue did not take is tried again, later each time; a limit order next as a market order."""
+    """An exit that came to nothing is tried again, later each time; a refused one next as a market order."""
     trade = work.trade
     trade.exit_failures += 1
-    trade.leave_type = work.settings.emergency_type
-    if trade.exit_failures in (1, 5):
-        work.do(Alarm("exit_refused", f"{trade.pair}: the exit was refused ({order.reason}); it is tried again"))
-    work.do(LookUp())
-    work.do(entry.retry_delay(trade.exit_failures))
+    if order.status is OrderStatus.REJECTED:
+        trade.leave_type = work.settings.emergency_type
+        if trade.exit_failures >= WRITE_OFF_AFTER and work.market.is_dust(trade.position.amount, order.price):
+            close(work)
+            return
+        if trade.exit_failures in (1, 5):
+            work.do(Alarm("exit_refused", f"{trade.pair}: the exit was refused ({order.reason}); it is tried again"))
+        work.do(LookUp())
+    leaving.try_again(work, min(1_000 * 2 ** min(trade.exit_failures - 1, 6), 60_000))
 
 
 def _exit_ended(work: Work, order: Order) -> None:
     """After an exit or stop order's end: close the trade when nothing worth selling is left."""
     trade = work.trade
     trade.position = trade.position.exit_done()
-    left = trade.position.amount
-    if not order.filled:
-        return
-    if left > ZERO and work.market.truncate_amount(left) > ZERO:
-        if order.purpose is Purpose.STOP and trade.leaving is None and order.remaining <= ZERO:
-            trade.stop_touched_at = 0
+    if work.market.tradable(trade.position.amount) or (trade.position.amount and trade.working(Purpose.ENTRY)):
         _changed(work)
         return
     if order.purpose is Purpose.STOP:
         trade.exit_reason = "stoploss_on_exchange"
     elif trade.leaving is not None:
-        trade.exit_reason = trade.leaving.tag if trade.leaving.reason == "custom_exit" else trade.leaving.reason
+        trade.exit_reason = leaving.reason_of(trade.leaving)
     close(work)
 
 
 def close(work: Work) -> None:
     """End the trade: what is left is dust, and written off; say what it earned."""
     trade = work.trade
+    if trade.is_closed:
+        return
+    for order in trade.working(Purpose.ENTRY):
+        work.cancel(order)
     dust = trade.position.amount
     position = trade.position.written_off().exit_done()
     trade.position = position
@@ -312,10 +373,10 @@ def close(work: Work) -> None:
         stake=round8(position.entered_cost / position.leverage),
         leverage=trade.leverage,
         fee_open=round8(position.entry_fee / position.entered_cost),
-        fee_close=round8(position.exit_fee / position.exited_cost),
+        fee_close=round8(position.exit_fee / position.exited_cost) if position.exited_cost else ZERO,
         profit_abs=position.booked,
         profit_ratio=position.profit_ratio,
-        exit_reason=trade.exit_reason or "exit",
+        exit_reason=trade.exit_reason or ("dust" if dust else "exit"),
         enter_tag=trade.enter_tag,
         max_rate=trade.max_rate,
         min_rate=trade.min_rate,

@@ -6,10 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from engine import leaving
-from engine.actions import SetTimer
 from engine.denials import Denial
 from engine.exits import first_stop
 from engine.messages import (
+    NO_SIGNAL,
     CapitalDenied,
     CapitalReserved,
     ForceEnter,
@@ -23,8 +23,8 @@ from engine.messages import (
 )
 from engine.position import Position
 from engine.settings import Settings
-from engine.sizing import entry_amount, max_stake, min_stake, validated_stake
-from engine.types import ONE, ZERO, OrderType, Purpose, Side, TimeInForce, exact
+from engine.sizing import entry_amount, max_stake, min_stake, validated_stake, within_distance
+from engine.types import ONE, ZERO, OrderType, Purpose, Side, TimeInForce
 from engine.work import NO_ANSWER, WAITING, Pending, Trade, Work
 
 BACKTEST_STOP = Decimal("-0.05")
@@ -121,6 +121,8 @@ def on_force_enter(work: Work, event: ForceEnter) -> None:
     code = None
     if not trade.reconciled:
         code = Denial.RECONCILING
+    elif trade.quarantined:
+        code = Denial.STRATEGY_QUARANTINED
     elif trade.position.amount or trade.working() or trade.pending is not None:
         code = Denial.ALREADY_OPEN
     elif event.side is Side.SHORT and not work.settings.can_short:
@@ -130,23 +132,24 @@ def on_force_enter(work: Work, event: ForceEnter) -> None:
     if code is not None:
         work.decide(f"force_enter_{event.side}", "denied", code)
         return
-    trade.signal_ts = work.now
+    trade.signal, trade.signal_ts = NO_SIGNAL, work.now  # the candle's own signal must not undo what a user wants
     begin(work, event.side, tag=event.tag or "force_entry", price=trade.price, forced=True)
 
 
 def advance(work: Work) -> None:
     """Evaluate the pending entry as far as its answers reach; run again when one more is there."""
     pending, market = work.pending, work.market
-    if not pending.forced and is_too_old(work):
-        _give_up(work, Denial.SIGNAL_TOO_OLD)
+    code = _no_more(work)
+    if code is not None:
+        _give_up(work, code)
         return
     price = _entry_price(work)
     if price is None:
         return
-    leverage = work.answer("leverage", _facts(work, price, leverage=work.settings.leverage), work.settings.leverage)
+    leverage = work.number("leverage", _facts(work, price, leverage=work.settings.leverage))
     if leverage is WAITING:
         return
-    leverage = min(max(exact(leverage), ONE), market.leverage_max)
+    leverage = min(max(work.settings.leverage if leverage is None else leverage, ONE), market.leverage_max)
     least = min_stake(market, price, BACKTEST_STOP, work.settings.amount_reserve, leverage)
     most = max_stake(market, price, leverage)
     granted = pending.answers.get("capital")
@@ -170,6 +173,16 @@ def advance(work: Work) -> None:
     _enter(work, price, amount, leverage, granted.epoch)
 
 
+def _no_more(work: Work) -> Denial | None:
+    """Why an evaluation under way has come to nothing meanwhile."""
+    trade = work.trade
+    if trade.position.amount or trade.working():
+        return Denial.ALREADY_OPEN  # a late fill, or an order given up that came to life
+    if trade.quarantined:
+        return Denial.STRATEGY_QUARANTINED
+    return Denial.SIGNAL_TOO_OLD if not work.pending.forced and is_too_old(work) else None
+
+
 def _entry_price(work: Work) -> Decimal | None:
     """The order's price; None while the strategy is asked."""
     pending, market = work.pending, work.market
@@ -177,11 +190,11 @@ def _entry_price(work: Work) -> Decimal | None:
     price = market.round_price(pending.price) if pending.bound is None else pending.price
     if _order_type(work) is OrderType.MARKET:
         return price
-    wanted = work.answer("custom_entry_price", _facts(work, price), None)
+    wanted = work.number("custom_entry_price", _facts(work, price))
     if wanted is WAITING:
         return None
     if wanted is not None:
-        price = market.round_price(exact(wanted))
+        price = market.round_price(within_distance(wanted, price) if pending.bound is None else wanted)
     if pending.bound is None:
         return price
     return min(price, pending.bound) if pending.side is Side.LONG else max(price, pending.bound)
@@ -216,18 +229,18 @@ def _stake(
 ) -> Decimal | None:
     """The stake after the strategy's own wish; None while it, or more capital, is asked for."""
     pending = work.pending
-    own = work.answer(
+    own = work.number(
         "custom_stake_amount",
         _facts(
             work, price, leverage=leverage, proposed_stake=granted.stake, min_stake=least, max_stake=granted.available
         ),
-        None,
+        positive=False,
     )
     if own is WAITING:
         return None
     if own is None:
         return granted.stake
-    wanted = validated_stake(exact(own), least=least, most=most, available=granted.available)
+    wanted = validated_stake(own, least=least, most=most, available=granted.available)
     if wanted <= granted.stake:
         return wanted
     pending.answers.pop("capital")
@@ -266,11 +279,12 @@ def start_trade(trade: Trade, side: Side, leverage: Decimal) -> None:
     trade.side, trade.leverage = side, leverage
     trade.position = Position(side=side, leverage=leverage)
     trade.orders = {}
+    trade.stop = None
     trade.leaving = None
     trade.exit_reason = ""
     trade.exit_timeouts = trade.exit_failures = 0
     trade.stop_failed = False
-    trade.stop_touched_at = 0
+    trade.stop_touched_at = trade.retry_at = 0
     trade.signalled_exit_ts = 0
 
 
@@ -288,9 +302,11 @@ def _give_up(work: Work, code: Denial | str, detail: str = "") -> None:
 def on_capital(work: Work, event: CapitalReserved) -> None:
     """The portfolio granted capital; one that nobody waits for any more is given back."""
     pending = work.trade.pending
-    if pending is None or pending.waiting != event.request_id:
+    if pending is None or pending.kind != "entry":
         work.exposure()
         return
+    if pending.waiting != event.request_id or pending.key != "capital":
+        return  # a repetition: the reservation is the evaluation's that goes on
     pending.waiting = ""
     pending.answers["capital"] = event
     advance(work)
@@ -299,7 +315,7 @@ def on_capital(work: Work, event: CapitalReserved) -> None:
 def on_denied(work: Work, event: CapitalDenied) -> None:
     """The portfolio said no, and why."""
     pending = work.trade.pending
-    if pending is None or pending.waiting != event.request_id:
+    if pending is None or pending.waiting != event.request_id or pending.key != "capital":
         return
     work.trade.pending = None
     signal = f"{'force_' if pending.forced else ''}enter_{pending.side}"
@@ -309,7 +325,7 @@ def on_denied(work: Work, event: CapitalDenied) -> None:
 def on_answer(work: Work, event: StrategyAnswered) -> None:
     """The strategy answered, or failed to: the evaluation goes on with that, or with the default."""
     pending = work.trade.pending
-    if pending is None or pending.waiting != event.request_id:
+    if pending is None or pending.waiting != event.request_id or pending.key == "capital":
         return
     pending.waiting = ""
     if event.failed:
@@ -341,13 +357,10 @@ def on_timer(work: Work, event: TimerFired) -> None:
         return
     if event.name == "unfilled":
         leaving.check_timeouts(work)
+    elif work.trade.stop_touched_at:
+        leaving.look_again(work)
     else:
         leaving.pursue(work)
-
-
-def retry_delay(failures: int) -> SetTimer:
-    """When to try a refused exit or stop again: 1, 2, 4 … 60 seconds."""
-    return SetTimer("pursue", min(1_000 * 2 ** min(failures, 6), 60_000))
 
 
 def _facts(work: Work, price: Decimal, **more: Any) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """A pair's trade as plain data and back: what the journal keeps, and a new incarnation begins from.
 
 An evaluation under way is not kept: what it asked is asked again when the next range or candle comes.
-Kept are the facts: orders, fills, the stop, why it was entered and is being left.
+Kept are the facts: orders, fills, the stop, why it was entered and is being left. A quarantine is the
+judge's, who knows it better: after a restart of the bot the strategy may be another one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from engine.position import Position
 from engine.types import Side
 from engine.work import Rules, Trade
 
-_NOT_KEPT: Final = frozenset({"pair", "rules", "pending", "queued", "reconciled", "state"})
+_NOT_KEPT: Final = frozenset({"pair", "rules", "pending", "queued", "reconciled", "state", "quarantined"})
 _KEPT: Final = tuple(f.name for f in fields(Trade) if f.name not in _NOT_KEPT)
 _CLASSES: Final[Mapping[str, type]] = {
     "position": Position,

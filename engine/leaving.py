@@ -29,12 +29,14 @@ from engine.exits import (
 )
 from engine.messages import NO_SIGNAL, DataEnded, ForceExit, MarketRange, Signal
 from engine.order import Order
+from engine.sizing import within_distance
 from engine.types import ZERO, OrderStatus, OrderType, Purpose, Side, TimeInForce, exact
 from engine.work import WAITING, Pending, Work
 
 STOP_REASONS = ("stop_loss", "trailing_stop_loss", "liquidation")
 GUARD_GRACE_MS = 5_000
 """How long a stop at the venue may take to fill once the price has reached it, before we leave ourselves."""
+STOP_RETRY_MS = 60_000
 RESTING = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 
@@ -69,6 +71,8 @@ def advance(work: Work) -> None:
     look = _look(work, rng, stop)
     if look is None:
         return
+    if not is_hit(stop, rng, trade.side):
+        trade.stop_touched_at = 0
     for wish in wishes(look):
         if _is_venues(work, wish):
             continue
@@ -78,6 +82,8 @@ def advance(work: Work) -> None:
         accepted = _confirmed(work, look, wish, price)
         if accepted is WAITING:
             return
+        if wish.reason == "exit_signal" and not accepted:
+            _say_of_exit_signal(work, look.signal, "denied", Denial.DENIED_BY_STRATEGY)
         if accepted:
             _note_exit_signal(work, look)
             wish_for(work, replace(wish, price=price), _type_of(work, wish.reason))
@@ -85,6 +91,12 @@ def advance(work: Work) -> None:
             return
     _note_exit_signal(work, look)
     _look_done(work)
+
+
+def look_again(work: Work) -> None:
+    """The stop at the venue has had its time: look once more at the last price."""
+    price = work.trade.price
+    on_range(work, MarketRange(pair=work.trade.pair, ts=work.now, open=price, high=price, low=price, close=price))
 
 
 def _look_done(work: Work) -> None:
@@ -122,10 +134,10 @@ def _look(work: Work, rng: MarketRange, stop: Stop) -> Look | None:
             return None
         if own:
             look = replace(look, custom_exit=str(own)[:255] if isinstance(own, str) else "custom_exit")
-    roi = work.answer("custom_roi", {**_facts(work, rng.open), "trade_duration": look.minutes}, None)
+    roi = work.number("custom_roi", {**_facts(work, rng.open), "trade_duration": look.minutes}, positive=False)
     if roi is WAITING:
         return None
-    return look if roi is None else replace(look, custom_roi=exact(roi))
+    return look if roi is None else replace(look, custom_roi=roi)
 
 
 def _moved_stop(work: Work, rng: MarketRange, stop: Stop) -> Stop | None:
@@ -164,7 +176,7 @@ def _is_venues(work: Work, wish: ExitWish) -> bool:
         return False
     if not trade.stop_touched_at:
         trade.stop_touched_at = work.now
-        work.do(SetTimer("pursue", GUARD_GRACE_MS))
+        work.do(SetTimer("pursue", GUARD_GRACE_MS, market=True))
     return work.now - trade.stop_touched_at < GUARD_GRACE_MS
 
 
@@ -182,13 +194,13 @@ def _exit_price(work: Work, look: Look, wish: ExitWish) -> Decimal | None:
     price = wish.price
     if wish.reason in ("exit_signal", "custom_exit") and _type_of(work, wish.reason) == "limit":
         facts = {**_facts(work, price), "proposed_rate": float(price), "exit_tag": wish.tag or wish.reason}
-        own = work.answer("custom_exit_price", facts, None, key=f"custom_exit_price:{wish.reason}")
+        own = work.number("custom_exit_price", facts, key=f"custom_exit_price:{wish.reason}")
         if own is WAITING:
             return None
-        if own is not None:
-            own = exact(own)
-            bounded = max(own, look.rng.low) if look.is_long else min(own, look.rng.high)
-            price = own if look.rng.is_point else bounded
+        if own is not None and look.rng.is_point:
+            price = within_distance(own, price)
+        elif own is not None:
+            price = max(own, look.rng.low) if look.is_long else min(own, look.rng.high)
     return rounded_exit(replace(wish, price=price), work.market)
 
 
@@ -206,16 +218,20 @@ def _confirmed(work: Work, look: Look, wish: ExitWish, price: Decimal) -> Any:
 
 def _note_exit_signal(work: Work, look: Look) -> None:
     """One row for the candle's exit signal when it was not what made us leave."""
-    trade, signal = work.trade, look.signal
+    signal = look.signal
     wanted = signal.exit_long if look.is_long else signal.exit_short
-    if not wanted or trade.signalled_exit_ts == trade.signal_ts:
-        return
-    trade.signalled_exit_ts = trade.signal_ts
-    if exit_signalled(look):
-        return  # it is the first wish: either it is traded, or the strategy denied it
+    if not wanted or exit_signalled(look):
+        return  # it was the first wish: either it is traded, or the strategy denied it
     profit_held_it = work.settings.use_exit_signal and not (signal.enter_long if look.is_long else signal.enter_short)
     code = Denial.PROFIT_UNDER_OFFSET if profit_held_it else Denial.EXIT_NOT_WANTED
-    work.decide(f"exit_{trade.side}", "ignored", code, tag=signal.exit_tag)
+    _say_of_exit_signal(work, signal, "ignored", code)
+
+
+def _say_of_exit_signal(work: Work, signal: Signal, outcome: str, code: Denial) -> None:
+    trade = work.trade
+    if trade.signalled_exit_ts != trade.signal_ts:
+        trade.signalled_exit_ts = trade.signal_ts
+        work.decide(f"exit_{trade.side}", outcome, code, tag=signal.exit_tag)
 
 
 def wish_for(work: Work, wish: ExitWish, kind: str) -> None:
@@ -229,6 +245,7 @@ def wish_for(work: Work, wish: ExitWish, kind: str) -> None:
             work.cancel(order)
     else:
         work.decide(wish.reason, "traded", "TRADED", tag=wish.tag)
+        trade.retry_at = 0
     trade.leaving, trade.leave_type = wish, kind
     pursue(work)
 
@@ -245,7 +262,7 @@ def _may_replace(work: Work, order: Order, wish: ExitWish) -> bool:
 def pursue(work: Work) -> None:
     """Do what the trade's goal needs now: leave, or keep it guarded. Safe to call after anything."""
     trade = work.trade
-    if trade.pending is not None and trade.leaving is None:
+    if not trade.reconciled or (trade.pending is not None and trade.leaving is None):
         return
     if trade.position.amount <= ZERO:
         for order in trade.working():
@@ -254,21 +271,28 @@ def pursue(work: Work) -> None:
         return
     if trade.leaving is None:
         guard(work)
-        return
+    else:
+        _leave(work, trade.leaving)
+
+
+def _leave(work: Work, wish: ExitWish) -> None:
+    trade = work.trade
     in_the_way = [*trade.working(Purpose.ENTRY), *trade.working(Purpose.STOP)]
-    for order in in_the_way:
+    exits = trade.working(Purpose.EXIT)
+    # One that was given up may come to life beside its successor; together they must not sell too much.
+    for order in [*in_the_way, *exits[1:]]:
         work.cancel(order)
-    if in_the_way or trade.working(Purpose.EXIT):
+    amount = work.market.tradable(trade.position.amount)
+    if in_the_way or exits or work.now < trade.retry_at or not amount:
         return
-    amount = work.market.truncate_amount(trade.position.amount)
     kind = OrderType(trade.leave_type)
-    price = trade.leaving.price if kind is OrderType.LIMIT else work.market.round_price(trade.leaving.price)
+    price = wish.price if kind is OrderType.LIMIT else work.market.round_price(wish.price)
     work.place(
         Purpose.EXIT,
         kind,
         amount,
         price,
-        tag=trade.leaving.tag or trade.leaving.reason,
+        tag=wish.tag or wish.reason,
         time_in_force=TimeInForce(work.settings.exit_time_in_force),
     )
 
@@ -276,12 +300,14 @@ def pursue(work: Work) -> None:
 def guard(work: Work) -> None:
     """Keep one stop at the venue, for all that is held, at the stop's level: placed, followed, replaced."""
     trade, settings = work.trade, work.settings
-    if not settings.stop_on_venue or trade.stop is None or trade.stop_failed:
-        return
-    amount = work.market.truncate_amount(trade.position.amount)
+    if not settings.stop_on_venue or trade.stop is None or trade.working(Purpose.EXIT):
+        return  # an exit that is being cancelled still claims what a stop would
+    amount = work.market.tradable(trade.position.amount)
     working = trade.working(Purpose.STOP)
+    for extra in working[1:]:
+        work.cancel(extra)
     if not working:
-        if work.market.refusal(amount, trade.stop.level) is None:
+        if work.now >= trade.retry_at and work.market.refusal(amount, trade.stop.level) is None:
             level = trade.stop.level
             work.place(Purpose.STOP, OrderType.STOP, amount, level, trigger_price=level, tag="stoploss_on_exchange")
         return
@@ -300,20 +326,42 @@ def check_timeouts(work: Work) -> None:
         if order.status not in RESTING or order.purpose is Purpose.STOP:
             continue
         limit = settings.entry_timeout_ms if order.purpose is Purpose.ENTRY else settings.exit_timeout_ms
-        if limit and order.created_at <= work.now - limit:
+        if limit and order.created_at <= work.now - limit and not _leaves_dust(work, order):
             if order.purpose is Purpose.EXIT:
-                trade.exit_timeouts += 1
-                emergency = 0 < settings.exit_timeout_count <= trade.exit_timeouts
-                wish = ExitWish("emergency_exit", trade.price) if emergency else None
-                trade.leaving, trade.leave_type = wish, settings.emergency_type if emergency else ""
+                _exit_timed_out(work)
             work.cancel(order)
 
 
+def _leaves_dust(work: Work, order: Order) -> bool:
+    """Whether the end of a partly filled order would leave a position that cannot be sold."""
+    held = work.trade.position.amount
+    return order.filled > ZERO and held > ZERO and work.market.is_dust(held, work.trade.price or order.price)
+
+
+def _exit_timed_out(work: Work) -> None:
+    trade, settings = work.trade, work.settings
+    trade.exit_timeouts += 1
+    if trade.leaving is not None:
+        trade.exit_reason = reason_of(trade.leaving)  # should it fill before it is cancelled
+    emergency = 0 < settings.exit_timeout_count <= trade.exit_timeouts
+    trade.leaving = ExitWish("emergency_exit", trade.price) if emergency else None
+    trade.leave_type = settings.emergency_type if emergency else ""
+
+
+def reason_of(wish: ExitWish) -> str:
+    """The exit reason that a trade left for `wish` carries: a custom exit's own words."""
+    return wish.tag if wish.reason == "custom_exit" else wish.reason
+
+
 def on_force_exit(work: Work, event: ForceExit) -> None:
-    """A user wants out: now, at market price."""
+    """A user wants out: now, at market price, whatever exit rests already."""
     del event
     trade = work.trade
-    if trade.leaving is None and (trade.position.amount > ZERO or trade.working()):
+    if trade.leaving is not None and trade.leaving.reason == "force_exit":
+        return
+    if trade.position.amount > ZERO or trade.working():
+        for order in trade.working(Purpose.EXIT):
+            work.cancel(order)
         leave_now(work, "force_exit", trade.price)
 
 
@@ -335,7 +383,10 @@ def leave_now(work: Work, reason: str, price: Decimal) -> None:
     """Make leaving the goal without asking anybody."""
     trade = work.trade
     work.decide(reason, "traded", "TRADED")
+    if not price and trade.stop is not None:
+        price = trade.stop.level  # taken over from the venue, and no price heard of yet
     trade.leaving, trade.leave_type = ExitWish(reason, price), _type_of(work, reason)
+    trade.retry_at = 0
     pursue(work)
 
 
@@ -345,8 +396,17 @@ def stop_refused(work: Work, code: str, reason: str) -> None:
     if code == "WOULD_TRIGGER":
         leave_now(work, "emergency_exit", trade.price)
         return
+    if not trade.stop_failed:
+        text = f"{trade.pair}: the venue refused the stop ({reason}); the bot guards it itself, and tries again"
+        work.do(Alarm("stop_refused", text))
     trade.stop_failed = True
-    work.do(Alarm("stop_refused", f"{trade.pair}: the venue refused the stop ({reason}); the bot guards it itself"))
+    try_again(work, STOP_RETRY_MS)
+
+
+def try_again(work: Work, delay: int) -> None:
+    """Let a refused exit or stop wait."""
+    work.trade.retry_at = work.now + delay
+    work.do(SetTimer("pursue", delay, market=True))
 
 
 def _facts(work: Work, rate: Decimal) -> dict[str, Any]:

@@ -75,6 +75,16 @@ class Market:
         """To the amount step at or below: never more than asked."""
         return to_step(amount, self.amount_step, ROUND_DOWN)
 
+    def tradable(self, amount: Decimal) -> Decimal:
+        """What of `amount` an order can be for: whole steps, and ZERO where that is under the minimum."""
+        whole = self.truncate_amount(amount)
+        return ZERO if self.amount_min is not None and whole < self.amount_min else whole
+
+    def is_dust(self, amount: Decimal, price: Decimal) -> bool:
+        """Whether `amount` is too little, or worth too little at `price`, for an order of its own."""
+        whole = self.tradable(amount)
+        return not whole or (self.cost_min is not None and whole * price < self.cost_min)
+
     def refusal(self, amount: Decimal, price: Decimal) -> str | None:
         """Why this market would refuse an order of `amount` at `price`; None when it would not."""
         if amount <= ZERO or price <= ZERO:

@@ -58,11 +58,14 @@ ORDER_TRANSITIONS: Final[dict[tuple[OrderStatus, OrderEvent], OrderStatus]] = {
     (S.NEW, V.REJECTED): S.REJECTED,  # real world: accepted, then refused by the matching engine
     (S.NEW, V.EXPIRED): S.EXPIRED,
     (S.NEW, V.DOUBTED): S.IN_DOUBT,  # a cancel whose answer was lost may hide a fill
+    (S.NEW, V.CANCEL_REJECTED): S.NEW,  # real world: a late answer, after a look-up has shown it working
     (S.NEW, V.NOT_FOUND): S.IN_DOUBT,  # real world: venues forget and lag; look again before believing it
     (S.PARTIALLY_FILLED, V.ACCEPTED): S.PARTIALLY_FILLED,
     (S.PARTIALLY_FILLED, V.PARTLY_FILLED): S.PARTIALLY_FILLED,
     (S.PARTIALLY_FILLED, V.FULLY_FILLED): S.FILLED,
     (S.PARTIALLY_FILLED, V.CANCEL_REQUESTED): S.PENDING_CANCEL,
+    (S.PARTIALLY_FILLED, V.CANCEL_REJECTED): S.PARTIALLY_FILLED,  # real world: as above
+    (S.PARTIALLY_FILLED, V.REJECTED): S.CANCELED,  # real world: what was left is refused
     (S.PARTIALLY_FILLED, V.CANCELED): S.CANCELED,
     (S.PARTIALLY_FILLED, V.EXPIRED): S.EXPIRED,
     (S.PARTIALLY_FILLED, V.DOUBTED): S.IN_DOUBT,
@@ -89,6 +92,7 @@ ORDER_TRANSITIONS: Final[dict[tuple[OrderStatus, OrderEvent], OrderStatus]] = {
     (S.IN_DOUBT, V.NOT_FOUND): S.REJECTED,  # only after the venue could not accept it any more
     # Terminal states absorb repetitions; a fill that comes late is booked all the same.
     (S.FILLED, V.ACCEPTED): S.FILLED,
+    (S.FILLED, V.REJECTED): S.FILLED,
     (S.FILLED, V.PARTLY_FILLED): S.FILLED,
     (S.FILLED, V.FULLY_FILLED): S.FILLED,
     (S.FILLED, V.CANCEL_REQUESTED): S.FILLED,
@@ -98,6 +102,7 @@ ORDER_TRANSITIONS: Final[dict[tuple[OrderStatus, OrderEvent], OrderStatus]] = {
     (S.FILLED, V.DOUBTED): S.FILLED,
     (S.FILLED, V.NOT_FOUND): S.FILLED,
     (S.CANCELED, V.ACCEPTED): S.CANCELED,
+    (S.CANCELED, V.REJECTED): S.CANCELED,
     (S.CANCELED, V.PARTLY_FILLED): S.CANCELED,  # real world: fill reported after the cancel
     (S.CANCELED, V.FULLY_FILLED): S.FILLED,  # real world: as above
     (S.CANCELED, V.CANCEL_REQUESTED): S.CANCELED,
@@ -107,6 +112,7 @@ ORDER_TRANSITIONS: Final[dict[tuple[OrderStatus, OrderEvent], OrderStatus]] = {
     (S.CANCELED, V.DOUBTED): S.CANCELED,
     (S.CANCELED, V.NOT_FOUND): S.CANCELED,
     (S.EXPIRED, V.ACCEPTED): S.EXPIRED,
+    (S.EXPIRED, V.REJECTED): S.EXPIRED,
     (S.EXPIRED, V.PARTLY_FILLED): S.EXPIRED,
     (S.EXPIRED, V.FULLY_FILLED): S.FILLED,
     (S.EXPIRED, V.CANCEL_REQUESTED): S.EXPIRED,

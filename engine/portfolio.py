@@ -190,7 +190,7 @@ class Portfolio:
             for protection in self.protections
             for lock in protection.locks(trade, self.closed, self.start, self.timeframe_ms)
         ]
-        self.locks.extend(found)
+        self.locks = [lock for lock in self.locks if lock.until > trade.close_ts] + found
         return found, self._limit_passed()
 
     def _remember(self, trade: TradeClosed) -> None:
@@ -205,7 +205,7 @@ class Portfolio:
 
     def _new_day(self, now: Millis, since: Decimal = ZERO) -> None:
         day = now - now % DAY_MS
-        if day != self.day:
+        if day > self.day:  # closes of several pairs may be told around midnight in any order
             self.day, self.day_start = day, self.balance - since
             held = self.holds.get("daily_loss")
             if held is not None:

@@ -19,8 +19,8 @@ from engine.types import ONE, ZERO, Side, exact
 class Position:
     """What is held, what it cost with fees, and what partial exits have booked.
 
-    `amount` is in base coins. `cost` is amount × price of what is held, `value` the same with the
-    entry fees (a long's are added, a short's taken off). `entered_value` sums the values of all
+    `amount` is in base coins. `cost` is amount × price of what is held, `value` what was paid for it:
+    with the entry fees (a long's are added, a short's taken off). `entered_value` sums the values of all
     entries: profit ratios are counted on it. `booked` is the sum of the rounded profits of
     finished exit orders. Of the exit order under way, `leaving_value` is what it brought (a short: cost)
     with fees, and `left_value` the entry value of what it took out. `entry_fee` and
@@ -46,7 +46,10 @@ class Position:
 
     @property
     def open_rate(self) -> Decimal:
-        """The cost-weighted mean entry price of what is held; of all entries once nothing is."""
+        """The cost-weighted mean entry price of what is held; of all entries once nothing is.
+
+        A fee in the bought coin does not change it: it makes `amount` smaller, and `value` per coin larger.
+        """
         if self.amount:
             return self.cost / self.amount
         return self.entered_cost / self.entered_amount if self.entered_amount else ZERO
@@ -77,7 +80,7 @@ class Position:
         return replace(
             self,
             amount=self.amount + got,
-            cost=self.cost + cost,
+            cost=self.cost + got * fill.price,
             value=self.value + value,
             entered_amount=self.entered_amount + fill.amount,
             entered_cost=self.entered_cost + cost,
@@ -110,10 +113,18 @@ class Position:
         )
 
     def written_off(self) -> Position:
-        """This position without its remainder, too small to trade: a long's value is lost with it."""
+        """This position without its remainder, too small to trade: a long's value is lost, a short's not won."""
         if not self.amount:
             return self
-        return replace(self, amount=ZERO, cost=ZERO, value=ZERO, left_value=self.left_value + self.value)
+        owed = ZERO if self.side is Side.LONG else self.value
+        return replace(
+            self,
+            amount=ZERO,
+            cost=ZERO,
+            value=ZERO,
+            left_value=self.left_value + self.value,
+            leaving_value=self.leaving_value + owed,
+        )
 
     def exit_done(self) -> Position:
         """This position with the profit of the finished exit order booked, rounded to 8 digits."""

@@ -15,24 +15,16 @@ from collections.abc import Sequence
 from typing import Final
 
 from engine import booking, entry, leaving
-from engine.actions import Alarm, Cancel, LookUp, SetTimer
-from engine.exits import first_stop
+from engine.actions import Alarm, Cancel, SetTimer
 from engine.messages import VenueOrder, VenueSnapshot, WatchPrice
-from engine.order import Fill, Order, OrderEvent
+from engine.order import Fill, Order
 from engine.types import ONE, ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose, Side
-from engine.work import Work
+from engine.work import Trade, Work
 
 CLIENT_ID: Final = re.compile(r"^tp([A-Za-z2-7]{6})r(\d+)p([0-9a-f]{8})t(\d+)i(\d+)$")
 """tp, installation, r run, p pair's checksum, t trade, i intent."""
 
-VENUE_EVENT: Final = {
-    OrderStatus.NEW: OrderEvent.ACCEPTED,
-    OrderStatus.PARTIALLY_FILLED: OrderEvent.ACCEPTED,
-    OrderStatus.PENDING_CANCEL: OrderEvent.ACCEPTED,
-    OrderStatus.CANCELED: OrderEvent.CANCELED,
-    OrderStatus.EXPIRED: OrderEvent.EXPIRED,
-    OrderStatus.REJECTED: OrderEvent.REJECTED,
-}
+ENDED: Final = frozenset({OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED})
 
 
 def installation_of(client_order_id: str) -> str:
@@ -45,10 +37,7 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     """Take over what the venue says is true of this pair."""
     trade = work.trade
     mine = installation_of(f"{trade.rules.order_prefix}t0i0")
-    strangers = [
-        o for o in snap.orders if o.client_order_id not in trade.orders and installation_of(o.client_order_id) == mine
-    ]
-    adopt(work, strangers, snap.fills)
+    adopt(work, [o for o in snap.orders if _is_lost(trade, o, mine)], snap.fills)
     for fill in sorted(snap.fills, key=lambda f: f.ts):
         order = trade.orders.get(fill.client_order_id)
         if order is not None:
@@ -67,25 +56,38 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     leaving.pursue(work)
 
 
+def _is_lost(trade: Trade, told: VenueOrder, mine: str) -> bool:
+    """Whether an order is ours and the journal should know it: one that works, or of no earlier trade."""
+    if told.client_order_id in trade.orders or installation_of(told.client_order_id) != mine:
+        return False
+    if told.status not in ENDED or _number(told) > trade.number:
+        return True
+    return _number(told) == trade.number and bool(trade.position.amount or trade.working())
+
+
+def _number(told: VenueOrder) -> int:
+    found = CLIENT_ID.match(told.client_order_id)
+    return int(found[4]) if found else 0
+
+
 def _take_over(work: Work, order: Order, told: VenueOrder) -> None:
     status = OrderStatus(told.status)
-    if told.filled > order.filled:
-        work.do(LookUp())  # the venue counts a fill that it has not listed yet
+    if told.filled > order.filled:  # the venue counts a fill that it has not listed yet
+        work.do(SetTimer("look_up", booking.LOOK_UP_MS))
     if status is OrderStatus.CANCELED or status is OrderStatus.EXPIRED:
         booking.canceled(work, order, told.filled, expired=status is OrderStatus.EXPIRED)
         return
-    if order.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED) or order.is_done or status not in VENUE_EVENT:
-        return
-    if order.status is OrderStatus.PENDING_CANCEL:
-        work.do(Cancel(order))
-        return
-    after = order.after(VENUE_EVENT[status], work.now, order_id=told.order_id)
-    work.trade.orders[order.client_order_id] = after
     if status is OrderStatus.REJECTED:
-        booking.ended(work, after, "VENUE_REJECTED")
-    else:
-        work.emit("OrderAccepted", client_order_id=order.client_order_id, order_id=told.order_id)
-        booking.watch_unfilled(work, after)
+        booking.refused(work, order, "REFUSED", "so says the venue")
+    elif status is not OrderStatus.FILLED:
+        _works_there(work, order, told)
+
+
+def _works_there(work: Work, order: Order, told: VenueOrder) -> None:
+    if order.status in (OrderStatus.PENDING_CANCEL, OrderStatus.CANCELED, OrderStatus.EXPIRED):
+        work.do(Cancel(order))  # the request was lost, or its answer was not true
+    elif order.status in (OrderStatus.PENDING_NEW, OrderStatus.IN_DOUBT, OrderStatus.REJECTED):
+        booking.accepted(work, order, told.order_id)
 
 
 def _after_restart(work: Work) -> None:
@@ -106,53 +108,54 @@ def _after_restart(work: Work) -> None:
 
 
 def adopt(work: Work, orders: Sequence[VenueOrder], fills: Sequence[Fill]) -> None:
-    """Make orders of ours that the journal lost part of the trade again.
+    """Make orders of ours that the journal lost part of the pair's trading again, trade by trade.
 
-    The newest trade among them is the open one if its fills leave something held; entries of it that
-    still work are cancelled, since what they were for is not known any more.
+    What is held already takes orders of its own trade and of later ones; else each lost trade begins
+    with its first order and ends with its fills, so that its profit is not lost. Entries that still work
+    are cancelled, since what they were for is not known any more.
     """
-    trade = work.trade
     if not orders:
         return
+    trade = work.trade
     by_trade: dict[tuple[int, int], list[VenueOrder]] = {}
     for told in orders:
         found = CLIENT_ID.match(told.client_order_id)
         if found:
             by_trade.setdefault((int(found[2]), int(found[4])), []).append(told)
-    (run, number), newest = max(by_trade.items())
-    held = trade.position.amount
-    new_trade = not held and not trade.working()
-    if new_trade:
-        first = min(newest, key=lambda o: o.ts)
-        side = Side.LONG if first.side == OrderSide.BUY else Side.SHORT
-        trade.number = max(trade.number, number) if run == trade.rules.run else trade.number
-        entry.start_trade(trade, side, ONE)
+    for run, number in sorted(by_trade):
+        if not trade.position.amount and not trade.working():
+            trade.number = max(trade.number, number - 1)  # no number that the venue has seen is given again
+        _adopt_trade(work, by_trade[run, number], fills)
+    text = f"{trade.pair}: {len(orders)} order(s) at the venue were missing in the journal and are taken over"
+    work.do(Alarm("recovered", f"{text}; {trade.position.amount:f} held"))
+
+
+def _adopt_trade(work: Work, orders: Sequence[VenueOrder], fills: Sequence[Fill]) -> None:
+    trade = work.trade
+    if not trade.position.amount and not trade.working():
+        first = min(orders, key=lambda o: o.ts)
+        entry.start_trade(trade, _side_of(orders), ONE)
         trade.opened_at = first.ts
         trade.enter_tag = "recovered"
         trade.max_rate = trade.min_rate = first.price
-    for told in newest:
+    for told in orders:
         order = _adopted(work, told)
         trade.orders[order.client_order_id] = order
-    known = {o.client_order_id for o in newest}
+    known = {o.client_order_id for o in orders}
     for fill in sorted((f for f in fills if f.client_order_id in known), key=lambda f: f.ts):
         booking.book(work, trade.orders[fill.client_order_id], fill)
-    for told in newest:
-        order = trade.orders[told.client_order_id]
-        if order.status is OrderStatus.NEW and OrderStatus(told.status) in (OrderStatus.CANCELED, OrderStatus.EXPIRED):
-            trade.orders[order.client_order_id] = order.after(OrderEvent.CANCELED, work.now)
-        elif not order.is_done and order.purpose is Purpose.ENTRY:
+    for order in [trade.orders[c] for c in known if c in trade.orders]:
+        if order.purpose is Purpose.ENTRY and order.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
             work.cancel(order)
-    if trade.position.amount > ZERO and trade.stop is None:
-        trade.stop = first_stop(
-            trade.position.open_rate, work.settings.stoploss, trade.side, trade.leverage, work.market
-        )
-    work.do(
-        Alarm(
-            "recovered",
-            f"{trade.pair}: {len(newest)} order(s) at the venue were missing in the journal and are taken over; "
-            f"{trade.position.amount:f} held",
-        )
-    )
+
+
+def _side_of(orders: Sequence[VenueOrder]) -> Side:
+    """The side of the trade that these orders belong to: an entry tells it, else what only reduces."""
+    for told in orders:
+        reduces = told.reduce_only or told.type == OrderType.STOP
+        if not reduces:
+            return Side.LONG if told.side == OrderSide.BUY else Side.SHORT
+    return Side.SHORT if orders[0].side == OrderSide.BUY else Side.LONG
 
 
 def _adopted(work: Work, told: VenueOrder) -> Order:

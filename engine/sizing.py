@@ -16,6 +16,8 @@ from engine.types import ONE, ZERO
 STOP_RESERVE_MAX: Final = Decimal("1.5")
 RAISE_MAX: Final = Decimal("1.3")
 """A stake under the market's minimum is raised to it, but by no more than this factor."""
+CUSTOM_PRICE_DISTANCE: Final = Decimal("0.02")
+"""The furthest that a strategy's own price may be from the proposed one, as a ratio of it (1.4.3)."""
 
 
 def min_stake(market: Market, price: Decimal, stoploss: Decimal, reserve: Decimal, leverage: Decimal) -> Decimal:
@@ -55,10 +57,7 @@ def proposed_stake(config: TradingConfig, *, free: Decimal, tied: Decimal, profi
     if wanted == "unlimited":
         slots = Decimal(config.max_open_trades)
         return min((available + tied) / slots, available), available
-    if isinstance(wanted, str):
-        stake = pool * Decimal(wanted.rstrip("% ")) / 100
-    else:
-        stake = wanted
+    stake = pool * Decimal(wanted.rstrip("% ")) / 100 if isinstance(wanted, str) else wanted
     if config.amend_last_stake_amount:
         if available > stake * config.last_stake_amount_min_ratio:
             return min(stake, available), available
@@ -82,3 +81,8 @@ def validated_stake(stake: Decimal, *, least: Decimal, most: Decimal | None, ava
 def entry_amount(market: Market, stake: Decimal, price: Decimal, leverage: Decimal) -> Decimal:
     """Base coins that `stake` buys at `price`, truncated to the market's step."""
     return market.truncate_amount(stake / price * leverage)
+
+
+def within_distance(wanted: Decimal, proposed: Decimal) -> Decimal:
+    """A strategy's own price, not further than `CUSTOM_PRICE_DISTANCE` from the proposed one."""
+    return min(max(wanted, proposed * (ONE - CUSTOM_PRICE_DISTANCE)), proposed * (ONE + CUSTOM_PRICE_DISTANCE))

@@ -63,6 +63,7 @@ class Step:
 _FLAT = frozenset({S.FLAT})
 _ANY = frozenset({S.FLAT, S.ENTERING, S.OPEN, S.EXITING, S.QUARANTINED})
 _HELD = frozenset({S.OPEN, S.EXITING})
+_ENDED = frozenset({S.ENTERING, S.FLAT, S.QUARANTINED, S.EXITING})  # exiting: a stop of before still works
 
 TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeState]]] = {
     # Every start: nothing is believed before the venue has been asked.
@@ -138,13 +139,13 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.ENTERING, DataEnded): frozenset({S.ENTERING}),  # as above
     (S.ENTERING, VenueSnapshot): _ANY,
     (S.ENTERING, OrderAccepted): frozenset({S.ENTERING}),
-    (S.ENTERING, OrderRejected): frozenset({S.FLAT, S.QUARANTINED}),
+    (S.ENTERING, OrderRejected): _ENDED,
     (S.ENTERING, OrderInDoubt): frozenset({S.ENTERING}),
-    (S.ENTERING, OrderFilled): frozenset({S.OPEN, S.EXITING}),
-    (S.ENTERING, OrderCanceled): frozenset({S.FLAT, S.QUARANTINED}),
-    (S.ENTERING, OrderNotFound): frozenset({S.ENTERING, S.FLAT, S.QUARANTINED}),
+    (S.ENTERING, OrderFilled): _ANY,  # what the fee leaves may be dust
+    (S.ENTERING, OrderCanceled): _ENDED,
+    (S.ENTERING, OrderNotFound): _ENDED,
     (S.ENTERING, CancelRejected): frozenset({S.ENTERING}),
-    (S.ENTERING, PlaceAborted): frozenset({S.FLAT, S.QUARANTINED}),
+    (S.ENTERING, PlaceAborted): _ENDED,
     # Open: something is held, and guarded.
     (S.OPEN, SignalJudged): _HELD,
     (S.OPEN, MarketRange): _HELD,
@@ -158,13 +159,13 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.OPEN, DataEnded): frozenset({S.EXITING}),
     (S.OPEN, VenueSnapshot): _ANY,
     (S.OPEN, OrderAccepted): frozenset({S.OPEN}),
-    (S.OPEN, OrderRejected): _HELD,  # a stop refused because the price is past it: leave
+    (S.OPEN, OrderRejected): _ANY,  # a stop refused because the price is past it: leave
     (S.OPEN, OrderInDoubt): frozenset({S.OPEN}),
     (S.OPEN, OrderFilled): _ANY,  # a stop at the venue closes the trade
-    (S.OPEN, OrderCanceled): _HELD,
-    (S.OPEN, OrderNotFound): _HELD,
+    (S.OPEN, OrderCanceled): _ANY,  # what an ended order leaves may be dust, and written off
+    (S.OPEN, OrderNotFound): _ANY,  # as above
     (S.OPEN, CancelRejected): frozenset({S.OPEN}),
-    (S.OPEN, PlaceAborted): _HELD,
+    (S.OPEN, PlaceAborted): _ANY,  # as above
     # Exiting: there is a reason to leave, and it is pursued until nothing is held.
     (S.EXITING, SignalJudged): _HELD,
     (S.EXITING, MarketRange): _HELD,
@@ -177,7 +178,7 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.EXITING, ForceExit): frozenset({S.EXITING}),
     (S.EXITING, DataEnded): frozenset({S.EXITING}),
     (S.EXITING, VenueSnapshot): _ANY,
-    (S.EXITING, OrderAccepted): frozenset({S.EXITING}),
+    (S.EXITING, OrderAccepted): frozenset({S.EXITING, S.ENTERING}),  # real world: an entry comes to life
     (S.EXITING, OrderRejected): _ANY,
     (S.EXITING, OrderInDoubt): frozenset({S.EXITING}),
     (S.EXITING, OrderFilled): _ANY,

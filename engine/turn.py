@@ -11,7 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 from enum import Enum, auto
 
-from engine.messages import DataEnded, MarketRange, SignalJudged, TurnRow
+from engine.messages import DataEnded, MarketRange, SignalJudged, TimerFired, TurnRow
 from engine.types import ZERO, OrderStatus
 from engine.work import Trade
 
@@ -25,6 +25,7 @@ class Match(Enum):
 
 
 class _Phase(Enum):
+    GIVE_UP = auto()
     JUDGE = auto()
     FILL_ENTRY = auto()
     LOOK = auto()
@@ -39,7 +40,7 @@ class Turn:
 
     def __init__(self, row: TurnRow) -> None:
         self.row = row
-        self._phase = _Phase.JUDGE
+        self._phase = _Phase.GIVE_UP
         self._again = False
 
     def judge_again(self) -> None:
@@ -52,7 +53,7 @@ class Turn:
         row = self.row
         return (row.open, row.open) if row.final else (row.low, row.high)
 
-    def next(self, trade: Trade) -> SignalJudged | MarketRange | DataEnded | Match | None:
+    def next(self, trade: Trade) -> TimerFired | SignalJudged | MarketRange | DataEnded | Match | None:
         """The next event, or `Match.NOW`, or None when the pair has settled."""
         while True:
             if self._phase is _Phase.END:
@@ -60,6 +61,10 @@ class Turn:
                     return None
                 self._again, self._phase = False, _Phase.JUDGE
             phase, self._phase = self._phase, _Phase(self._phase.value + 1)
+            if phase is _Phase.GIVE_UP:
+                if trade.working():
+                    return TimerFired(name="unfilled")  # frees the pair for this candle's own signal
+                continue
             if phase is _Phase.JUDGE:
                 return self._first()
             if phase is _Phase.LOOK:

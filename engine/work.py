@@ -7,11 +7,13 @@ held and what is working (`state_of`), so no path can forget to set it.
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from engine.actions import Action, Cancel, Emit, Place
+from engine.denials import Denial
 from engine.errors import IllegalTransition
 from engine.exits import ExitWish, Stop
 from engine.market import Market
@@ -27,7 +29,7 @@ from engine.messages import (
 from engine.order import Order, OrderEvent
 from engine.position import Position
 from engine.settings import Settings
-from engine.types import ONE, ZERO, Millis, OrderType, Purpose, Side, TimeInForce, TradeState, order_side
+from engine.types import ONE, ZERO, Millis, OrderType, Purpose, Side, TimeInForce, TradeState, exact, order_side
 
 S = TradeState
 
@@ -88,8 +90,8 @@ class Trade:
 
     `number` counts the pair's trades and `run` is the run this one began in; `intents` the orders of this one; both make client order ids.
     `orders` holds this trade's orders by client id, in order. `leaving` is the reason under way.
-    `earned` is what all closed trades of the pair have earned: the portfolio adds these up, so that no
-    lost message can lose a profit.
+    `retry_at` is when a refused exit or stop may be tried again. `earned` is what all closed trades of
+    the pair have earned: the portfolio adds these up, so that no lost message can lose a profit.
     """
 
     pair: str
@@ -114,6 +116,7 @@ class Trade:
     exit_failures: int = 0
     stop_failed: bool = False
     stop_touched_at: Millis = 0
+    retry_at: Millis = 0
     signalled_exit_ts: Millis = 0
     signal: Signal = NO_SIGNAL
     signal_ts: Millis = 0
@@ -130,6 +133,11 @@ class Trade:
     def trade_id(self) -> str:
         """The trade's name in the journal and in SQL: unique over restarts by the run's number."""
         return f"{self.pair}#{self.run}-{self.number}"
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether this trade's end has been booked: what comes now came too late."""
+        return self.last_closed is not None and self.last_closed.trade_id == self.trade_id
 
     def working(self, purpose: Purpose | None = None) -> list[Order]:
         """The orders of this trade that may still do something at the venue."""
@@ -201,7 +209,8 @@ class Work:
         pending, trade = self.pending, self.trade
         trade.questions += 1
         pending.key = key
-        pending.waiting = f"{trade.pair}?{trade.rules.run}.{trade.questions}"
+        # With the time in it, a late answer to an incarnation before is not taken for one of this one's.
+        pending.waiting = f"{trade.pair}?{trade.rules.run}.{self.now}.{trade.questions}"
         return pending.waiting
 
     def answer(self, callback: str, arguments: dict[str, Any], default: Any, *, key: str = "") -> Any:
@@ -222,6 +231,18 @@ class Work:
             )
         )
         return WAITING
+
+    def number(self, callback: str, arguments: dict[str, Any], *, key: str = "", positive: bool = True) -> Any:
+        """The strategy's answer as a decimal, WAITING, or None: no such callback, or an answer that is no number."""
+        given = self.answer(callback, arguments, None, key=key)
+        if given is WAITING or given is None:
+            return given
+        is_number = isinstance(given, int | float | Decimal) and not isinstance(given, bool) and math.isfinite(given)
+        if is_number and (given > 0 or not positive):
+            return exact(given)
+        self.pending.answers[key or callback] = NO_ANSWER
+        self.decide(key or callback, "failed", Denial.STRATEGY_FAILED, f"{given!r} is no answer to {callback}")
+        return None
 
     def place(
         self,
