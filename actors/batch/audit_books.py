@@ -15,14 +15,24 @@ from typing import Any, Final
 
 import orjson
 
+from actors.batch.audit_entries import (
+    Event,
+    ToldOrder,
+    adopted_order,
+    ends_exit,
+    fill_of,
+    intended_order,
+    order_after,
+    side_of,
+)
 from actors.batch.findings import Findings
 from actors.segment import Row
 from engine.errors import IllegalTransition
 from engine.market import round8
-from engine.order import Fill, Order, OrderEvent
+from engine.order import Fill, Order
 from engine.position import Position
 from engine.reconcile import CLIENT_ID
-from engine.types import ONE, ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose, Side, TimeInForce
+from engine.types import ZERO, Millis, Purpose
 
 OF_A_TRADE: Final = frozenset(
     [
@@ -40,27 +50,13 @@ OF_A_TRADE: Final = frozenset(
 DECIDES: Final = frozenset({"TradeOpened", "TradeChanged", "TradeClosed", "StopMoved", "OrderRejected"})
 """Kinds that have a row in the history's `decisions` beside SignalDecided."""
 
-Event = tuple[int, Millis, str, str]
-"""seq, ts, kind, body (JSON)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToldOrder:
-    """An order as the venue has it, with what an adopted one needs."""
-
-    client_order_id: str
-    order_id: str
-    pair: str
-    side: OrderSide
-    type: OrderType
-    amount: Decimal
-    price: Decimal
-    ts: Millis
-
 
 @dataclass(slots=True, kw_only=True)
 class BookedTrade:
-    """One trade, worked out. `mended` says that entries were lost and the venue's fills took their place."""
+    """One trade, worked out.
+
+    `mended`: entries were lost, and the venue's fills took their place. `dust` is what was written off.
+    """
 
     trade_id: str
     pair: str
@@ -70,6 +66,7 @@ class BookedTrade:
     changed: dict[str, int] = field(default_factory=dict)
     closed: Mapping[str, Any] | None = None
     closed_seq: int = 0
+    dust: Decimal = ZERO
     mended: bool = False
 
     @property
@@ -212,7 +209,7 @@ class _Settling:
         self._findings = findings
         self._base, _, rest = pair.partition("/")
         self._quote = rest.partition(":")[0]
-        side, leverage = _side_of(events, told)
+        side, leverage = side_of(events, told)
         position = Position(side=side, leverage=leverage)
         self.trade = BookedTrade(trade_id=trade_id, pair=pair, position=position, mended=mended)
 
@@ -220,7 +217,7 @@ class _Settling:
         seq, ts, kind, text = event
         body = orjson.loads(text)
         if kind == "OrderIntended":
-            order = _intended(body, ts)
+            order = intended_order(body, ts)
             if order.client_order_id in self.trade.orders:
                 name = order.client_order_id
                 self._findings.differ("intent", name, f"Order {name} was intended twice (entry {seq}).")
@@ -238,15 +235,15 @@ class _Settling:
         if order is None:
             return
         if kind == "OrderFilled":
-            self._book(seq, order, _fill(body, ts))
+            self._book(seq, order, fill_of(body, ts))
             return
         try:
-            after = _after(order, kind, body, ts)
+            after = order_after(order, kind, body, ts)
         except IllegalTransition as error:
             self._findings.differ("order", client_id, f"Entry {seq} cannot be: {error}.")
             return
         self.trade.orders[client_id] = after
-        if after.is_done and not order.is_done and _ends_exit(after):
+        if after.is_done and not order.is_done and ends_exit(after):
             self.trade.position = self.trade.position.exit_done()
 
     def _order(self, client_id: str, seq: int, kind: str) -> Order | None:
@@ -258,7 +255,7 @@ class _Settling:
             text = f"Entry {seq} ({kind}) is of order {client_id}, which was never intended and is not at the venue."
             self._findings.differ("order", client_id, text)
             return None
-        adopted = _adopted(told, self.trade.position)
+        adopted = adopted_order(told, self.trade.position)
         self.trade.orders[client_id] = adopted
         return adopted
 
@@ -298,6 +295,7 @@ class _Settling:
                 self._findings.differ(
                     "closed", trade.trade_id, f"Trade {trade.trade_id} was closed twice (entry {seq})."
                 )
+            trade.dust = trade.position.amount
             trade.position = trade.position.written_off().exit_done()
             trade.closed, trade.closed_seq = body, seq
         elif trade.mended:
@@ -336,84 +334,3 @@ def _figures(kind: str, p: Position) -> dict[str, Decimal]:
 
 def _listed(fees: Mapping[str, Decimal]) -> str:
     return ", ".join(f"{fee} {currency}" for currency, fee in fees.items()) or "none"
-
-
-def _side_of(events: Iterable[Event], told: Mapping[str, ToldOrder]) -> tuple[Side, Decimal]:
-    """Which way the trade goes and its leverage: by its first entry, else by the first order the venue tells of."""
-    first: Side | None = None
-    for _seq, _ts, kind, text in events:
-        body = orjson.loads(text)
-        if kind == "OrderIntended" and body["purpose"] == Purpose.ENTRY:
-            return (Side.LONG if body["side"] == OrderSide.BUY else Side.SHORT), Decimal(body["leverage"])
-        if kind == "TradeOpened":
-            return Side(body["side"]), Decimal(body["leverage"])
-        adopted = told.get(body.get("client_order_id", ""))
-        if first is None and adopted is not None and kind != "OrderIntended":
-            first = Side.LONG if adopted.side is OrderSide.BUY else Side.SHORT
-    return first or Side.LONG, ONE
-
-
-def _ends_exit(order: Order) -> bool:
-    return order.purpose is Purpose.EXIT or (order.purpose is Purpose.STOP and order.filled > ZERO)
-
-
-def _after(order: Order, kind: str, body: Mapping[str, Any], ts: Millis) -> Order:
-    if kind == "OrderAccepted":
-        return order.after(OrderEvent.ACCEPTED, ts, order_id=body["order_id"])
-    if kind == "OrderInDoubt":
-        return order.after(OrderEvent.DOUBTED, ts)
-    if kind == "OrderCanceled":
-        return order.after(OrderEvent.EXPIRED if body["expired"] else OrderEvent.CANCELED, ts)
-    if body["code"] == "NOT_FOUND" and order.status is not OrderStatus.PENDING_NEW:
-        return order.after(OrderEvent.DOUBTED, ts).after(OrderEvent.NOT_FOUND, ts)
-    return order.after(OrderEvent.REJECTED, ts)
-
-
-def _intended(body: Mapping[str, Any], ts: Millis) -> Order:
-    trigger = body["trigger_price"]
-    return Order(
-        pair=body["pair"],
-        client_order_id=body["client_order_id"],
-        purpose=Purpose(body["purpose"]),
-        side=OrderSide(body["side"]),
-        type=OrderType(body["type"]),
-        amount=Decimal(body["amount"]),
-        price=Decimal(body["price"]),
-        created_at=ts,
-        trigger_price=None if trigger is None else Decimal(trigger),
-        time_in_force=TimeInForce(body["time_in_force"]),
-        reduce_only=bool(body["reduce_only"]),
-        leverage=Decimal(body["leverage"]),
-    )
-
-
-def _adopted(told: ToldOrder, position: Position) -> Order:
-    entering = told.side is (OrderSide.BUY if position.side is Side.LONG else OrderSide.SELL)
-    exits = Purpose.STOP if told.type is OrderType.STOP else Purpose.EXIT
-    return Order(
-        pair=told.pair,
-        client_order_id=told.client_order_id,
-        purpose=Purpose.ENTRY if entering else exits,
-        side=told.side,
-        type=told.type,
-        amount=told.amount,
-        price=told.price,
-        created_at=told.ts,
-        order_id=told.order_id,
-        status=OrderStatus.NEW,
-    )
-
-
-def _fill(body: Mapping[str, Any], ts: Millis) -> Fill:
-    cost = body.get("fee_cost")
-    return Fill(
-        fill_id=body["fill_id"],
-        client_order_id=body["client_order_id"],
-        ts=ts,
-        price=Decimal(body["price"]),
-        amount=Decimal(body["amount"]),
-        fee=Decimal(body["fee"]),
-        fee_currency=body["fee_currency"],
-        maker=bool(body["maker"]),
-        fee_cost=None if cost is None else Decimal(cost),
-    )
