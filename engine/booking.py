@@ -7,6 +7,7 @@ closes it, an exit that did not is followed by the next.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from engine import entry, leaving
@@ -95,6 +96,8 @@ def book(work: Work, order: Order, fill: Fill, order_id: str = "") -> None:
     after = order.with_fill(fill)
     if after is order:
         return
+    if order_id and not after.order_id:
+        after = replace(after, order_id=order_id)  # real world: the fill overtakes the acknowledgement
     trade, rules = work.trade, work.trade.rules
     trade.orders[order.client_order_id] = after
     market = rules.market

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from engine import booking, entry, leaving
@@ -38,6 +39,8 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     trade = work.trade
     mine = installation_of(f"{trade.rules.order_prefix}t0i0")
     adopt(work, [o for o in snap.orders if _is_lost(trade, o, mine)], snap.fills)
+    for told in snap.orders:
+        _learn_order_id(work, told)
     for fill in sorted(snap.fills, key=lambda f: f.ts):
         order = trade.orders.get(fill.client_order_id)
         if order is not None:
@@ -54,6 +57,14 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     if any(o.status is OrderStatus.IN_DOUBT for o in trade.working()):
         work.do(SetTimer("look_up", booking.LOOK_UP_MS))
     leaving.pursue(work)
+
+
+def _learn_order_id(work: Work, told: VenueOrder) -> None:
+    """Take down the venue's name of an order whose acceptance was lost, before anything else is booked on it."""
+    order = work.trade.orders.get(told.client_order_id)
+    if order is not None and not order.order_id:
+        work.trade.orders[order.client_order_id] = replace(order, order_id=told.order_id)
+        work.emit("OrderAccepted", client_order_id=order.client_order_id, order_id=told.order_id)
 
 
 def _is_lost(trade: Trade, told: VenueOrder, mine: str) -> bool:
