@@ -69,7 +69,7 @@ from engine.order import Order
 from engine.reconcile import snapshot_since
 from engine.trade import step
 from engine.turn import Match, Turn, is_busy, with_price_step
-from engine.types import ZERO, Millis, OrderStatus, Priority, Purpose
+from engine.types import ZERO, Millis, OrderStatus, Priority, Purpose, TradeState
 from engine.work import PlaceAborted, Rules, Trade, exposure_of
 
 RETRY_MS: Final = 1_000
@@ -119,6 +119,7 @@ class PairActor(EngineActor):
         self._matching = False
         self._ending = ""
         self._snapshots = 0
+        self._forced: ForceEnter | None = None
 
     def on_start(self) -> None:
         """Ask the journal what was, then the venue what is: every start is a recovery."""
@@ -233,6 +234,8 @@ class PairActor(EngineActor):
     def on_market_range(self, message: MarketRange) -> None:
         """The price moved."""
         self._step(message)
+        if self._forced is not None:
+            self._enter_by_force(self._forced)
 
     def on_strategy_failed(self, message: StrategyFailed) -> None:
         """The judge could not judge this pair."""
@@ -420,7 +423,8 @@ class PairActor(EngineActor):
         self._snapshots += 1
         trade = self.trade
         asked = tuple(c for c, o in trade.orders.items() if not o.is_done and c not in self._sending)
-        since = min((o.created_at for o in trade.orders.values()), default=self.now())
+        # Whoever knows of no order asks for everything: there is nothing, or the journal has lost it.
+        since = min((o.created_at for o in trade.orders.values()), default=0)
         take = TakeSnapshot(
             request_id=f"{self.pair}!{self.epoch}.{self._snapshots}",
             pair=self.pair,
@@ -508,20 +512,33 @@ class PairActor(EngineActor):
             self._go_on()
         elif name == "look_up":
             self._look_up()
+        elif name == "price":
+            if self._forced is not None:
+                self._reply(self._forced, "the feed gave no price; nothing was done", ok=False)
+                self._forced = None
         else:
             self._step(TimerFired(name=name))
             self._go_on()
 
     def on_force_enter(self, message: ForceEnter) -> None:
-        """A user wants in."""
+        """A user wants in: at the price of now, which a flat pair does not watch."""
+        self._forced = message
+        self.tell("feed", WatchPrice(pair=self.pair, watch=True))
+        self.start_timer("price", RETRY_MS * 5)
+
+    def _enter_by_force(self, message: ForceEnter) -> None:
+        self._forced = None
+        self.cancel_timer("price")
         self._step(message)
-        self._reply(message, f"{self.pair}: asked for {message.side}; `decisions` says what became of it")
+        if self.trade.state is TradeState.FLAT and self.trade.pending is None:
+            self.tell("feed", WatchPrice(pair=self.pair, watch=False))
+        self._reply(message, f"asked for {message.side}; `decisions` says what became of it")
 
     def on_force_exit(self, message: ForceExit) -> None:
         """A user wants out."""
         held = self.trade.position.amount > ZERO or bool(self.trade.working())
         self._step(message)
-        said = f"{self.pair}: leaving" if held else f"{self.pair}: nothing is open"
+        said = "leaving" if held else "nothing is open"
         self._reply(message, said, ok=held)
 
     def _reply(self, message: ForceEnter | ForceExit, detail: str, *, ok: bool = True) -> None:
