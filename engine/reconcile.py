@@ -151,7 +151,8 @@ def _adopt_trade(work: Work, orders: Sequence[VenueOrder], fills: Sequence[Fill]
         trade.max_rate = trade.min_rate = first.price
     for told in orders:
         order = _adopted(work, told)
-        trade.orders[order.client_order_id] = order
+        work.enlist(order)
+        work.emit("OrderAccepted", client_order_id=order.client_order_id, order_id=order.order_id)
     known = {o.client_order_id for o in orders}
     for fill in sorted((f for f in fills if f.client_order_id in known), key=lambda f: f.ts):
         booking.book(work, trade.orders[fill.client_order_id], fill)

@@ -275,23 +275,27 @@ class Work:
             created_at=self.now,
             updated_at=self.now,
         )
-        trade.orders[order.client_order_id] = order
+        self.enlist(order)
+        self.do(Place(order, grant_epoch))
+        return order
+
+    def enlist(self, order: Order) -> None:
+        """Put an order into the trade's books, and into the journal as what it was meant to be."""
+        self.trade.orders[order.client_order_id] = order
         self.emit(
             "OrderIntended",
             client_order_id=order.client_order_id,
-            purpose=purpose,
+            purpose=order.purpose,
             side=order.side,
-            type=kind,
-            amount=amount,
-            price=price,
-            trigger_price=trigger_price,
+            type=order.type,
+            amount=order.amount,
+            price=order.price,
+            trigger_price=order.trigger_price,
             time_in_force=order.time_in_force,
             reduce_only=order.reduce_only,
-            leverage=trade.leverage,
-            tag=tag,
+            leverage=self.trade.leverage,
+            tag=order.tag,
         )
-        self.do(Place(order, grant_epoch))
-        return order
 
     def cancel(self, order: Order) -> None:
         """Ask for an order's end, once; one in doubt is asked about instead, by whoever doubts it."""

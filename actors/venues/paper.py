@@ -210,6 +210,11 @@ class PaperVenue:
             else:
                 orders[order.order_id] = order
                 fills.update((filled.fill.fill_id, filled) for filled in record.fills_of(order.order_id))
+        # A fill is of use only with its order: whoever lost his books knows neither.
+        for client_id in {filled.fill.client_order_id for filled in fills.values()}:
+            order = record.find(client_id)
+            if order is not None:
+                orders.setdefault(order.order_id, order)
         return Snapshot(tuple(orders.values()), tuple(fills.values()), tuple(unknown), self._position(pair))
 
     def _position(self, pair: str) -> Decimal | None:
