@@ -47,6 +47,17 @@ class Follower:
                 continue  # the next one may be legible
         return None
 
+    def is_old(self) -> bool:
+        """Whether an earlier run than the newest has recorded something."""
+        rows = self.read(0, 1)
+        if not rows:
+            return False
+        try:
+            with opened(self._files.journal) as connection:
+                return rows[0][5] < read_head(connection, self._files.journal).run
+        except (sqlite3.Error, KeyError, ValueError):
+            return True
+
     def hash_of(self, seq: int) -> bytes | None:
         """The chain's hash at an entry; None when that entry is not there."""
         rows = self.read(seq - 1, 1)

@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import duckdb
 
@@ -46,6 +46,12 @@ def say(**line: Any) -> None:
     """Tell the parent a line; a parent that is gone ends us by other means."""
     with contextlib.suppress(OSError):
         os.write(1, json.dumps(line).encode() + b"\n")
+
+
+def leave(status: int) -> NoReturn:
+    """End now: closing the database in order would wait for the statements of clients, which may never end."""
+    sys.stdout.flush()
+    os._exit(status)
 
 
 class Parent:
@@ -100,7 +106,7 @@ def open_door(store: Store, settings: dict[str, Any]) -> Door | None:
     return door
 
 
-def follow(parent: Parent, store: Store, door: Door | None, statement_s: float) -> int:
+def follow(parent: Parent, store: Store, door: Door | None, statement_s: float) -> NoReturn:
     """Keep in step with the journal until told to stop."""
     told = -1
     heard = 0.0
@@ -115,16 +121,16 @@ def follow(parent: Parent, store: Store, door: Door | None, statement_s: float) 
             say(applied=applied)
             told, heard = applied, now
         if last_round and (parent.orphaned or not written):
-            return STOPPED
+            leave(STOPPED)
         if door is not None and (ran := door.oldest_statement_s()) > statement_s:
             say(fatal=f"A statement of a client ran for {ran:.0f} s, past the limit of {statement_s:g} s.")
-            return PAST_LIMIT
+            leave(PAST_LIMIT)
         if not written:
             parent.stopping.wait(ROUND_S)
 
 
-def serve() -> int:
-    """The whole life of the process; returns its status."""
+def serve() -> NoReturn:
+    """The whole life of the process."""
     modest()
     parent = Parent()
     settings = parent.settings
@@ -136,20 +142,24 @@ def serve() -> int:
         while store.catch_up(limit=4_000) and not parent.stopping.is_set():
             say(applied=store.writer.applied)
         door = open_door(store, settings) if settings["door"] else None
-        return follow(parent, store, door, float(settings["statement_seconds"]))
+        follow(parent, store, door, float(settings["statement_seconds"]))
     except HistoryNewer as error:
         say(fatal=str(error))
-        return REFUSED
-    except (StorageError, duckdb.Error, MemoryError) as error:
+        leave(REFUSED)
+    except StorageError as error:
+        say(fatal=str(error))
+        leave(FAILED)
+    except (duckdb.Error, MemoryError) as error:
+        # Clients' statements may have taken all memory, or a damaged page was met: the next process finds out.
         say(fatal=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
-        return FAILED
+        leave(FAILED)
 
 
 def main(arguments: list[str]) -> int:
     """`follow`: be the history process; `position DB`: print the last entry that the history holds."""
     use_money_context()
     if arguments == ["follow"]:
-        return serve()
+        serve()
     if len(arguments) == 2 and arguments[0] == "position":
         try:
             store = open_store(Files.beside(Path(arguments[1])))
@@ -164,6 +174,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    status = main(sys.argv[1:])
-    sys.stdout.flush()
-    os._exit(status)  # clients' statements may still run in Quack's threads: they end here
+    leave(main(sys.argv[1:]))

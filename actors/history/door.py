@@ -14,8 +14,10 @@ A client attaches with the port and the token of the file X.door:
 from __future__ import annotations
 
 import datetime as dt
+import http.client
 import importlib
 import re
+import time
 from pathlib import Path
 from typing import Final
 
@@ -87,6 +89,7 @@ class Door:
         except duckdb.Error as error:
             raise StorageError(f"the SQL door cannot be opened at port {port}: {error}") from None
         connection.execute("SET GLOBAL lock_configuration = true")
+        _wait_for_answer(port)
         self._watch = connection.cursor()
 
     def oldest_statement_s(self) -> float:
@@ -101,16 +104,42 @@ class Door:
         return max(0.0, (now - started.replace(tzinfo=None)).total_seconds())
 
     def _admit(self, _session: str, query: str) -> str | None:
-        """What Quack executes for a client's `query`; None admits nothing (and is what inserts need)."""
-        if re.match(r"\s*INSERT\b", query, re.IGNORECASE):
-            return None
-        probe = CATALOG_PROBES.get(" ".join(query.split()))
-        if probe is not None:
-            return probe
+        return admitted(self._guard, query)
+
+
+def admitted(guard: Guard, query: str) -> str | None:
+    """What Quack executes for a client's `query`; None admits nothing.
+
+    Before it takes rows that a client sends, Quack asks with an INSERT that it never executes: any
+    statement in answer means yes, so None is the only way to refuse those.
+    """
+    if re.match(r"\s*INSERT\b", query, re.IGNORECASE):
+        return None
+    probe = CATALOG_PROBES.get(" ".join(query.split()))
+    if probe is not None:
+        return probe
+    try:
+        return guard.check(query)
+    except Refused as refused:
+        return "SELECT error('" + str(refused).replace("'", "''") + "')"
+
+
+def _wait_for_answer(port: int) -> None:
+    """Return when the server answers: it has made all its threads then, and memory may be limited."""
+    deadline = time.monotonic() + 10.0
+    while True:
+        client = http.client.HTTPConnection("localhost", port, timeout=1.0)
         try:
-            return self._guard.check(query)
-        except Refused as refused:
-            return "SELECT error('" + str(refused).replace("'", "''") + "')"
+            client.request("GET", "/")
+            client.getresponse().read()
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise StorageError(f"the SQL door does not answer at port {port}: {error}.") from None
+            time.sleep(0.02)
+        else:
+            return
+        finally:
+            client.close()
 
 
 def publish(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:

@@ -24,6 +24,7 @@ BACKOFF_S: Final = (0.1, 0.5, 2.0, 5.0, 15.0)
 HEALTHY_S: Final = 30.0
 SILENT_S: Final = 30.0
 OPENING_S: Final = 600.0
+PAST_LIMIT: Final = 3
 REFUSED: Final = 4
 
 
@@ -167,7 +168,8 @@ class HistoryProcess:
 
     def _ended(self, status: int, monotonic: float) -> str:
         healthy = monotonic - self._started > HEALTHY_S
-        self._failures = 0 if healthy else self._failures + 1
+        # A statement past its limit is the client's doing: the door is open again at once.
+        self._failures = 0 if healthy or status == PAST_LIMIT else self._failures + 1
         self._refused = status == REFUSED
         self._due = monotonic + BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
         why = self._fatal or (self._other[-1] if self._other else "")

@@ -30,9 +30,15 @@ Rows = list[tuple[Any, ...]]
 RETURN_S: Final = 10.0
 """How long a door that is being started again is waited for."""
 
+ROWS_MAX: Final = 1_000_000
+
 
 class QueryError(TradepitError):
     """The statement cannot be executed; the text says why, as DuckDB does."""
+
+
+class _Away(QueryError):
+    """Nobody listens at the door."""
 
 
 def run_query(db: Path | str, query: str) -> tuple[list[str], Rows]:
@@ -64,10 +70,8 @@ def _through_door(files: Files, query: str) -> tuple[list[str], Rows]:
         while True:
             try:
                 return _execute(client, _remote(files, query))
-            except (QueryError, FileNotFoundError) as error:
-                if not _is_away(error) or time.monotonic() > deadline:
-                    if isinstance(error, QueryError) and not _is_away(error):
-                        raise
+            except (_Away, FileNotFoundError):
+                if time.monotonic() > deadline:
                     raise StorageError(
                         f"A bot runs on {files.db}, but its SQL door does not answer; is [history] door on?"
                     ) from None
@@ -82,17 +86,15 @@ def _remote(files: Files, query: str) -> str:
     return f"FROM quack_query('{address}', '{quoted}', token := '{token}', disable_ssl := true)"
 
 
-def _is_away(error: Exception) -> bool:
-    """Whether nobody listened: the statement was not begun, so it may be sent again."""
-    return isinstance(error, FileNotFoundError) or "Could not establish connection" in str(error)
-
-
 def _execute(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[list[str], Rows]:
     try:
         cursor = connection.execute(query)
-        rows: Rows = cursor.fetchall()
+        rows: Rows = cursor.fetchmany(ROWS_MAX + 1)
     except duckdb.Error as error:
-        raise QueryError(_sentence(str(error))) from None
+        text = str(error)
+        raise _Away(text) if "Could not connect" in text else QueryError(_sentence(text)) from None
+    if len(rows) > ROWS_MAX:
+        raise QueryError(f"The answer has more than {ROWS_MAX:,} rows; give it a LIMIT, or attach a DuckDB client.")
     return [str(column[0]) for column in cursor.description or ()], rows
 
 
@@ -100,9 +102,11 @@ def _sentence(text: str) -> str:
     """DuckDB's message without what the way through the door put around it."""
     text = re.sub(r"\s*LINE 1: FROM quack_query\(.*", "", text, flags=re.DOTALL)
     text = re.sub(r"^Invalid Input Error: ", "", text)
-    if re.search(r"Failed to read|Connection reset|Server closed|Failed to send", text):
+    if "Failed to send message" in text:
         return "The statement went past its limits of time or memory and was ended; the door is open again in a moment."
-    return text.strip()
+    if text.startswith("Authorization failed"):
+        return "Only SELECT is possible here: the history is read-only."
+    return text.split("\n\nPossible solutions")[0].strip()
 
 
 def format_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], style: str = "table") -> str:

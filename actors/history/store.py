@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from actors.history.writer import HistoryWriter
 from engine.errors import StorageError
 
 HERE: Final = Path(__file__).parent
+SCHEMA: Final = HERE / "schema"
 BATCH: Final = 2_000
 TABLES: Final = (
     "trades orders fills decisions equity requests restarts candles runs rounds judgements alerts events".split()  # noqa: SIM905
@@ -69,9 +70,9 @@ class Store:
         self.connection.close()
 
 
-def migrations() -> list[Path]:
+def migrations(folder: Path = SCHEMA) -> list[Path]:
     """The schema's numbered files, in order."""
-    return sorted((HERE / "schema").glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    return sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
 
 
 def view_files() -> list[Path]:
@@ -99,8 +100,10 @@ def connect(files: Files, *, memory_limit: str = "128MB", threads: int = 1) -> d
     return connection
 
 
-def open_store(files: Files, *, memory_limit: str = "128MB", threads: int = 1, wait_s: float = 0.0) -> Store:
-    """Open the history for writing, whatever state it is in.
+def open_store(
+    files: Files, *, memory_limit: str = "128MB", threads: int = 1, wait_s: float = 0.0, schema: Path = SCHEMA
+) -> Store:
+    """Open the history for writing, whatever state it is in; `schema` is the folder of the numbered files.
 
     Raises:
         HistoryLocked: another process has it open, still after `wait_s`.
@@ -115,7 +118,7 @@ def open_store(files: Files, *, memory_limit: str = "128MB", threads: int = 1, w
         if connection is None:
             continue
         try:
-            _migrate(connection, files, findings, follower)
+            _migrate(connection, files, findings, follower, migrations(schema))
             reason = _mismatch(connection, follower)
         except duckdb.Error as error:
             reason = f"it is damaged ({_first_line(error)})"
@@ -126,7 +129,7 @@ def open_store(files: Files, *, memory_limit: str = "128MB", threads: int = 1, w
             connection.close()
             _set_aside(files, reason, findings)
             continue
-        if not existed and follower.installation() is not None and follower.read(0, 1):
+        if not existed and follower.is_old():
             findings.append(f"{files.db.name} was not there; it is made again from the journal.")
         return Store(files, connection, HistoryWriter(connection), follower, findings)
     raise StorageError(f"{files.db} cannot be made: {findings[-1] if findings else 'unknown reason'}")
@@ -174,9 +177,10 @@ def _free_name(path: Path, word: str) -> Path:
     return next(p for n in range(1, 1_000_000) if not (p := path.with_name(f"{path.name}.{word}-{n}")).exists())
 
 
-def _migrate(connection: duckdb.DuckDBPyConnection, files: Files, findings: list[str], follower: Follower) -> None:
+def _migrate(
+    connection: duckdb.DuckDBPyConnection, files: Files, findings: list[str], follower: Follower, steps: Sequence[Path]
+) -> None:
     """Bring the schema up to this version; a copy of an older file is kept first."""
-    steps = migrations()
     newest = len(steps)
     version = _version(connection)
     if version > newest:

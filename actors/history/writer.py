@@ -22,8 +22,10 @@ ENTRY_AT_FAULT = (
     duckdb.ConversionException,
     duckdb.ConstraintException,
     duckdb.OutOfRangeException,
+    ArithmeticError,
     KeyError,
     TypeError,
+    ValueError,
 )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.files import Files, RunLock, lock_holder
+from actors.files import Files
 from actors.inspection import verify
 from actors.journal import FileJournal, MemoryJournal, UnfitRecord
 from actors.opening import Opening, open_journal
@@ -115,59 +115,6 @@ def test_memory_and_file_journal_are_equal(files: Files, tmp_path: Path) -> None
     with opened(files.journal) as one, opened(dumped.journal) as two:
         assert list(read_rows(one)) == list(read_rows(two)) == memory.rows
     assert opening(dumped).journal.state("pair:A/B") == {"s": "a5"}
-
-
-def test_segments_rotate_and_chain_on(files: Files) -> None:
-    """A segment that is large enough is closed; the next one begins with all states and the chain goes on."""
-    journal = opening(files, segment_mb=1).journal
-    big = Record(writer="a", seq=1, entries=(Entry(kind="K", ts=1, body={"x": "y" * 400_000}),), state={"s": 1})
-    for n in range(1, 8):
-        journal.append([Record(writer="a", seq=n, entries=big.entries, state={"s": n})])
-    journal.close()
-
-    assert len(files.segments()) == 2
-    assert rows(files) == [1, 2, 3, 4, 5, 6, 7]
-    assert verify(files).problems == ()
-    again = opening(files, segment_mb=1)
-    assert again.findings == ()
-    assert again.journal.state("a") == {"s": 7}
-    again.journal.close()
-
-
-def test_a_reader_postpones_the_rotation(files: Files) -> None:
-    """A segment that somebody reads is not taken away from under him: the rotation comes later."""
-    journal = filled(files, 3)
-    with opened(files.journal) as reader:
-        reader.execute("BEGIN")
-        reader.execute("SELECT * FROM entries").fetchone()
-        assert journal.rotate() is False
-    journal.append([record("pair:A/B", 4)])
-
-    assert journal.rotate() is True
-    journal.append([record("pair:A/B", 5)])
-    journal.close()
-    assert rows(files) == list(range(1, 18))
-
-
-@pytest.mark.parametrize("moment", ["before the first rename", "between the renames"])
-def test_a_crash_within_a_rotation_is_put_right(files: Files, moment: str) -> None:
-    """Whatever a rotation had done when the process died, the next opening goes on with everything."""
-    journal = filled(files, 3)
-    journal.rotate()
-    journal.close()
-    if moment == "between the renames":
-        files.journal.rename(f"{files.journal}.new")
-    else:
-        files.journal.rename(f"{files.journal}.new")
-        files.segment(1).rename(files.journal)
-
-    again = opening(files)
-
-    assert again.findings == ()
-    assert again.journal.seq == 15
-    assert again.journal.state("pair:A/B") == {"s": "a3"}
-    again.journal.close()
-    assert verify(files).problems == ()
 
 
 # ---------------------------------------------------------------- damage
@@ -407,29 +354,3 @@ def test_kill_9_loses_nothing_acknowledged(files: Files) -> None:
         assert found.journal.state("pair:A/B") == {"s": found.journal.last("pair:A/B")}
         found.journal.close()
     assert verify(files).problems == ()
-
-
-# ---------------------------------------------------------------- the lock
-
-
-def test_the_second_bot_is_refused(files: Files) -> None:
-    """The lock's holder is named, and the lock is free again when it lets go."""
-    lock = RunLock(files.lock)
-
-    with pytest.raises(StorageError, match=f"in use by the bot with pid {os.getpid()}"):
-        RunLock(files.lock)
-
-    assert lock_holder(files.lock) == os.getpid()
-    lock.release()
-    assert lock_holder(files.lock) is None
-    RunLock(files.lock).release()
-
-
-def test_paths_lie_beside_the_history(tmp_path: Path) -> None:
-    """All files of a bot share the history's name."""
-    files = Files.beside(tmp_path / "x.duckdb")
-
-    assert files.journal == tmp_path / "x.journal.sqlite"
-    assert files.segment(3) == tmp_path / "x.journal-000003.sqlite"
-    assert files.venue == tmp_path / "x.venue.sqlite"
-    assert files.lock == tmp_path / "x.lock"

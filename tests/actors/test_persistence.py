@@ -167,9 +167,7 @@ def test_grants_of_an_old_portfolio_are_refused() -> None:
     stage.tell(record("a", 2, grant=1), record("a", 3), record("b", 1, grant=2))
 
     refused = stage.told("a", RecordRefused)
-    assert [(m.seq, m.code, m.retryable) for m in refused if isinstance(m, RecordRefused)] == [
-        (2, "OLD_GRANT", False)
-    ]
+    assert [(m.seq, m.code, m.retryable) for m in refused if isinstance(m, RecordRefused)] == [(2, "OLD_GRANT", False)]
     assert stage.journal.last("a") == 1
     assert stage.journal.last("b") == 1
 
