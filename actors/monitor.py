@@ -70,6 +70,7 @@ class MonitorActor(EngineActor):
         account, journal, stats = self._portfolio, self._persistence, self.ctx.stats()
         counts: Mapping[str, int] = journal.get("kinds", {})
         deepest = max(stats.actors, key=lambda a: a.depth, default=None)
+        held = int(account.get("open_trades", 0))
         return Snapshot(
             at=self.monotonic(),
             ts=self.now(),
@@ -77,7 +78,7 @@ class MonitorActor(EngineActor):
             state=str(account.get("state", "STARTING")),
             reason="; ".join(account.get("reasons", ())),
             currency=self._currency,
-            pair_states={"open": int(account.get("open_trades", 0)), "all": int(account.get("all_pairs", 0))},
+            pair_states={"open": held, "flat": int(account.get("all_pairs", held)) - held},
             total=float(account.get("balance", self._start)),
             free=float(account.get("free", 0)),
             tied=float(account.get("tied", 0)),

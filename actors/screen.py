@@ -58,7 +58,8 @@ class DecisionRow:
 class Snapshot:
     """All that the screen shows, as plain figures; counts are totals since the start, rates are made of them.
 
-    `at` is in seconds of the machine's clock, `ts` market time in milliseconds.
+    `at` is in seconds of the machine's clock, `ts` market time in milliseconds. `pair_states` counts
+    every pair once.
     """
 
     at: float

@@ -13,6 +13,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
+
+from actors.commands.sql import view_words
 from engine.config import known_keys
 from engine.config_rules import RULES, shown
 from engine.protection_settings import METHODS
@@ -21,7 +24,20 @@ from engine.strategy import SETTINGS, Strategy
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CONFIG_PAGE: Final = ROOT / "docs" / "config.md"
+SQL_PAGE: Final = ROOT / "docs" / "sql.md"
+HISTORY: Final = ROOT / "actors" / "history"
 
+_TYPES: Final = {
+    "VARCHAR": "text",
+    "DECIMAL(38,18)": "decimal",
+    "TIMESTAMP": "time",
+    "INTEGER": "integer",
+    "BIGINT": "integer",
+    "HUGEINT": "integer",
+    "DOUBLE": "float",
+    "BOOLEAN": "true/false",
+    "DATE": "date",
+}
 _WORDS: Final = {str: "text", int: "whole number", Decimal: "number", bool: "true or false", type(None): "none"}
 
 _HEAD: Final = """# Configuration
@@ -119,10 +135,70 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+_SQL_HEAD: Final = """# Asking the history
+
+<!-- Written by `python -m tests.docs` from actors/history; do not edit by hand. -->
+
+`tradepit sql "QUERY"` asks in SQL, DuckDB's, while the bot runs and when it doesn't; `--json` and `--csv` are for
+programs. Only SELECT is possible. Times are UTC; money is `DECIMAL(38,18)`, exact to the last digit. While a bot runs
+the history is at most a second behind it. Views are made for asking and stay as they are; tables may grow columns.
+
+## From another program
+
+While the bot runs no other process can open its DuckDB file; the bot opens a door instead, on the loopback, that speaks
+DuckDB's own remote protocol. Port and token lie in `X.door` beside the file, which only its owner can read:
+
+```python
+import duckdb
+import json
+from actors.history.door import load_extensions  # or, with a network, con.execute("INSTALL quack; LOAD quack")
+
+with open("tradepit.door") as file:
+    door = json.load(file)
+con = duckdb.connect()
+load_extensions(con)
+con.execute(f"ATTACH 'quack:localhost:{door['port']}' AS bot (TOKEN '{door['token']}', DISABLE_SSL true)")
+con.sql("FROM bot.profit_by_pair LIMIT 5").show()
+```
+
+A statement past its time or memory is ended and costs the door its life; it is open again in a moment, and trading does
+not notice. What may be called is a list: functions that read files, use the network or change anything are not on it.
+
+## Views
+"""
+
+
+def sql_page() -> str:
+    """The text of `docs/sql.md`: the views and tables as the migrations really make them."""
+    with duckdb.connect(":memory:") as connection:
+        for file in sorted((HISTORY / "schema").glob("*.sql")):
+            connection.execute(file.read_text(encoding="utf-8"))
+        views = sorted((HISTORY / "views").glob("*.sql"))
+        for file in views:
+            connection.execute(file.read_text(encoding="utf-8"))
+        text = _SQL_HEAD
+        for file in views:
+            what, example = view_words(file)
+            text += f"\n### `{file.stem}`\n\n{what}\n\n{_columns(connection, file.stem)}\n\n```sql\n{example}\n```\n"
+        text += "\n## Tables\n"
+        found = connection.execute("SELECT table_name FROM duckdb_tables() ORDER BY table_oid").fetchall()
+        for (name,) in found:
+            text += f"\n### `{name}`\n\n{_columns(connection, name)}\n"
+    return text
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> str:
+    columns = connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? ORDER BY column_index", [name]
+    ).fetchall()
+    return ", ".join(f"`{column}` {_TYPES.get(kind, kind)}" for column, kind in columns)
+
+
 def main() -> None:
     """Write every generated page."""
-    CONFIG_PAGE.write_text(config_page(), encoding="utf-8")
-    print(f"{CONFIG_PAGE.relative_to(ROOT)} is written")
+    for page, text in ((CONFIG_PAGE, config_page()), (SQL_PAGE, sql_page())):
+        page.write_text(text, encoding="utf-8")
+        print(f"{page.relative_to(ROOT)} is written")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,14 @@ import tomllib
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from actors.cli import build_parser
+from actors.commands.sql import view_words
 from engine.config import known_keys, parse_config
 from engine.config_rules import FREQTRADE, RULES, is_secret
-from tests.docs import CONFIG_PAGE, config_page
+from tests.docs import CONFIG_PAGE, HISTORY, SQL_PAGE, config_page, sql_page
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -93,6 +95,24 @@ def test_every_command_has_a_module() -> None:
 def test_config_page_is_current() -> None:
     """docs/config.md is what `python -m tests.docs` writes."""
     assert config_page() == CONFIG_PAGE.read_text(encoding="utf-8")
+
+
+def test_sql_page_is_current() -> None:
+    """docs/sql.md is what `python -m tests.docs` writes: the tables and views that the migrations make."""
+    assert sql_page() == SQL_PAGE.read_text(encoding="utf-8")
+
+
+def test_every_example_of_a_view_runs() -> None:
+    """Each view's example query is one that DuckDB takes, on an empty history."""
+    with duckdb.connect(":memory:") as connection:
+        for kind in ("schema", "views"):
+            for file in sorted((HISTORY / kind).glob("*.sql")):
+                connection.execute(file.read_text(encoding="utf-8"))
+        for file in sorted((HISTORY / "views").glob("*.sql")):
+            what, example = view_words(file)
+
+            assert what
+            assert [] == connection.execute(example).fetchall()
 
 
 def test_every_key_is_documented() -> None:
