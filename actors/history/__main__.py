@@ -75,7 +75,7 @@ class Parent:
 
 def modest() -> None:
     """Be nobody's rival: nice, on any core, without core dumps, deaf to the terminal's Ctrl-C."""
-    os.nice(10)
+    os.nice(15)
     os.sched_setaffinity(0, range(os.cpu_count() or 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
