@@ -292,7 +292,7 @@ def ended(work: Work, order: Order, code: str) -> None:
     """Settle what an order was for, now that it works no longer."""
     trade = work.trade
     if order.purpose is Purpose.ENTRY:
-        if not trade.position.amount and not trade.working(Purpose.ENTRY):
+        if not trade.position.amount and not trade.working(Purpose.ENTRY) and not trade.is_closed:
             _entry_failed(work, code, order.reason)
         else:
             work.exposure()

@@ -38,7 +38,8 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     """Take over what the venue says is true of this pair."""
     trade = work.trade
     mine = installation_of(f"{trade.rules.order_prefix}t0i0")
-    adopt(work, [o for o in snap.orders if _is_lost(trade, o, mine)], snap.fills)
+    lost = [o for o in snap.orders if _is_lost(trade, o, mine)]
+    adopt(work, lost, snap.fills)
     for told in snap.orders:
         _learn_order_id(work, told)
     for fill in sorted(snap.fills, key=lambda f: f.ts):
@@ -53,6 +54,10 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
         order = trade.orders.get(client_order_id)
         if order is not None:
             booking.not_found(work, order, final=snap.final)
+    for told in lost:
+        order = trade.orders.get(told.client_order_id)
+        if order is not None and order.purpose is Purpose.ENTRY and not order.is_done:
+            work.cancel(order)
     _after_restart(work)
     if any(o.status is OrderStatus.IN_DOUBT for o in trade.working()):
         work.do(SetTimer("look_up", booking.LOOK_UP_MS))
@@ -156,9 +161,6 @@ def _adopt_trade(work: Work, orders: Sequence[VenueOrder], fills: Sequence[Fill]
     known = {o.client_order_id for o in orders}
     for fill in sorted((f for f in fills if f.client_order_id in known), key=lambda f: f.ts):
         booking.book(work, trade.orders[fill.client_order_id], fill)
-    for order in [trade.orders[c] for c in known if c in trade.orders]:
-        if order.purpose is Purpose.ENTRY and order.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
-            work.cancel(order)
 
 
 def _side_of(orders: Sequence[VenueOrder]) -> Side:
