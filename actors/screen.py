@@ -133,7 +133,7 @@ def plain_line(snapshot: Snapshot, before: Snapshot | None = None) -> str:
     rates = rates_of(_figures(snapshot), _figures(before) if before else None)
     return (
         f"{snapshot.state} total={snapshot.total:.2f} free={snapshot.free:.2f} {snapshot.currency} "
-        f"open={len(snapshot.open_trades)} closed={snapshot.closed_trades} profit={snapshot.closed_profit:+.2f} "
+        f"open={snapshot.pair_states.get('open', len(snapshot.open_trades))} closed={snapshot.closed_trades} profit={snapshot.closed_profit:+.2f} "
         f"messages/s={rates['messages']:.0f} orders/s={rates['orders']:.1f} candles/s={rates['candles']:.0f} "
         f"waiting={snapshot.mailbox_depth} restarts={snapshot.restarts} dead_letters={snapshot.dead_letters}"
     )

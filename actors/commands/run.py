@@ -82,11 +82,11 @@ def _run(system: System, on_screen: bool, duration_s: float | None) -> int:
     try:
         wish = _watch(system, screen, duration_s, signals)
         logger.info("ending in order: {}", wish.reason)
-        last = plain_line(system.snapshot())
         system.shut_down()
     finally:
         if screen is not None:
             screen.close()
+    last = plain_line(system.snapshot())
     logger.info("ended in order: {}", last)
     if on_screen:
         print(f"Ended in order: {wish.reason}.\n{last}")
