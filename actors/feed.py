@@ -62,7 +62,7 @@ SLOW = "slow"
 class FeedActor(EngineActor):
     """Announces closed candles to judges and prices to pairs that watch; checks and repairs what it is given.
 
-    `judges` names the judge of each pair; whoever asks for a pair's history becomes its judge.
+    `keep_candles` records every candle that is announced. `judges` names the judge of each pair; whoever asks for a pair's history becomes its judge.
     """
 
     def __init__(
@@ -75,8 +75,10 @@ class FeedActor(EngineActor):
         config: FeedConfig,
         *,
         round_timeout_ms: int = 10_000,
+        keep_candles: bool = False,
     ) -> None:
         super().__init__(ctx)
+        self._keep_candles = keep_candles
         self._source = source
         self._step = timeframe_ms(timeframe)
         self._tick_ms = config.tick_ms
@@ -205,12 +207,20 @@ class FeedActor(EngineActor):
         for pair, stream in self._ready.items():
             if stream.ts != ts:
                 self._pass_on(pair, stream.missing(ts), outgoing)
+        if self._keep_candles:
+            self._record_candles(outgoing)
         for at in sorted(outgoing):
             for judge, candles in outgoing[at].items():
                 self.tell(judge, CandlesClosed(timeframe_ms=self._step, ts=at, candles=tuple(candles)))
         self._next = ts + self._step
         self._record_state()
         self._open_round(ts, set(outgoing.get(ts, ())))
+
+    def _record_candles(self, outgoing: Mapping[Millis, Mapping[str, list[tuple[str, Candle]]]]) -> None:
+        for at in sorted(outgoing):
+            rows = [[pair, *candle[1:]] for candles in outgoing[at].values() for pair, candle in candles]
+            body = {"ts": at, "timeframe_ms": self._step, "candles": rows}
+            self.outbox.record([Entry(kind="CandlesJudged", ts=self.now(), body=body, stream="ops")])
 
     def _pass_on(self, pair: str, taken: Taken, outgoing: dict[Millis, dict[str, list[tuple[str, Candle]]]]) -> None:
         for candle in taken.candles:

@@ -13,6 +13,7 @@ import os
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Final
 
@@ -25,7 +26,7 @@ from actors.disk import DiskWatch
 from actors.feed import FeedActor
 from actors.files import Files
 from actors.gateway import GatewayActor
-from actors.history.process import HistoryProcess
+from actors.history.process import HistoryProcess, history_end
 from actors.host import ExitRequest
 from actors.judge import JudgeActor
 from actors.market_time import market_clock
@@ -45,7 +46,7 @@ from engine.candles import timeframe_ms
 from engine.codec import to_plain
 from engine.config import make_settings
 from engine.market import Market
-from engine.messages import Entry, Notify, Record, Shutdown
+from engine.messages import Entry, Notify, Record
 from engine.portfolio import Portfolio
 from engine.protections import protections_from
 from engine.quota import paper_limits
@@ -132,7 +133,9 @@ def build_system(config: Config, facts: StrategyFacts, files: Files) -> System:
     source = market_source(config, facts.timeframe)
     pairs = wanted_pairs(config, source.pairs)
     clock = market_clock(files.venue, config, source, window_size(facts.startup_candles) * step)
-    opening = open_journal(files, now=clock.now(), segment_mb=config.history.segment_mb)
+    opening = open_journal(
+        files, now=clock.now(), segment_mb=config.history.segment_mb, history_end=partial(history_end, files)
+    )
     journal = opening.journal
     venue = PaperVenue(
         files.venue,
@@ -220,7 +223,18 @@ def build_system(config: Config, facts: StrategyFacts, files: Files) -> System:
             for pair in pairs
         ),
         *(shared(judge, _judge_factory(own, config, facts)) for judge, own in judges.items()),
-        shared("feed", lambda ctx: FeedActor(ctx, source, pairs, facts.timeframe, judge_of, config.feed)),
+        shared(
+            "feed",
+            lambda ctx: FeedActor(
+                ctx,
+                source,
+                pairs,
+                facts.timeframe,
+                judge_of,
+                config.feed,
+                keep_candles=config.history.candles,
+            ),
+        ),
         shared("control", lambda ctx: ControlActor(ctx, socket_path=files.socket, pairs=pairs, about=about)),
         shared(
             "monitor",

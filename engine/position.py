@@ -65,6 +65,16 @@ class Position:
         return self.cost / self.leverage
 
     @property
+    def entry_fee_rate(self) -> Decimal:
+        """The entries' fees over their cost, to 8 digits: a venue's own rounding is not the rate's."""
+        return round8(self.entry_fee / self.entered_cost) if self.entered_cost else ZERO
+
+    @property
+    def exit_fee_rate(self) -> Decimal:
+        """The exits' fees over their cost, likewise."""
+        return round8(self.exit_fee / self.exited_cost) if self.exited_cost else ZERO
+
+    @property
     def profit_ratio(self) -> Decimal:
         """Booked profit over the value of all entries, leveraged (not rounded)."""
         return self.booked / self.entered_value * self.leverage if self.entered_value else ZERO

@@ -325,8 +325,8 @@ def _figures(kind: str, p: Position) -> dict[str, Decimal]:
         "amount": p.entered_amount,
         "stake": round8(p.entered_cost / p.leverage),
         "leverage": p.leverage,
-        "fee_open": p.entry_fee / p.entered_cost if p.entered_cost else ZERO,
-        "fee_close": p.exit_fee / p.exited_cost if p.exited_cost else ZERO,
+        "fee_open": p.entry_fee_rate,
+        "fee_close": p.exit_fee_rate,
         "profit_abs": p.booked,
         "profit_ratio": p.profit_ratio,
     }

@@ -134,8 +134,10 @@ def _rounds(taped: Taped) -> Iterator[StartRound]:
     yield StartRound(ts=ts, rows=tuple(last_rows(taped.tapes).values()))
 
 
-def run_replay(config: Config, taped: Taped, journal: Journal, seed: int) -> SimRuntime:
-    """Drive the tapes through the actors; the journal has everything afterwards."""
+def run_replay(
+    config: Config, taped: Taped, journal: Journal, seed: int, venue_record: Path | None = None
+) -> SimRuntime:
+    """Drive the tapes through the actors; the journal has everything afterwards, `venue_record` what the venue knows."""
     pairs = tuple(taped.tapes)
     markets = {pair: taped.rules[pair].market for pair in pairs}
     paper = replace(config.paper, fills="candle", latency_ms=0)
@@ -172,6 +174,8 @@ def run_replay(config: Config, taped: Taped, journal: Journal, seed: int) -> Sim
     runtime.run_until(lambda: bool(replays) and replays[-1].done, limit_ms=None)
     runtime.tell("root", Shutdown(reply_to=""))
     runtime.run_until_idle(limit_ms=600_000)
+    if venue_record is not None:
+        venue.save(venue_record)
     return runtime
 
 
@@ -205,25 +209,34 @@ def replay(arguments: argparse.Namespace) -> int:
     taped = tape(config, folder, config.trading.pairs, start, end)
     for pair, why in taped.failed.items():
         print(f"{pair} is left out: {why}", file=sys.stderr)
-    if not arguments.durable:
+    if not (arguments.db or arguments.durable):
         memory = MemoryJournal(installation="REPLAY")
-        _replay(config, taped, memory, arguments.seed)
-        if arguments.db:
-            memory.dump(Files.beside(config.history.db))
+        _replay(config, taped, memory, arguments.seed, None)
         return _tell(arguments, config, taped, memory.rows)
     files = Files.beside(config.history.db)
     lock = RunLock(files.lock)
     try:
-        journal = open_journal(files, now=int(datetime.now(UTC).timestamp() * 1_000)).journal
-        before = journal.seq
-        _replay(config, taped, journal, arguments.seed)
-        journal.close()
-        return _tell(arguments, config, taped, _rows_after(files, before))
+        return _replay_into(files, arguments, config, taped)
     finally:
         lock.release()
 
 
-def _replay(config: Config, taped: Taped, journal: Journal, seed: int) -> None:
+def _replay_into(files: Files, arguments: argparse.Namespace, config: Config, taped: Taped) -> int:
+    for path in (files.journal, files.venue, files.db):
+        if path.exists():
+            raise StorageError(f"{path} exists; a replay begins files of its own: give another --db.")
+    journal: Journal = MemoryJournal(installation="REPLAY")
+    if arguments.durable:
+        journal = open_journal(files, now=min(int(t.candles.ts[0]) for t in taped.tapes.values())).journal
+    _replay(config, taped, journal, arguments.seed, files.venue)
+    if isinstance(journal, MemoryJournal):
+        journal.dump(files)
+    else:
+        journal.close()
+    return _tell(arguments, config, taped, _rows_after(files, 0))
+
+
+def _replay(config: Config, taped: Taped, journal: Journal, seed: int, venue_record: Path | None) -> None:
     began = Entry(
         kind="RunStarted",
         ts=min(int(t.candles.ts[0]) for t in taped.tapes.values()),
@@ -231,7 +244,7 @@ def _replay(config: Config, taped: Taped, journal: Journal, seed: int) -> None:
         stream="ops",
     )
     journal.append([Record(writer="run", seq=journal.last("run") + 1, entries=(began,))])
-    wish = run_replay(config, taped, journal, seed).exit_request
+    wish = run_replay(config, taped, journal, seed, venue_record).exit_request
     if wish is not None and wish.status:
         raise StorageError(f"The replay ended early: {wish.reason}")
 

@@ -126,6 +126,11 @@ class PaperVenue:
             self._record.close()
             self._record = None
 
+    def save(self, path: Path) -> None:
+        """Write a record that is kept in memory to a file."""
+        if self._record is not None:
+            self._record.save(path)
+
     def _load(self, record: VenueRecord) -> None:
         exchange = self._exchange
         exchange.clearing.ledger.restore(record.balances())

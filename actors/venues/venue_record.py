@@ -148,6 +148,15 @@ class VenueRecord:
             raise StorageError(f"{self._name} cannot be written: {error}.") from error
         return True
 
+    def save(self, path: Path) -> None:
+        """Copy what is committed into a file of its own: a record that was kept in memory."""
+        path.unlink(missing_ok=True)
+        target = sqlite3.connect(path)
+        try:
+            self._db.backup(target)
+        finally:
+            target.close()
+
     def rollback(self) -> None:
         """Drop what was not committed."""
         if self._db.in_transaction:
