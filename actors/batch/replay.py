@@ -24,6 +24,7 @@ from actors.config_file import read_config
 from actors.files import Files, RunLock
 from actors.follower import Follower
 from actors.gateway import GatewayActor
+from actors.history.sql import run_query
 from actors.journal import Journal, MemoryJournal, decoded
 from actors.judge import JudgeActor
 from actors.judging.bench import FrameBench
@@ -36,11 +37,9 @@ from actors.segment import Row
 from actors.sim import SimRuntime
 from actors.supervisor import ChildSpec, RootActor
 from actors.venues.paper import PaperVenue
-from actors.venues.ports import PriceRange
+from actors.venues.tape_market import TapeMarket
 from engine.backtest import last_rows, walk
-from engine.candles import Candle, Candles
 from engine.errors import DataError, StorageError
-from engine.market import Market
 from engine.messages import ControlAnswered, Entry, Record, ReportStatus, RoundEnded, Shutdown, StartRound, TimerFired
 from engine.portfolio import Portfolio
 from engine.protections import protections_from
@@ -49,42 +48,6 @@ from engine.settings import Config
 from engine.types import Millis, use_money_context
 
 LOOK_MS: Final = 10
-
-
-class TapeMarket:
-    """The market side of a replay: it has markets; prices come with the turns."""
-
-    def __init__(self, markets: Mapping[str, Market]) -> None:
-        self._markets = markets
-
-    @property
-    def pairs(self) -> tuple[str, ...]:
-        """See `MarketSource`."""
-        return tuple(self._markets)
-
-    def markets(self) -> Mapping[str, Market]:
-        """See `MarketSource`."""
-        return self._markets
-
-    def span(self) -> tuple[Millis, Millis | None]:
-        """See `MarketSource`."""
-        return 0, None
-
-    def history(self, pairs: object, timeframe_ms: object, before: object, count: object) -> Mapping[str, Candles]:
-        """None: whoever judges has whole frames."""
-        return {}
-
-    def closed(self, pairs: object, timeframe_ms: object, ts: object) -> list[tuple[str, Candle]]:
-        """None: candles come with the turns."""
-        return []
-
-    def ranges(self, pairs: object, after: object, until: object) -> list[PriceRange]:
-        """None: as above."""
-        return []
-
-    def prices(self, pairs: object, at: object) -> list[PriceRange]:
-        """None: as above."""
-        return []
 
 
 class ReplayActor(EngineActor):
@@ -233,6 +196,7 @@ def _replay_into(files: Files, arguments: argparse.Namespace, config: Config, ta
         journal.dump(files)
     else:
         journal.close()
+    run_query(files.db, "SELECT count(*) FROM trades")  # opening it makes the history from the journal
     return _tell(arguments, config, taped, _rows_after(files, 0))
 
 
@@ -244,9 +208,13 @@ def _replay(config: Config, taped: Taped, journal: Journal, seed: int, venue_rec
         stream="ops",
     )
     journal.append([Record(writer="run", seq=journal.last("run") + 1, entries=(began,))])
-    wish = run_replay(config, taped, journal, seed, venue_record).exit_request
+    runtime = run_replay(config, taped, journal, seed, venue_record)
+    wish = runtime.exit_request
     if wish is not None and wish.status:
         raise StorageError(f"The replay ended early: {wish.reason}")
+    body = {"run": journal.run, "status": 0, "reason": "the data ended"}
+    ended = Entry(kind="RunEnded", ts=runtime.now(), body=body, stream="ops")
+    journal.append([Record(writer="run", seq=journal.last("run") + 1, entries=(ended,))])
 
 
 def _tell(arguments: argparse.Namespace, config: Config, taped: Taped, rows: Iterable[Row]) -> int:
