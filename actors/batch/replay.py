@@ -179,12 +179,14 @@ def replay(arguments: argparse.Namespace) -> int:
     files = Files.beside(config.history.db)
     lock = RunLock(files.lock)
     try:
-        return _replay_into(files, arguments, config, taped)
+        _replay_into(files, arguments, config, taped)
     finally:
         lock.release()
+    run_query(files.db, "SELECT count(*) FROM trades")  # opening it makes the history from the journal
+    return _tell(arguments, config, taped, _rows_after(files, 0))
 
 
-def _replay_into(files: Files, arguments: argparse.Namespace, config: Config, taped: Taped) -> int:
+def _replay_into(files: Files, arguments: argparse.Namespace, config: Config, taped: Taped) -> None:
     for path in (files.journal, files.venue, files.db):
         if path.exists():
             raise StorageError(f"{path} exists; a replay begins files of its own: give another --db.")
@@ -196,8 +198,6 @@ def _replay_into(files: Files, arguments: argparse.Namespace, config: Config, ta
         journal.dump(files)
     else:
         journal.close()
-    run_query(files.db, "SELECT count(*) FROM trades")  # opening it makes the history from the journal
-    return _tell(arguments, config, taped, _rows_after(files, 0))
 
 
 def _replay(config: Config, taped: Taped, journal: Journal, seed: int, venue_record: Path | None) -> None:
