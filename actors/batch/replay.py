@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from actors.base import Context, EngineActor
-from actors.batch.taping import Taped, tape, timeframe_of
-from actors.commands.common import with_arguments
+from actors.batch.taping import Taped, named, tape, timeframe_of
+from actors.commands.common import print_json, with_arguments
 from actors.config_file import read_config
 from actors.files import Files, RunLock
 from actors.follower import Follower
@@ -193,6 +193,7 @@ def _replay_into(files: Files, arguments: argparse.Namespace, config: Config, ta
     journal: Journal = MemoryJournal(installation="REPLAY")
     if arguments.durable:
         journal = open_journal(files, now=min(int(t.candles.ts[0]) for t in taped.tapes.values())).journal
+        taped = named(taped, journal.installation)
     _replay(config, taped, journal, arguments.seed, files.venue)
     if isinstance(journal, MemoryJournal):
         journal.dump(files)
@@ -222,7 +223,10 @@ def _tell(arguments: argparse.Namespace, config: Config, taped: Taped, rows: Ite
     if arguments.export:
         Path(arguments.export).write_text(json.dumps(trades, indent=1) + "\n")
     profit = sum((Decimal(repr(t["profit_abs"])) for t in trades), Decimal(0))
-    print(f"{len(trades)} trades on {len(taped.tapes)} pairs, profit {profit:f} {config.trading.stake_currency}")
+    if arguments.json:
+        print_json({"trades": len(trades), "pairs": len(taped.tapes), "profit": profit, "failed": dict(taped.failed)})
+    else:
+        print(f"{len(trades)} trades on {len(taped.tapes)} pairs, profit {profit:f} {config.trading.stake_currency}")
     return 1 if taped.failed else 0
 
 

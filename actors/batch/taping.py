@@ -104,6 +104,15 @@ def rules_of(config: Config, settings: Settings, taped: Tape) -> Rules:
     return Rules(settings=own, market=market, order_prefix=prefix, run=1, fee=fee)
 
 
+def named(taped: Taped, installation: str) -> Taped:
+    """`taped` with client order ids of another installation."""
+    rules = {
+        pair: replace(own, order_prefix=prefix_of(installation, own.run, zlib.crc32(pair.encode())))
+        for pair, own in taped.rules.items()
+    }
+    return replace(taped, rules=rules)
+
+
 def timeframe_of(taped: Taped) -> Millis:
     """The length of the tapes' candles."""
     return timeframe_ms(taped.facts.timeframe)
