@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def on_simulation(tokens: int, hops: int) -> dict[str, float]:
     return {"cpu_us_per_message": round(cpu / total * 1e6, 1), "messages_per_s": round(total / cpu)}
 
 
-def main() -> None:
+def main(_arguments: Sequence[str] = ()) -> None:
     """Measure all and print it."""
     figures = {
         "actors": ACTORS,
