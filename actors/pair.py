@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from actors.base import Context, EngineActor, Outbox
+from actors.base import Context
+from actors.recovering import RecoveringActor
 from engine.actions import Alarm, Cancel, Emit, Judge, LookUp, Place, SetTimer
 from engine.codec import to_plain
 from engine.denials import Denial
@@ -53,7 +54,6 @@ from engine.messages import (
     Shutdown,
     ShutdownDone,
     SignalJudged,
-    StateLoaded,
     StrategyAnswered,
     StrategyFailed,
     SubmitOrder,
@@ -101,7 +101,7 @@ class _Sending:
         return f"{self.order.client_order_id}{':cancel' if self.cancel else ''}"
 
 
-class PairActor(EngineActor):
+class PairActor(RecoveringActor):
     """One pair's trading. `by_turns`: a replay gives it candles by `Proceed`; else they come as they happen."""
 
     def __init__(self, ctx: Context, *, rules: Rules, judge: str, by_turns: bool = False) -> None:
@@ -111,7 +111,6 @@ class PairActor(EngineActor):
         self.judge = judge
         self.by_turns = by_turns
         self.trade = Trade(pair=self.pair, rules=rules)
-        self.outbox = Outbox(self)
         self._sending: dict[str, _Sending] = {}
         self._reserving: ReserveCapital | None = None
         self._census = 0
@@ -121,16 +120,10 @@ class PairActor(EngineActor):
         self._snapshots = 0
         self._forced: ForceEnter | None = None
 
-    def on_start(self) -> None:
-        """Ask the journal what was, then the venue what is: every start is a recovery."""
-        self.outbox.load()
-
-    def on_state_loaded(self, message: StateLoaded) -> None:
-        """Begin from the kept state, in RECONCILING."""
-        if not self.outbox.on_state_loaded(message):
-            return
-        if message.state is not None:
-            self.trade = trade_from_plain(self.pair, self.rules, message.state)
+    def begin(self, state: Mapping[str, Plain] | None) -> None:
+        """Begin from the kept state, in RECONCILING, and ask the venue what is."""
+        if state is not None:
+            self.trade = trade_from_plain(self.pair, self.rules, state)
         self._look_up()
 
     # ------------------------------------------------------------ events of the machine

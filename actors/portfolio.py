@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from actors.base import Context, EngineActor, Outbox
+from actors.base import Context
+from actors.recovering import RecoveringActor
 from engine.backtest import closing_entries
 from engine.codec import to_plain
 from engine.messages import (
@@ -36,7 +37,6 @@ from engine.messages import (
     Shutdown,
     ShutdownDone,
     StartRound,
-    StateLoaded,
     TakeCensus,
     TimerFired,
     TradeClosed,
@@ -56,7 +56,7 @@ EQUITY_MS: Final = 60_000
 """How often the account's figures become a row, in market time."""
 
 
-class PortfolioActor(EngineActor):
+class PortfolioActor(RecoveringActor):
     """The account. `rounds` of None grants at once: in a replay turns make the order."""
 
     def __init__(
@@ -71,7 +71,6 @@ class PortfolioActor(EngineActor):
     ) -> None:
         super().__init__(ctx)
         self.account = portfolio(ctx.epoch)
-        self.outbox = Outbox(self)
         self._pairs = tuple(pairs)
         self._rounds = rounds() if rounds is not None else None
         self._deadline_ms = round_deadline_ms
@@ -85,16 +84,10 @@ class PortfolioActor(EngineActor):
         self._balances: tuple[tuple[str, Any, Any], ...] = ()
         self._started_rounds: dict[Millis, float] = {}
 
-    def on_start(self) -> None:
-        """Ask the journal for what was kept."""
-        self.outbox.load()
-
-    def on_state_loaded(self, message: StateLoaded) -> None:
+    def begin(self, state: Mapping[str, Plain] | None) -> None:
         """Go on from the kept figures, then count what everybody holds."""
-        if not self.outbox.on_state_loaded(message):
-            return
-        if message.state is not None:
-            self.account.restore(message.state)
+        if state is not None:
+            self.account.restore(state)
         announced = EpochAnnounced(name="portfolio", epoch=self.epoch)
         self.tell("persistence", announced)
         if self.epoch == 1:
