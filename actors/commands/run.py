@@ -18,8 +18,9 @@ from actors.logs import set_up_logs
 from actors.screen import REFRESH_S, Screen, Snapshot, plain_line
 from engine.config import make_settings
 
+PLAIN_FIRST_S: Final = 3.0
 PLAIN_EVERY_S: Final = 60.0
-"""How often a line says how it goes when there is no screen."""
+"""How often a line says how it goes when there is no screen; the first one comes earlier."""
 
 
 class ExitRequest(Protocol):
@@ -69,6 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         from actors.system import build_system
 
         system: System = build_system(config, facts, files)
+        began = "{} trades on the {} exchange; history {}; Ctrl-C ends in order, twice ends at once"
+        logger.info(began, facts.name, config.exchange.name, files.db)
         return _run(system, on_screen, arguments.duration)
     finally:
         lock.release()
@@ -95,7 +98,8 @@ def _run(system: System, on_screen: bool, duration_s: float | None) -> int:
 
 def _watch(system: System, screen: Screen | None, duration_s: float | None, signals: list[int]) -> ExitRequest:
     """Show the bot until somebody wants it to end."""
-    began = said = system.monotonic()
+    began = system.monotonic()
+    said = began - PLAIN_EVERY_S + PLAIN_FIRST_S
     before: Snapshot | None = None
     while True:
         now = system.monotonic()
@@ -110,10 +114,11 @@ def _watch(system: System, screen: Screen | None, duration_s: float | None, sign
         if screen is not None:
             if not screen.show(system.snapshot()):
                 screen = None
-        elif now - said >= PLAIN_EVERY_S:
-            snapshot = system.snapshot()
-            logger.info(plain_line(snapshot, before))
-            before, said = snapshot, now
+        elif now - said >= PLAIN_EVERY_S - REFRESH_S:
+            snapshot = system.snapshot()  # it asks for new figures, and gives those it has: so look twice
+            if now - said >= PLAIN_EVERY_S:
+                logger.info(plain_line(snapshot, before))
+                before, said = snapshot, now
 
 
 def _catch_signals() -> list[int]:
