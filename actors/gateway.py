@@ -24,6 +24,7 @@ from engine.messages import (
     CancelOrder,
     CancelRejected,
     Entry,
+    FreezeMarket,
     MarketMatched,
     MatchMarket,
     Message,
@@ -113,6 +114,12 @@ class GatewayActor(EngineActor):
         """Let go of the venue, unless a newer incarnation has it."""
         if self._venue.epoch == self.epoch:
             self._venue.close()
+
+    def on_freeze_market(self, message: FreezeMarket) -> None:
+        """Let the market rest until the next start."""
+        del message
+        self._tick_ms = 0
+        self.cancel_timer("tick")
 
     def on_shutdown(self, message: Shutdown) -> None:
         """Put all on record and answer at once what was to be answered later."""

@@ -75,6 +75,8 @@ from engine.work import PlaceAborted, Rules, Trade, exposure_of
 RETRY_MS: Final = 1_000
 ANSWER_MS: Final = 15_000
 """How long an order may be without an answer before the venue is asked about it."""
+WATCH_MS: Final = 10_000
+"""A pair that holds something and has heard no price for so long asks for prices again."""
 DAY_MS: Final = 86_400_000
 
 _ADDRESS: Final[Mapping[type, str]] = {
@@ -117,6 +119,8 @@ class PairActor(RecoveringActor):
         self._turn: Turn | None = None
         self._matching = False
         self._ending = ""
+        self._ended = False
+        self._seen_at = 0.0
         self._snapshots = 0
         self._forced: ForceEnter | None = None
 
@@ -167,6 +171,8 @@ class PairActor(RecoveringActor):
             if kind is ReserveCapital:
                 self._reserving = action
                 self.start_timer("reserve", RETRY_MS * 2)
+            elif kind is WatchPrice and action.watch:
+                self.start_timer("watch", WATCH_MS)
             self.tell(to, action)
         elif kind is AskStrategy:
             self.tell(self.judge, action)
@@ -218,6 +224,8 @@ class PairActor(RecoveringActor):
 
     def on_signal_judged(self, message: SignalJudged) -> None:
         """A candle was judged: act on it, and look at an open position at its price."""
+        if self._ended:
+            return
         self._step(message)
         price = message.price
         if self.trade.position.amount > ZERO:
@@ -226,6 +234,9 @@ class PairActor(RecoveringActor):
 
     def on_market_range(self, message: MarketRange) -> None:
         """The price moved."""
+        if self._ended:
+            return  # the next start looks at the price again, from the venue's record on
+        self._seen_at = self.monotonic()
         self._step(message)
         if self._forced is not None:
             self._enter_by_force(self._forced)
@@ -505,6 +516,8 @@ class PairActor(RecoveringActor):
             self._go_on()
         elif name == "look_up":
             self._look_up()
+        elif name == "watch":
+            self._check_prices()
         elif name == "price":
             if self._forced is not None:
                 self._reply(self._forced, "the feed gave no price; nothing was done", ok=False)
@@ -512,6 +525,14 @@ class PairActor(RecoveringActor):
         else:
             self._step(TimerFired(name=name))
             self._go_on()
+
+    def _check_prices(self) -> None:
+        """While something is held prices must come; where none did, ask for them again."""
+        if self.trade.position.amount <= ZERO:
+            return
+        if self.monotonic() - self._seen_at > WATCH_MS / 1_000:
+            self.tell("feed", WatchPrice(pair=self.pair, watch=True))
+        self.start_timer("watch", WATCH_MS)
 
     def on_force_enter(self, message: ForceEnter) -> None:
         """A user wants in: at the price of now, which a flat pair does not watch."""
@@ -546,6 +567,7 @@ class PairActor(RecoveringActor):
         if self._ending and not self._sending and not self._unanswered() and not len(self.outbox):
             self.tell(self._ending, ShutdownDone(name=self.name))
             self._ending = ""
+            self._ended = True
 
     def status(self) -> dict[str, Plain]:
         """The trade in figures."""

@@ -1,9 +1,9 @@
 """The composition root: who there is, who knows whom, in which order they start and end.
 
-Read from top to bottom: what is opened, then the children in the order of their start. They end in the
-reverse: no more candles, then no more judgements, then the pairs settle what is in flight, the
-portfolio keeps its figures, the venue answers for the last time, and persistence lets the history catch
-up. This is the only module that knows all actors.
+Read from top to bottom: what is opened, then the children in the order of their start: a pair that holds
+something finds its prices at once. They end in the reverse, while no entries are granted and the paper
+venue's market rests: no more judgements, then the pairs settle what is in flight, the portfolio keeps
+its figures, the venue answers for the last time, and persistence lets the history catch up. This is the only module that knows all actors.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from engine.candles import timeframe_ms
 from engine.codec import to_plain
 from engine.config import make_settings
 from engine.market import Market
-from engine.messages import Entry, Notify, Record
+from engine.messages import Entry, FreezeMarket, Notify, Record, SetTradingState
 from engine.portfolio import Portfolio
 from engine.protections import protections_from
 from engine.quota import paper_limits
@@ -54,6 +54,7 @@ from engine.reconcile import prefix_of
 from engine.rounds import Rounds
 from engine.settings import Config, Settings
 from engine.strategy import StrategyFacts
+from engine.types import TradingState
 from engine.window import window_size
 from engine.work import Rules
 
@@ -113,6 +114,9 @@ class System:
             stream="ops",
         )
         self.runtime.tell("persistence", Record(writer="run", seq=self.run_seq + 1, entries=(entry,)))
+        halt = SetTradingState(state=TradingState.EXITS_ONLY, reason="the bot is ending", source="shutdown")
+        self.runtime.tell("portfolio", halt)
+        self.runtime.tell("gateway", FreezeMarket())
         self.runtime.end_in_order(self.config.runtime.shutdown_s)
         self.runtime.close()
         self.close_files()
@@ -203,6 +207,18 @@ def build_system(config: Config, facts: StrategyFacts, files: Files) -> System:
             lambda ctx: GatewayActor(ctx, venue, tick_ms=config.feed.tick_ms, latency_ms=config.paper.latency_ms),
         ),
         shared(
+            "feed",
+            lambda ctx: FeedActor(
+                ctx,
+                source,
+                pairs,
+                facts.timeframe,
+                judge_of,
+                config.feed,
+                keep_candles=config.history.candles,
+            ),
+        ),
+        shared(
             "portfolio",
             lambda ctx: PortfolioActor(
                 ctx,
@@ -223,18 +239,6 @@ def build_system(config: Config, facts: StrategyFacts, files: Files) -> System:
             for pair in pairs
         ),
         *(shared(judge, _judge_factory(own, config, facts)) for judge, own in judges.items()),
-        shared(
-            "feed",
-            lambda ctx: FeedActor(
-                ctx,
-                source,
-                pairs,
-                facts.timeframe,
-                judge_of,
-                config.feed,
-                keep_candles=config.history.candles,
-            ),
-        ),
         shared("control", lambda ctx: ControlActor(ctx, socket_path=files.socket, pairs=pairs, about=about)),
         shared(
             "monitor",

@@ -96,8 +96,9 @@ def book(work: Work, order: Order, fill: Fill, order_id: str = "") -> None:
     after = order.with_fill(fill)
     if after is order:
         return
-    if order_id and not after.order_id:
-        after = replace(after, order_id=order_id)  # real world: the fill overtakes the acknowledgement
+    if order_id and not after.order_id:  # real world: the fill overtakes the acknowledgement
+        after = replace(after, order_id=order_id)
+        work.emit("OrderAccepted", client_order_id=order.client_order_id, order_id=order_id)
     trade, rules = work.trade, work.trade.rules
     trade.orders[order.client_order_id] = after
     market = rules.market

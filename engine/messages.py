@@ -707,6 +707,14 @@ class BalancesChanged(Message):
     balances: tuple[tuple[str, Decimal, Decimal], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreezeMarket(Message):
+    """system → gateway, at the end of a run: answer what is asked, but let the venue's own market rest.
+
+    What it would do now would only be heard by the next start, which lets it go on from here.
+    """
+
+
 # ---------------------------------------------------------------- supervision
 
 

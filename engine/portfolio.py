@@ -266,7 +266,9 @@ class Portfolio:
             "peak": str(self.peak),
             "day": self.day,
             "day_start": str(self.day_start),
-            "holds": {source: [state.value, why] for source, (state, why) in self.holds.items()},
+            "holds": {
+                source: [state.value, why] for source, (state, why) in self.holds.items() if source != "shutdown"
+            },
             "locks": [[k.pair, k.side, k.until, k.reason] for k in self.locks],
         }
 
