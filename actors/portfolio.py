@@ -50,7 +50,8 @@ from engine.turn import turn_order
 from engine.types import Millis, TradingState
 
 CENSUS_MS: Final = 1_000
-FIRST_CENSUS_MS: Final = 200
+FIRST_CENSUS_MS: Final = 3_000
+"""At the start of the process pairs say by themselves what they hold; whoever has not by then is asked."""
 TICK_MS: Final = 1_000
 EQUITY_MS: Final = 60_000
 """How often the account's figures become a row, in market time."""
@@ -91,7 +92,7 @@ class PortfolioActor(RecoveringActor):
         announced = EpochAnnounced(name="portfolio", epoch=self.epoch)
         self.tell("persistence", announced)
         if self.epoch == 1:
-            self.start_timer("census", FIRST_CENSUS_MS)  # the pairs start after this
+            self.start_timer("census", FIRST_CENSUS_MS)
         else:
             self._take_census()
         if self._rounds is not None:
@@ -112,7 +113,12 @@ class PortfolioActor(RecoveringActor):
         self.account.exposure_changed(message.exposure)
         if message.last_closed is not None:
             self._close(message.last_closed)
-        self._uncounted.discard(message.exposure.pair)
+        self._counted(message.exposure.pair)
+
+    def _counted(self, pair: str) -> None:
+        if pair not in self._uncounted:
+            return
+        self._uncounted.discard(pair)
         if not self._uncounted:
             self.cancel_timer("census")
             held, self._held = self._held, []
@@ -178,8 +184,9 @@ class PortfolioActor(RecoveringActor):
     # ------------------------------------------------------------ what the pairs hold
 
     def on_exposure_changed(self, message: ExposureChanged) -> None:
-        """A pair says what it ties up."""
+        """A pair says what it ties up: as good as an answer to the census."""
         self.account.exposure_changed(message)
+        self._counted(message.pair)
 
     def on_trade_closed(self, message: TradeClosed) -> None:
         """A trade has closed: what it earned, and what it brings."""
@@ -223,7 +230,8 @@ class PortfolioActor(RecoveringActor):
     def _say_state(self) -> None:
         state = self.account.state
         reason = "; ".join(why for _, why in self.account.holds.values()) or "entries are on again"
-        severity = "info" if state is TradingState.ACTIVE else "alarm"
+        calm = state is TradingState.ACTIVE or set(self.account.holds) <= {"user", "shutdown"}
+        severity = "info" if calm else "alarm"
         text = f"trading is {state}: {reason}"
         self.tell("notifier", Notify(ts=self.now(), severity=severity, event="trading_state", text=text))
         for pair in self._pairs:
