@@ -62,6 +62,11 @@ class Outbox:
         return self._seq
 
     @property
+    def recorded(self) -> int:
+        """The number up to which everything is on disk, as far as this actor has heard."""
+        return next(iter(self._pending), self._seq + 1) - 1
+
+    @property
     def loaded(self) -> bool:
         """Whether persistence has said where the numbers go on."""
         return self._loaded

@@ -73,6 +73,8 @@ from engine.types import ZERO, Millis, OrderStatus, Priority, Purpose, TradeStat
 from engine.work import PlaceAborted, Rules, Trade, exposure_of
 
 RETRY_MS: Final = 1_000
+PERMIT_MS: Final = 5_000
+"""How long a permit may be without an answer before it is asked for again."""
 ANSWER_MS: Final = 15_000
 """How long an order may be without an answer before the venue is asked about it."""
 WATCH_MS: Final = 10_000
@@ -275,14 +277,18 @@ class PairActor(RecoveringActor):
             self.cancel_timer("reserve")
 
     def on_take_census(self, message: TakeCensus) -> None:
-        """Say what this pair holds, as soon as it knows."""
+        """Say what this pair holds, as soon as it knows; and to the feed, in case it has not heard, that it watches."""
         self._census = message.epoch
+        if self.trade.position.amount > ZERO:
+            self._act(WatchPrice(pair=self.pair, watch=True))
         if self.trade.reconciled:
             self._answer_census()
 
     def _answer_census(self) -> None:
+        trade = self.trade
+        asking = trade.pending is not None and trade.pending.kind == "entry"
         answer = CensusAnswered(
-            epoch=self._census, exposure=exposure_of(self.trade), last_closed=self.trade.last_closed
+            epoch=self._census, exposure=exposure_of(trade), last_closed=trade.last_closed, asking=asking
         )
         self._census = 0
         self.tell("portfolio", answer)
@@ -292,9 +298,7 @@ class PairActor(RecoveringActor):
     def on_recorded(self, message: Recorded) -> None:
         """The intents up to there are on disk: ask for their permits."""
         self.outbox.on_recorded(message)
-        for sending in self._sending.values():
-            if not sending.asked and 0 < sending.seq <= message.seq:
-                self._acquire(sending)
+        self._acquire_all(again=False)
         self._end_if_done()
 
     def on_record_refused(self, message: RecordRefused) -> None:
@@ -313,8 +317,15 @@ class PairActor(RecoveringActor):
         aborted = PlaceAborted(pair=self.pair, client_order_id=order.client_order_id, code=code, detail=detail)
         self._step(aborted)
 
+    def _acquire_all(self, *, again: bool) -> None:
+        """Ask for the permits of all that is on disk; `again` for those too that were asked for."""
+        for sending in self._sending.values():
+            if sending.seq <= self.outbox.recorded and (again or not sending.asked):
+                self._acquire(sending)
+
     def _acquire(self, sending: _Sending) -> None:
         sending.asked = True
+        self.start_timer("permit", PERMIT_MS)
         order = sending.order
         stop = order.purpose is Purpose.ENTRY and self.rules.settings.stop_on_venue
         self.tell(
@@ -486,9 +497,7 @@ class PairActor(RecoveringActor):
         if message.name == "gateway":
             self._look_up()
         elif message.name == "limiter":
-            for sending in self._sending.values():
-                if sending.asked:
-                    self._acquire(sending)
+            self._acquire_all(again=True)
         elif message.name == "portfolio" and self._reserving is not None:
             self.tell("portfolio", self._reserving)
         elif message.name == "feed" and self.trade.position.amount > ZERO:
@@ -503,9 +512,7 @@ class PairActor(RecoveringActor):
             if self._unanswered():
                 self._look_up()
         elif name == "permit":
-            for sending in self._sending.values():
-                if not sending.asked and sending.seq and sending.seq <= self.outbox.seq:
-                    self._acquire(sending)
+            self._acquire_all(again=True)
         elif name == "reserve":
             if self._reserving is not None:
                 self.tell("portfolio", self._reserving)

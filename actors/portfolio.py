@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from typing import Any, Final
 
 from actors.base import Context
@@ -53,6 +54,8 @@ CENSUS_MS: Final = 1_000
 FIRST_CENSUS_MS: Final = 3_000
 """At the start of the process pairs say by themselves what they hold; whoever has not by then is asked."""
 TICK_MS: Final = 1_000
+CENSUS_TICKS: Final = 60
+"""In so many ticks every pair is asked once more what it holds: a lost message must not tie up capital for ever."""
 EQUITY_MS: Final = 60_000
 """How often the account's figures become a row, in market time."""
 
@@ -84,6 +87,7 @@ class PortfolioActor(RecoveringActor):
         self._equity_at = 0
         self._balances: tuple[tuple[str, Any, Any], ...] = ()
         self._started_rounds: dict[Millis, float] = {}
+        self._recount = cycle(self._pairs)
 
     def begin(self, state: Mapping[str, Plain] | None) -> None:
         """Go on from the kept figures, then count what everybody holds."""
@@ -110,7 +114,11 @@ class PortfolioActor(RecoveringActor):
         """A pair is counted; with the last one granting begins."""
         if message.epoch != self.epoch:
             return
+        pair = message.exposure.pair
+        held = self.account.reserved.get(pair)
         self.account.exposure_changed(message.exposure)
+        if held is not None and message.asking:
+            self.account.reserved[pair] = held
         if message.last_closed is not None:
             self._close(message.last_closed)
         self._counted(message.exposure.pair)
@@ -280,6 +288,9 @@ class PortfolioActor(RecoveringActor):
         now = self.now()
         if self.account.tick(now):
             self._say_state()
+        for _ in range(-(-len(self._pairs) // CENSUS_TICKS)):
+            pair = next(self._recount)
+            self.tell(f"pair:{pair}", TakeCensus(epoch=self.epoch))
         if now - self._equity_at >= EQUITY_MS:
             self._equity_at = now
             body = {

@@ -298,18 +298,25 @@ class TradeClosed(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeCensus(Message):
-    """portfolio → pairs: a new portfolio asks what everybody holds; it grants nothing before all answered."""
+    """portfolio → pairs: what do you hold? A new portfolio grants nothing before all have answered.
+
+    Asked again now and then, so that a message that was lost does not stay lost.
+    """
 
     epoch: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CensusAnswered(Message):
-    """pair → portfolio: what I hold, for the census of `epoch`, and my last closed trade, in case it was lost."""
+    """pair → portfolio: what I hold, for the census of `epoch`, and my last closed trade, in case it was lost.
+
+    `asking`: I wait for capital, so what is reserved for me is still wanted.
+    """
 
     epoch: int
     exposure: ExposureChanged
     last_closed: TradeClosed | None = None
+    asking: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
