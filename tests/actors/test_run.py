@@ -137,9 +137,9 @@ def test_one_signal_ends_in_order(tmp_path: Path, number: signal.Signals) -> Non
 
     assert OK == status, log
     assert f"ending in order: {number.name} was received" in log
-    assert "ended in order: ACTIVE" in log
+    assert "ended in order: " in log
     assert "Traceback" not in log
-    assert all(re.match(r"\d{4}-\d\d-\d\dT\S+ (INFO|WARNING) \S+ \S", line) for line in log.splitlines()), log
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\S+ (INFO|WARNING|CRITICAL) \S+ \S", line) for line in log.splitlines()), log
 
 
 def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
@@ -154,6 +154,7 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     again = Bot(tmp_path)
     again.until("ACTIVE")
     again.process.send_signal(signal.SIGTERM)
+    status_again, log = again.end()
 
     assert INTERRUPTED == status
-    assert OK == again.end()[0]
+    assert OK == status_again, log
