@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -20,7 +20,7 @@ from typing import Final
 import orjson
 from loguru import logger
 
-from actors.base import Context, EngineActor
+from actors.base import Context, EngineActor, Factory
 from actors.control import ControlActor
 from actors.disk import DiskWatch
 from actors.feed import FeedActor
@@ -28,6 +28,7 @@ from actors.files import Files
 from actors.gateway import GatewayActor
 from actors.history.process import HistoryProcess, history_end
 from actors.host import ExitRequest
+from actors.journal import FileJournal
 from actors.judge import JudgeActor
 from actors.market_time import market_clock
 from actors.monitor import MonitorActor, RefreshFigures
@@ -42,6 +43,7 @@ from actors.screen import Snapshot
 from actors.supervisor import ChildSpec, RootActor
 from actors.venues.choice import market_source, wanted_pairs
 from actors.venues.paper import PaperVenue
+from actors.venues.ports import MarketSource
 from engine.candles import timeframe_ms
 from engine.codec import to_plain
 from engine.config import make_settings
@@ -54,12 +56,14 @@ from engine.reconcile import prefix_of
 from engine.rounds import Rounds
 from engine.settings import Config, Settings
 from engine.strategy import StrategyFacts
-from engine.types import TradingState
+from engine.types import Millis, TradingState
 from engine.window import window_size
 from engine.work import Rules
 
 VERSION: Final = "0.1.0"
 PR_SET_DUMPABLE: Final = 4
+HISTORY_STOP_S: Final = 20.0
+"""Longer than persistence waits for the history process to catch up."""
 
 
 @dataclass(slots=True)
@@ -148,10 +152,21 @@ def build_system(config: Config, facts: StrategyFacts, files: Files) -> System:
         currency=config.trading.stake_currency,
         timeframe_ms=step,
     )
-    markets = venue.markets()
-    settings = make_settings(config, facts)
+    markets, settings = venue.markets(), make_settings(config, facts)
     rules = {p: _rules(markets[p], settings, journal.installation, journal.run, config) for p in pairs}
-    judges = _judge_names(config, pairs)
+    limits = config.runtime
+    runtime = ThreadRuntime(clock, watchdog_s=limits.watchdog_s, deadman_s=limits.deadman_s, pin=limits.pin)
+    run_seq = _record_start(journal, config, facts, clock.now())
+    snapshots = [Snapshot(at=runtime.monotonic(), ts=clock.now(), strategy=facts.name, state="STARTING")]
+    cast = _Cast(config, facts, files, journal, venue, source, rules)
+    specs = cast.children(snapshots)
+    return System(
+        runtime, config, files, specs, snapshots, opening.findings, journal.close, run_seq=run_seq, run=journal.run
+    )
+
+
+def _record_start(journal: FileJournal, config: Config, facts: StrategyFacts, now: Millis) -> int:
+    """The run's first entry: what runs, and as what; its number among the records of runs."""
     body = {
         "run": journal.run,
         "config_sha": sha256(orjson.dumps(to_plain(config), option=orjson.OPT_SORT_KEYS, default=str)).hexdigest(),
@@ -160,100 +175,135 @@ def build_system(config: Config, facts: StrategyFacts, files: Files) -> System:
         "mode": config.mode,
         "version": VERSION,
     }
-    run_seq = journal.last("run") + 1
-    started = Entry(kind="RunStarted", ts=clock.now(), body=body, stream="ops")
-    journal.append([Record(writer="run", seq=run_seq, entries=(started,))])
-    runtime_config = config.runtime
-    runtime = ThreadRuntime(
-        clock,
-        watchdog_s=runtime_config.watchdog_s,
-        deadman_s=runtime_config.deadman_s,
-        pin=runtime_config.pin,
-    )
-    history = HistoryProcess(files, config.history)
-    about = {"version": VERSION, "strategy": facts.name, "db": str(files.db), "run": journal.run, "mode": config.mode}
-    first = Snapshot(at=runtime.monotonic(), ts=clock.now(), strategy=facts.name, state="STARTING")
-    snapshots = [first]
+    seq = journal.last("run") + 1
+    started = Entry(kind="RunStarted", ts=now, body=body, stream="ops")
+    journal.append([Record(writer="run", seq=seq, entries=(started,))])
+    return seq
 
-    def publish(snapshot: Snapshot) -> None:
-        snapshots[:] = [snapshot]
 
-    def shared(name: str, factory: Callable[[Context], EngineActor], shutdown_s: float = 5.0) -> ChildSpec:
+@dataclass(frozen=True, slots=True)
+class _Cast:
+    """Everything that the actors of one bot are made of."""
+
+    config: Config
+    facts: StrategyFacts
+    files: Files
+    journal: FileJournal
+    venue: PaperVenue
+    source: MarketSource
+    rules: Mapping[str, Rules]
+
+    def children(self, snapshots: list[Snapshot]) -> list[ChildSpec]:
+        """All children, in the order of their start."""
+        judges = _judge_names(self.config, tuple(self.rules))
+        return [
+            *self._services(),
+            self._feed(judges),
+            self._portfolio(judges),
+            *self._pairs(judges),
+            *(self._shared(judge, _judge_factory(own, self.config, self.facts)) for judge, own in judges.items()),
+            self._control(),
+            self._monitor(snapshots),
+        ]
+
+    def _shared(self, name: str, factory: Factory, shutdown_s: float = 5.0) -> ChildSpec:
+        limits = self.config.runtime
         return ChildSpec(
             name,
             factory,
-            intensity=runtime_config.restarts,
-            period_s=runtime_config.restart_period_s,
+            intensity=limits.restarts,
+            period_s=limits.restart_period_s,
             shutdown_s=shutdown_s,
             shared=True,
         )
 
-    def account(epoch: int) -> Portfolio:
-        protections = protections_from((*config.protections, *facts.settings.get("protections", ())), step)
-        return Portfolio(config.trading, config.risk, protections, step, config.paper.wallet, epoch=epoch)
-
-    def rounds() -> Rounds:
-        order = {pair: number for number, pair in enumerate(pairs)}
-        return Rounds(judges, order, by_score=config.trading.entry_order == "score")
-
-    disk = DiskWatch(files.reserve, reserve_mb=config.history.disk_reserve_mb)
-    judge_of = {pair: judge for judge, own in judges.items() for pair in own}
-    specs = [
-        shared("persistence", lambda ctx: PersistenceActor(ctx, journal=journal, history=history, disk=disk), 20.0),
-        shared("notifier", lambda ctx: NotifierActor(ctx, file=files.notices)),
-        shared("limiter", lambda ctx: RateLimiterActor(ctx, paper_limits(config.paper))),
-        shared(
-            "gateway",
-            lambda ctx: GatewayActor(ctx, venue, tick_ms=config.feed.tick_ms, latency_ms=config.paper.latency_ms),
-        ),
-        shared(
-            "feed",
-            lambda ctx: FeedActor(
-                ctx,
-                source,
-                pairs,
-                facts.timeframe,
-                judge_of,
-                config.feed,
-                keep_candles=config.history.candles,
+    def _services(self) -> list[ChildSpec]:
+        config, files, journal, venue = self.config, self.files, self.journal, self.venue
+        history = HistoryProcess(files, config.history)
+        disk = DiskWatch(files.reserve, reserve_mb=config.history.disk_reserve_mb)
+        tick_ms, latency_ms = config.feed.tick_ms, config.paper.latency_ms
+        return [
+            self._shared(
+                "persistence",
+                lambda ctx: PersistenceActor(ctx, journal=journal, history=history, disk=disk),
+                HISTORY_STOP_S,
             ),
-        ),
-        shared(
+            self._shared("notifier", lambda ctx: NotifierActor(ctx, file=files.notices)),
+            self._shared("limiter", lambda ctx: RateLimiterActor(ctx, paper_limits(config.paper))),
+            self._shared("gateway", lambda ctx: GatewayActor(ctx, venue, tick_ms=tick_ms, latency_ms=latency_ms)),
+        ]
+
+    def _feed(self, judges: Mapping[str, Sequence[str]]) -> ChildSpec:
+        config, source, pairs, timeframe = self.config, self.source, tuple(self.rules), self.facts.timeframe
+        judge_of = {pair: judge for judge, own in judges.items() for pair in own}
+        keep = config.history.candles
+        return self._shared(
+            "feed",
+            lambda ctx: FeedActor(ctx, source, pairs, timeframe, judge_of, config.feed, keep_candles=keep),
+        )
+
+    def _portfolio(self, judges: Mapping[str, Sequence[str]]) -> ChildSpec:
+        config, pairs, step = self.config, tuple(self.rules), timeframe_ms(self.facts.timeframe)
+        protections = protections_from((*config.protections, *self.facts.settings.get("protections", ())), step)
+
+        def account(epoch: int) -> Portfolio:
+            return Portfolio(config.trading, config.risk, protections, step, config.paper.wallet, epoch=epoch)
+
+        def rounds() -> Rounds:
+            order = {pair: number for number, pair in enumerate(pairs)}
+            return Rounds(judges, order, by_score=config.trading.entry_order == "score")
+
+        deadline_ms = config.trading.round_deadline_ms
+        return self._shared(
             "portfolio",
             lambda ctx: PortfolioActor(
-                ctx,
-                portfolio=account,
-                pairs=pairs,
-                rounds=rounds,
-                round_deadline_ms=config.trading.round_deadline_ms,
+                ctx, portfolio=account, pairs=pairs, rounds=rounds, round_deadline_ms=deadline_ms
             ),
-        ),
-        *(
+        )
+
+    def _pairs(self, judges: Mapping[str, Sequence[str]]) -> list[ChildSpec]:
+        limits = self.config.runtime
+        judge_of = {pair: judge for judge, own in judges.items() for pair in own}
+        return [
             ChildSpec(
                 f"pair:{pair}",
-                _pair_factory(rules[pair], judge_of[pair]),
-                intensity=runtime_config.restarts,
-                period_s=runtime_config.restart_period_s,
-                shutdown_s=runtime_config.shutdown_s / 2,
+                _pair_factory(rules, judge_of[pair]),
+                intensity=limits.restarts,
+                period_s=limits.restart_period_s,
+                shutdown_s=limits.shutdown_s / 2,
             )
-            for pair in pairs
-        ),
-        *(shared(judge, _judge_factory(own, config, facts)) for judge, own in judges.items()),
-        shared("control", lambda ctx: ControlActor(ctx, socket_path=files.socket, pairs=pairs, about=about)),
-        shared(
+            for pair, rules in self.rules.items()
+        ]
+
+    def _control(self) -> ChildSpec:
+        files, pairs = self.files, tuple(self.rules)
+        about = {
+            "version": VERSION,
+            "strategy": self.facts.name,
+            "db": str(files.db),
+            "run": self.journal.run,
+            "mode": self.config.mode,
+        }
+        return self._shared(
+            "control", lambda ctx: ControlActor(ctx, socket_path=files.socket, pairs=pairs, about=about)
+        )
+
+    def _monitor(self, snapshots: list[Snapshot]) -> ChildSpec:
+        config, name = self.config, self.facts.name
+
+        def publish(snapshot: Snapshot) -> None:
+            snapshots[:] = [snapshot]
+
+        return self._shared(
             "monitor",
             lambda ctx: MonitorActor(
                 ctx,
-                strategy=facts.name,
+                strategy=name,
                 currency=config.trading.stake_currency,
                 start=float(config.paper.wallet),
                 publish=publish,
             ),
-        ),
-    ]
-    return System(
-        runtime, config, files, specs, snapshots, opening.findings, journal.close, run_seq=run_seq, run=journal.run
-    )
+        )
 
 
 def _rules(market: Market, settings: Settings, installation: str, run: int, config: Config) -> Rules:
