@@ -46,6 +46,7 @@ from engine.messages import (
     PassTurn,
     PermitDenied,
     PermitGranted,
+    PermitsSpent,
     Plain,
     Proceed,
     Recorded,
@@ -116,6 +117,7 @@ class PairActor(RecoveringActor):
         self.by_turns = by_turns
         self.trade = Trade(pair=self.pair, rules=rules)
         self._sending: dict[str, _Sending] = {}
+        self._entry_until: Millis = 0
         self._reserving: ReserveCapital | None = None
         self._census = 0
         self._turn: Turn | None = None
@@ -204,15 +206,20 @@ class PairActor(RecoveringActor):
                 aborted = PlaceAborted(pair=self.pair, client_order_id=order.client_order_id, code=Denial.UNFILLED)
                 self._step(aborted)
                 continue
-            sending = _Sending(order, cancel, seq, self._not_after(order))
+            if not cancel and order.purpose is Purpose.ENTRY:
+                self._entry_until = self._end_of_signal()
+            sending = _Sending(order, cancel, seq, self._not_after(order, cancel=cancel))
             self._sending[sending.request_id] = sending
 
-    def _not_after(self, order: Order) -> Millis:
-        if order.purpose is not Purpose.ENTRY:
-            return self.now() + DAY_MS
+    def _end_of_signal(self) -> Millis:
         settings = self.rules.settings
-        age = settings.signal_max_age_ms or settings.timeframe_ms
-        return self.trade.signal_ts + min(age, settings.timeframe_ms)
+        last = settings.timeframe_ms - 1
+        return self.trade.signal_ts + min(settings.signal_max_age_ms or last, last)
+
+    def _not_after(self, order: Order, *, cancel: bool) -> Millis:
+        """Until when it may leave: an entry in its signal's time, whatever was judged since; all else may wait."""
+        is_entry = order.purpose is Purpose.ENTRY and not cancel
+        return self._entry_until if is_entry else self.now() + DAY_MS
 
     def _judge_again(self) -> None:
         if self._turn is not None:
@@ -344,10 +351,14 @@ class PairActor(RecoveringActor):
         """Send it; from here on only the venue knows."""
         sending = self._sending.pop(message.request_id, None)
         if sending is None:
+            return  # told twice: it is in use
+        known = self.trade.orders.get(sending.order.client_order_id)
+        if known is None or known.is_done:  # it has come to an end while it waited
+            self.tell("limiter", PermitsSpent(spent=(), unused=(message.permit_id,)))
+            self._go_on()
             return
         order = sending.order
         if sending.cancel:
-            known = self.trade.orders.get(order.client_order_id, order)
             cancel = CancelOrder(
                 pair=self.pair,
                 client_order_id=order.client_order_id,
@@ -373,6 +384,7 @@ class PairActor(RecoveringActor):
             self._go_on()
         else:
             sending.asked = False
+            sending.not_after = self._not_after(sending.order, cancel=sending.cancel)
             self.start_timer("permit", RETRY_MS)
 
     # ------------------------------------------------------------ the venue
@@ -385,7 +397,7 @@ class PairActor(RecoveringActor):
         """The venue refused it, or the gateway did before sending: a permit that ran out is asked for again."""
         order = self.trade.orders.get(message.client_order_id)
         if message.code == "NO_PERMIT" and order is not None and not order.is_done:
-            sending = _Sending(order, cancel=False, seq=self.outbox.seq, not_after=self._not_after(order))
+            sending = _Sending(order, cancel=False, seq=self.outbox.seq, not_after=self._not_after(order, cancel=False))
             self._sending[sending.request_id] = sending
             self._acquire(sending)
             return
@@ -411,7 +423,7 @@ class PairActor(RecoveringActor):
         """Too late to cancel, or nothing there: for want of a permit it is asked for again."""
         order = self.trade.orders.get(message.client_order_id)
         if message.reason == "NO_PERMIT" and order is not None and not order.is_done:
-            sending = _Sending(order, cancel=True, seq=self.outbox.seq, not_after=self._not_after(order))
+            sending = _Sending(order, cancel=True, seq=self.outbox.seq, not_after=self._not_after(order, cancel=True))
             self._sending[sending.request_id] = sending
             self._acquire(sending)
             return
