@@ -35,20 +35,32 @@ AS_IS = (str, int, float, bool, type(None))
 def to_plain(value: Any) -> Any:
     """`value` as str, int, float, bool, None, lists and dicts; raises `TypeError` for what has no plain form."""
     cls = type(value)
-    if cls in AS_IS:
+    if cls in _PLAIN_ALREADY:
         return value
+    encode = _ENCODERS.get(cls)
+    if encode is None:
+        encode = _ENCODERS[cls] = _encoder_of(cls)
+    return encode(value)
+
+
+_PLAIN_ALREADY = frozenset(AS_IS)
+_ENCODERS: dict[type, Converter] = {}
+
+
+def _encoder_of(cls: Any) -> Converter:
     if is_dataclass(cls):
-        return _dataclass_codec(cls)[0](value)
+        known: Hashable = cls
+        return _dataclass_codec(known)[0]
     if cls is Decimal:
-        return str(value)
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, Mapping):
-        return {_key(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_plain(item) for item in value]
-    if isinstance(value, AbstractSet):
-        return sorted((to_plain(item) for item in value), key=repr)
+        return str
+    if issubclass(cls, Enum):
+        return attrgetter("value")
+    if issubclass(cls, Mapping):
+        return lambda value: {_key(key): to_plain(item) for key, item in value.items()}
+    if issubclass(cls, list | tuple):
+        return lambda value: [to_plain(item) for item in value]
+    if issubclass(cls, AbstractSet):
+        return lambda value: sorted((to_plain(item) for item in value), key=repr)
     raise TypeError(f"a {cls.__qualname__} has no plain form")
 
 
@@ -67,6 +79,8 @@ def from_plain(cls: type[T], plain: Any) -> T:
 
 
 def _key(key: Any) -> str:
+    if type(key) is str:
+        return key
     if isinstance(key, Enum):
         return str(key.value)
     return str(key)

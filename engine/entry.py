@@ -364,7 +364,9 @@ def on_timer(work: Work, event: TimerFired) -> None:
 
 
 def _facts(work: Work, price: Decimal, **more: Any) -> dict[str, Any]:
-    """The arguments of an entry callback, as plain values."""
+    """The arguments of an entry callback, as plain values; none where there is no callback to read them."""
+    if not work.settings.callbacks:
+        return {}
     pending, trade = work.pending, work.trade
     facts: dict[str, Any] = {
         "pair": trade.pair,

@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 from engine.codec import from_plain, to_plain
 from engine.denials import Denial
@@ -29,9 +30,14 @@ from engine.messages import (
 from engine.protections import DAY_MS, Lock, Protection
 from engine.settings import RiskConfig, TradingConfig
 from engine.sizing import proposed_stake, validated_stake
+from engine.summed import Summed
 from engine.types import ZERO, Millis, TradingState
 
 STRICTNESS = {TradingState.ACTIVE: 0, TradingState.EXITS_ONLY: 1, TradingState.STOPPED: 2}
+
+
+_stake: Final = attrgetter("stake")
+_realized: Final = attrgetter("realized")
 
 
 @dataclass(slots=True)
@@ -46,8 +52,8 @@ class Portfolio:
     epoch: int = 1
     earned: dict[str, Decimal] = field(default_factory=dict)
     closed_profit: Decimal = ZERO
-    exposures: dict[str, ExposureChanged] = field(default_factory=dict)
-    reserved: dict[str, CapitalReserved] = field(default_factory=dict)
+    exposures: Summed[ExposureChanged] = field(default_factory=lambda: Summed(_stake, _realized))
+    reserved: Summed[CapitalReserved] = field(default_factory=lambda: Summed(_stake))
     locks: list[Lock] = field(default_factory=list)
     heard: dict[str, str] = field(default_factory=dict)
     closed: deque[TradeClosed] = field(default_factory=deque)
@@ -71,14 +77,12 @@ class Portfolio:
     @property
     def tied(self) -> Decimal:
         """Stakes of open trades and reservations."""
-        return sum((e.stake for e in self.exposures.values()), ZERO) + sum(
-            (r.stake for r in self.reserved.values()), ZERO
-        )
+        return self.exposures.total() + self.reserved.total()
 
     @property
     def free(self) -> Decimal:
         """What is not tied up."""
-        return self.balance + sum((e.realized for e in self.exposures.values()), ZERO) - self.tied
+        return self.balance + self.exposures.total(1) - self.tied
 
     @property
     def open_trades(self) -> int:
