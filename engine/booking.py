@@ -102,28 +102,15 @@ def book(work: Work, order: Order, fill: Fill, order_id: str = "") -> None:
     trade, rules = work.trade, work.trade.rules
     trade.orders[order.client_order_id] = after
     market = rules.market
-    foreign = fill.fee_currency not in ("", market.base, market.quote)
-    # What a third coin's fee was reckoned to be worth is recorded: nobody could tell later.
-    worth = {"fee_cost": fee_in_quote(fill, market.base, market.quote, rules.fee)} if foreign else {}
-    work.emit(
-        "OrderFilled",
-        client_order_id=order.client_order_id,
-        order_id=order_id or order.order_id,
-        fill_id=fill.fill_id,
-        price=fill.price,
-        amount=fill.amount,
-        fee=fill.fee,
-        fee_currency=fill.fee_currency,
-        maker=fill.maker,
-        **worth,
-    )
+    came_late = trade.is_closed
+    if came_late and order.purpose is Purpose.ENTRY:
+        _begun_again(work, after, fill)
+    _emit_fill(work, fill, order_id or order.order_id)
     if order.purpose is not Purpose.ENTRY and fill.amount > trade.position.amount:
         text = f"{trade.pair}: {fill.amount:f} left by {order.client_order_id}, {trade.position.amount:f} was held"
         work.do(Alarm("left_too_much", text))
-    if trade.is_closed:
-        if order.purpose is not Purpose.ENTRY:
+        if came_late:
             return
-        _begun_again(work, after, fill)
     if order.purpose is Purpose.ENTRY:
         first = not trade.position.amount
         trade.position = trade.position.entered(fill, market.base, market.quote, rules.fee)
@@ -136,6 +123,26 @@ def book(work: Work, order: Order, fill: Fill, order_id: str = "") -> None:
         _exit_ended(work, after)
     else:
         _changed(work)
+
+
+def _emit_fill(work: Work, fill: Fill, order_id: str) -> None:
+    rules = work.trade.rules
+    market = rules.market
+    foreign = fill.fee_currency not in ("", market.base, market.quote)
+    # What a third coin's fee was reckoned to be worth is recorded: nobody could tell later.
+    worth = {"fee_cost": fee_in_quote(fill, market.base, market.quote, rules.fee)} if foreign else {}
+    work.emit(
+        "OrderFilled",
+        client_order_id=fill.client_order_id,
+        order_id=order_id,
+        fill_id=fill.fill_id,
+        price=fill.price,
+        amount=fill.amount,
+        fee=fill.fee,
+        fee_currency=fill.fee_currency,
+        maker=fill.maker,
+        **worth,
+    )
 
 
 def _begun_again(work: Work, order: Order, fill: Fill) -> None:
@@ -318,7 +325,9 @@ def _is_refused(order: Order, code: str) -> bool:
 
 def _entry_failed(work: Work, code: str, reason: str) -> None:
     trade = work.trade
-    if code not in (Denial.UNFILLED, Denial.RATE_LIMIT, Denial.DISK_FULL, Denial.OLD_GRANT, "NOT_FOUND"):
+    if code == "TOO_LATE":
+        code = Denial.SIGNAL_TOO_OLD
+    elif code not in (Denial.UNFILLED, Denial.RATE_LIMIT, Denial.DISK_FULL, Denial.OLD_GRANT, "NOT_FOUND"):
         reason, code = f"{code}: {reason}", Denial.VENUE_REJECTED
     trade.leaving = None
     work.decide(f"enter_{trade.side}", "denied", code, reason, tag=trade.enter_tag)

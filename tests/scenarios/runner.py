@@ -133,7 +133,7 @@ class Player:
         assert outcome == again, "equal arguments gave different results"
         assert state_of(outcome.trade) is outcome.trade.state
         for action in outcome.actions:
-            if isinstance(action, m.TradeClosed):
+            if isinstance(action, m.TradeClosed) and action not in self.closed:
                 self.closed.append(action)
         exposures = [a for a in outcome.actions if isinstance(a, m.ExposureChanged)]
         if exposure_of(outcome.trade) != exposure_of(self.trade):
