@@ -51,6 +51,9 @@ def entry_side(signal: Signal, settings: Settings) -> tuple[Side | None, Denial 
 def on_signal(work: Work, event: SignalJudged) -> None:
     """A candle was judged: give up what waited too long, then enter if the signal says so."""
     trade = work.trade
+    pending = trade.pending
+    if pending is not None and pending.kind == "entry" and not pending.forced and event.ts > trade.signal_ts:
+        _give_up(work, Denial.SIGNAL_TOO_OLD)  # its candle has ended, and so has all that was asked for it
     trade.signal, trade.signal_ts, trade.price = event.signal, event.ts, event.price
     if trade.reconciled:
         leaving.check_timeouts(work)
@@ -289,14 +292,12 @@ def start_trade(trade: Trade, side: Side, leverage: Decimal) -> None:
 
 
 def _give_up(work: Work, code: Denial | str, detail: str = "") -> None:
-    """End the pending entry without an order; capital that was reserved goes back."""
+    """End the pending entry without an order; capital that was reserved, for it or for one before, goes back."""
     pending = work.pending
     signal = f"{'force_' if pending.forced else ''}enter_{pending.side}"
-    granted = "capital" in pending.answers
     work.trade.pending = None
     refuse(work, signal, code, detail, tag=pending.tag)
-    if granted:
-        work.exposure()
+    work.exposure()
 
 
 def on_capital(work: Work, event: CapitalReserved) -> None:

@@ -266,7 +266,7 @@ def pursue(work: Work) -> None:
         return
     if trade.position.amount <= ZERO:
         for order in trade.working():
-            if order.purpose is not Purpose.ENTRY or trade.leaving is not None:
+            if order.purpose is not Purpose.ENTRY or trade.leaving is not None or trade.is_closed:
                 work.cancel(order)
         return
     if trade.leaving is None:

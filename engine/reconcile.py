@@ -39,13 +39,10 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     trade = work.trade
     mine = installation_of(f"{trade.rules.order_prefix}t0i0")
     lost = [o for o in snap.orders if _is_lost(trade, o, mine)]
-    adopt(work, lost, snap.fills)
     for told in snap.orders:
         _learn_order_id(work, told)
-    for fill in sorted(snap.fills, key=lambda f: f.ts):
-        order = trade.orders.get(fill.client_order_id)
-        if order is not None:
-            booking.book(work, order, fill)
+    adopt(work, lost, snap.fills)
+    _book_all(work, snap.fills)
     for told in snap.orders:
         order = trade.orders.get(told.client_order_id)
         if order is not None:
@@ -62,6 +59,19 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     if any(o.status is OrderStatus.IN_DOUBT for o in trade.working()):
         work.do(SetTimer("look_up", booking.LOOK_UP_MS))
     leaving.pursue(work)
+
+
+def _book_all(work: Work, fills: Sequence[Fill]) -> None:
+    """Book the fills of this trade's orders as they happened; of one moment, what was bought before what was sold."""
+
+    def moment(fill: Fill) -> tuple[Millis, bool]:
+        order = work.trade.orders.get(fill.client_order_id)
+        return fill.ts, order is not None and order.purpose is not Purpose.ENTRY
+
+    for fill in sorted(fills, key=moment):
+        order = work.trade.orders.get(fill.client_order_id)
+        if order is not None:
+            booking.book(work, order, fill)
 
 
 def _learn_order_id(work: Work, told: VenueOrder) -> None:
@@ -114,7 +124,7 @@ def _after_restart(work: Work) -> None:
     trade.reconciled = True
     trade.pending = None
     work.exposure()
-    if trade.last_closed is not None:
+    if trade.last_closed is not None and trade.last_closed not in work.actions:
         work.do(trade.last_closed)  # the portfolio may have missed it; it knows a repetition
     if trade.position.amount > ZERO:
         work.do(WatchPrice(pair=trade.pair, watch=True))
@@ -160,9 +170,7 @@ def _adopt_trade(work: Work, orders: Sequence[VenueOrder], fills: Sequence[Fill]
         order = _adopted(work, told)
         work.enlist(order)
         work.emit("OrderAccepted", client_order_id=order.client_order_id, order_id=order.order_id)
-    known = {o.client_order_id for o in orders}
-    for fill in sorted((f for f in fills if f.client_order_id in known), key=lambda f: f.ts):
-        booking.book(work, trade.orders[fill.client_order_id], fill)
+    _book_all(work, fills)  # those of orders that were known too: what an exit left was entered before
 
 
 def _side_of(orders: Sequence[VenueOrder]) -> Side:
