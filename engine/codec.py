@@ -49,8 +49,7 @@ _ENCODERS: dict[type, Converter] = {}
 
 def _encoder_of(cls: Any) -> Converter:
     if is_dataclass(cls):
-        known: Hashable = cls
-        return _dataclass_codec(known)[0]
+        return _dataclass_codec(typing.cast(Hashable, cls))[0]
     if cls is Decimal:
         return str
     if issubclass(cls, Enum):

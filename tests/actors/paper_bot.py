@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from actors.base import Context
+from actors.feed import FeedActor
 from actors.files import Files
 from actors.gateway import GatewayActor
 from actors.history.store import open_store
@@ -22,12 +23,12 @@ from actors.sim import SimRuntime
 from actors.supervisor import ChildSpec, RootActor
 from actors.venues.built_in import BuiltInMarket
 from actors.venues.paper import PaperVenue
-from engine.messages import NO_SIGNAL, Entry, ForceEnter, ForceExit, Record, Shutdown, SignalJudged
+from engine.messages import Entry, ForceEnter, ForceExit, Record, Shutdown
 from engine.portfolio import Portfolio
 from engine.quota import paper_limits
 from engine.reconcile import prefix_of
 from engine.settings import FeedConfig, PaperConfig, RiskConfig, Settings, TradingConfig
-from engine.types import Side, exact
+from engine.types import Side
 from engine.work import Rules
 
 D = Decimal
@@ -76,6 +77,13 @@ class PaperBot:
             ChildSpec("limiter", lambda ctx: RateLimiterActor(ctx, paper_limits(paper)), shared=True),
             ChildSpec("gateway", lambda ctx: GatewayActor(ctx, self.venue, tick_ms=1_000), shared=True),
             ChildSpec("portfolio", lambda ctx: PortfolioActor(ctx, portfolio=account, pairs=self.pairs), shared=True),
+            ChildSpec(
+                "feed",
+                lambda ctx: FeedActor(
+                    ctx, self._source, self.pairs, "1m", dict.fromkeys(self.pairs, "judge:0"), FeedConfig()
+                ),
+                shared=True,
+            ),
             *(ChildSpec(f"pair:{pair}", self._pair(pair, paper)) for pair in self.pairs),
         ]
 
@@ -98,7 +106,6 @@ class PaperBot:
     def enter(self, pairs: Sequence[str], side: Side = Side.LONG) -> None:
         """Have pairs enter at the market's price, and wait a while."""
         for pair in pairs:
-            self._tell_price(pair)
             self.runtime.tell(
                 f"pair:{pair}",
                 ForceEnter(request_id=self._request(), pair=pair, side=side, tag="by hand", reply_to="test"),
@@ -108,16 +115,8 @@ class PaperBot:
     def leave(self, pairs: Sequence[str]) -> None:
         """Have pairs leave, and wait a while."""
         for pair in pairs:
-            self._tell_price(pair)
             self.runtime.tell(f"pair:{pair}", ForceExit(request_id=self._request(), pair=pair, reply_to="test"))
         self.runtime.run(20_000)
-
-    def _tell_price(self, pair: str) -> None:
-        now = self.runtime.now()
-        price = exact(self._source.prices([pair], now)[0].close)
-        judged = SignalJudged(pair=pair, ts=now // 60_000 * 60_000, signal=NO_SIGNAL, price=price)
-        self.runtime.tell(f"pair:{pair}", judged)
-        self.runtime.run(1_000)
 
     def _request(self) -> str:
         self._requests += 1

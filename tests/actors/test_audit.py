@@ -167,7 +167,7 @@ LIES: dict[str, tuple[Inject, str]] = {
     "an order the venue lost": (venue("DELETE FROM orders WHERE number = 2"), "lost order"),
     "an order the venue has twice": (venue(ORDER_TWICE), "doubled"),
     "an order the venue made up": (
-        venue("UPDATE orders SET client_order_id = replace(client_order_id, 't1i2', 't9i9') WHERE number = 2"),
+        venue("UPDATE orders SET client_order_id = replace(client_order_id, 't1i2', 't9i9') WHERE pair = 'BTC/USDT'"),
         "unknown order",
     ),
     "a fill's amount at the venue": (venue(of_first("fills", "amount = '1'")), "fill"),
