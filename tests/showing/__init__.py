@@ -1,0 +1,1 @@
+"""The long demonstrations of `python -m tests.show`."""
