@@ -279,8 +279,9 @@ def _leave(work: Work, wish: ExitWish) -> None:
     trade = work.trade
     in_the_way = [*trade.working(Purpose.ENTRY), *trade.working(Purpose.STOP)]
     exits = trade.working(Purpose.EXIT)
+    tag = wish.tag or wish.reason
     # One that was given up may come to life beside its successor; together they must not sell too much.
-    for order in [*in_the_way, *exits[1:]]:
+    for order in [*in_the_way, *(o for o in exits if o.tag != tag), *exits[1:]]:
         work.cancel(order)
     amount = work.market.tradable(trade.position.amount)
     if in_the_way or exits or work.now < trade.retry_at or not amount:
@@ -292,7 +293,7 @@ def _leave(work: Work, wish: ExitWish) -> None:
         kind,
         amount,
         price,
-        tag=wish.tag or wish.reason,
+        tag=tag,
         time_in_force=TimeInForce(work.settings.exit_time_in_force),
     )
 
@@ -360,8 +361,6 @@ def on_force_exit(work: Work, event: ForceExit) -> None:
     if trade.leaving is not None and trade.leaving.reason == "force_exit":
         return
     if trade.position.amount > ZERO or trade.working():
-        for order in trade.working(Purpose.EXIT):
-            work.cancel(order)
         leave_now(work, "force_exit", trade.price)
 
 
@@ -370,13 +369,12 @@ def on_data_ended(work: Work, event: DataEnded) -> None:
     trade = work.trade
     trade.pending = None
     trade.price = event.price
-    if trade.position.amount > ZERO:
-        for order in trade.working(Purpose.EXIT):
+    held = trade.position.amount > ZERO
+    if trade.reconciled:
+        for order in trade.working(Purpose.EXIT if held else None):
             work.cancel(order)
+    if held:
         leave_now(work, "force_exit", event.price)
-    else:
-        for order in trade.working():
-            work.cancel(order)
 
 
 def leave_now(work: Work, reason: str, price: Decimal) -> None:

@@ -60,6 +60,7 @@ class World:
     booked: dict[str, Fill] = field(default_factory=dict)
     alarms: list[str] = field(default_factory=list)
     told: m.ExposureChanged | None = None
+    tail_lost: bool = False
 
     def __post_init__(self) -> None:
         self.trade = Trade(pair=PAIR, rules=self._rules(), state=TradeState.FLAT, reconciled=True, price=self.price)
@@ -152,6 +153,7 @@ class World:
         `lost` of the newest records are gone too: a torn tail, or an old copy put back.
         """
         self.run += new_run
+        self.tail_lost |= lost > 0
         del self.records[max(len(self.records) - lost, 1) :]
         plain, booked, owner, closed = self.records[-1]
         self.booked, self.owner = dict(booked), dict(owner)
@@ -236,7 +238,11 @@ class World:
         self.exchange.changed.clear()
 
     def snapshot(self, *, hidden: int = 0) -> m.VenueSnapshot:
-        """What is true there. `hidden` of the newest fills are counted in the orders, and not listed yet."""
+        """What is true there. `hidden` of the newest fills are counted in the orders, and not listed yet.
+
+        Nothing is hidden once a tail was lost: both at once is more than anybody can make good.
+        """
+        hidden = 0 if self.tail_lost else hidden
         waiting = {a.order.client_order_id for a in self.sending if isinstance(a, Place)}
         asked = [c for c, o in self.trade.orders.items() if not o.is_done and c not in waiting]
         fills = [filled.fill for filled in self.exchange.fills]
@@ -261,13 +267,14 @@ class World:
         trade = self.trade
         assert "left_too_much" not in self.alarms
         held = ZERO
-        for fill in self.booked.values():
+        for fill_id in self.owner:  # one of an order that the journal has lost is heard, and booked when it is known
+            fill = self.booked[fill_id]
             purpose = self.purpose(fill.client_order_id)
             held += fill.amount if purpose is Purpose.ENTRY else -fill.amount
         assert held == trade.position.amount, "the position is not the sum of the fills that were heard of"
         for order in trade.orders.values():
-            of_order = {f.fill_id: f for f in self.booked.values() if f.client_order_id == order.client_order_id}
-            assert order.filled == sum((f.amount for f in of_order.values()), ZERO) <= order.amount
+            of_order = [f for f in self.booked.values() if f.client_order_id == order.client_order_id]
+            assert order.filled == sum((f.amount for f in of_order), ZERO) <= order.amount
         leaving = [o.order for o in self.exchange.orders(PAIR) if o.order.purpose is not Purpose.ENTRY]
         assert sum((o.remaining for o in leaving), ZERO) <= self.venue_position(), "more would be sold than is held"
         for done in self.closed:
@@ -289,7 +296,7 @@ class World:
         bought = sold = fees = ZERO
         exits = set()
         for fill in self.booked.values():
-            if self.owner[fill.fill_id] == done.trade_id:
+            if self.owner.get(fill.fill_id) == done.trade_id:
                 fees += fill.fee
                 if self.purpose(fill.client_order_id) is Purpose.ENTRY:
                     bought += fill.amount * fill.price
