@@ -71,7 +71,7 @@ class JudgeActor(WorkerKeeper):
     `config.workers == 0` judges inside, with the bench that `bench` makes: for debugging, and for
     simulation and replay (`FrameBench`). `facts` come from `judging.facts.load_facts`.
     Says `SignalJudged` to a pair that has a signal, `RoundJudged` to portfolio and feed for every
-    round, `StrategyFailed` to a pair for every failure.
+    round, `StrategyFailed` to a pair for every failure to judge; of a callback's the answer tells.
     """
 
     def __init__(
@@ -220,11 +220,12 @@ class JudgeActor(WorkerKeeper):
             self._fail(verdict.place, current.ts, verdict.reason)
 
     def _fail(self, place: int, ts: Millis, reason: str, *, asked: bool = False) -> None:
-        """Tell a pair that its strategy has failed, and that it is not asked any more if that was the third time."""
+        """Tell a pair that its strategy could not judge, and that it is not asked any more if that was the third time."""
         pair = self.pairs[place]
         quarantined = self._strikes.strike(place, asked=asked)
         self.log.warning("{}: the strategy failed: {}", pair, reason)
-        self.tell(f"pair:{pair}", StrategyFailed(pair=pair, ts=ts, reason=reason, quarantined=quarantined))
+        if not asked or quarantined:  # of a failed callback the answer tells
+            self.tell(f"pair:{pair}", StrategyFailed(pair=pair, ts=ts, reason=reason, quarantined=quarantined))
         if quarantined:
             text = f"{pair} is judged no more in this run, its strategy failed three times in a row: {reason}"
             self.log.error(text)

@@ -45,6 +45,7 @@ from engine.portfolio import Portfolio
 from engine.protections import protections_from
 from engine.quota import paper_limits
 from engine.settings import Config
+from engine.strategy_settings import effective_protections
 from engine.types import Millis, use_money_context
 
 LOOK_MS: Final = 10
@@ -108,7 +109,7 @@ def run_replay(
     runtime = SimRuntime(seed, start_ms=first - 60_000)
     venue = PaperVenue(None, paper, TapeMarket(markets), currency=config.trading.stake_currency, by_turns=True)
     timeframe = timeframe_of(taped)
-    protections = protections_from(config.protections, timeframe)
+    protections = protections_from(effective_protections(config, taped.facts), timeframe)
 
     def account(epoch: int) -> Portfolio:
         return Portfolio(config.trading, config.risk, protections, timeframe, paper.wallet, epoch=epoch)

@@ -61,7 +61,7 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
     tapes, failed = {}, {}
     for pair, candles in frames.items():
         try:
-            tapes[pair] = _tape(maker, candles, facts.startup_candles, start)
+            tapes[pair] = tape_of(maker, candles, facts.startup_candles, start)
         except Exception as error:  # noqa: BLE001  (a user's code may raise anything; the pair is reported)
             failed[pair] = str(error) if isinstance(error, StrategyError) else maker.explain(error)
     if not tapes and failed:
@@ -75,7 +75,8 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
     return Taped(tapes, rules, frames, settings, facts, maker, failed)
 
 
-def _tape(maker: StrategyMaker, candles: Candles, startup: int, start: Millis | None) -> Tape:
+def tape_of(maker: StrategyMaker, candles: Candles, startup: int, start: Millis | None) -> Tape:
+    """One pair's candles from `start` on, or from the first whose signal counts, and all signals on them."""
     answer = check_signals(maker.make().signals(candles), len(candles))
     first = startup if start is None else max(startup, int(np.searchsorted(candles.ts, start)))
     any_signal = answer.enter_long | answer.exit_long | answer.enter_short | answer.exit_short

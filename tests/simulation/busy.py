@@ -35,6 +35,8 @@ class Busy(Strategy):
 class Asked(Busy):
     """The same, and it has something to say of every entry, stop and exit; sometimes nonsense."""
 
+    use_custom_stoploss = True
+
     def confirm_trade_entry(self, pair: str, current_time: int, **_: Any) -> bool:
         """Deny some entries."""
         return (current_time // 60_000 + zlib.crc32(pair.encode())) % 4 != 0

@@ -1,0 +1,101 @@
+"""Small strategies for replays of made candles: each makes the machine do something particular."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, ClassVar
+
+import numpy as np
+
+from engine.candles import Candles
+from engine.strategy import Signals, Strategy, TradeView
+
+
+class Long(Strategy):
+    """Buys and sells by the candle's own number, with ROI, a stop and a trailing stop."""
+
+    timeframe = "1m"
+    startup_candles = 3
+    minimal_roi: ClassVar = {"0": 0.02, "10": 0.008, "40": 0.0}
+    stoploss = -0.02
+    trailing_stop = True
+    trailing_stop_positive = 0.004
+    trailing_stop_positive_offset = 0.008
+
+    def signals(self, candles: Candles) -> Signals:
+        """The same for equal candles; shorts only count where they are allowed."""
+        drawn = ((candles.ts // 60_000) * 2_654_435_761 + zlib.crc32(candles.pair.encode())) >> 9
+        tags = np.where(drawn % 2 == 0, "even", "odd")
+        return Signals(
+            enter_long=drawn % 7 == 0,
+            exit_long=drawn % 23 == 1,
+            enter_short=drawn % 7 == 2,
+            exit_short=drawn % 23 == 3,
+            enter_tag=tags,
+            exit_tag=tags,
+        )
+
+
+class Reversing(Long):
+    """Long and short, and from one into the other."""
+
+    can_short = True
+    trailing_stop = False
+    minimal_roi: ClassVar = {"0": 0.03}
+
+    def signals(self, candles: Candles) -> Signals:
+        """Each side's entry is the other's exit."""
+        drawn = ((candles.ts // 60_000) * 2_654_435_761 + zlib.crc32(candles.pair.encode())) >> 9
+        long, short = drawn % 5 == 0, drawn % 5 == 1
+        return Signals(enter_long=long, exit_long=short, enter_short=short, exit_short=long)
+
+
+class Patient(Long):
+    """Asks for prices that are seldom reached, so that entries and exits are not filled in time."""
+
+    use_exit_signal = True
+
+    def custom_entry_price(self, proposed_rate: float, side: str, **_: Any) -> float:
+        """A little better than the market."""
+        return proposed_rate * (0.997 if side == "long" else 1.003)
+
+    def custom_exit_price(self, proposed_rate: float, **_: Any) -> float:
+        """As above."""
+        return proposed_rate * 1.004
+
+
+class Asked(Reversing):
+    """Has a callback for everything the machine asks, and raises in one at times."""
+
+    use_custom_stoploss = True
+    use_custom_roi = True
+
+    def leverage(self, pair: str, max_leverage: float, **_: Any) -> float:
+        """Pairs differ."""
+        return 1.0 + zlib.crc32(pair.encode()) % 3
+
+    def custom_stake_amount(self, proposed_stake: float, current_time: int, **_: Any) -> float:
+        """Half of it at times."""
+        return proposed_stake / 2 if current_time % 180_000 else proposed_stake
+
+    def confirm_trade_entry(self, current_time: int, **_: Any) -> bool:
+        """Deny a third, and stumble at times."""
+        if current_time % 420_000 == 0:
+            raise ValueError("a bug in a strategy")
+        return current_time // 60_000 % 3 != 0
+
+    def confirm_trade_exit(self, exit_reason: str, current_time: int, **_: Any) -> bool:
+        """Deny some that are not stops."""
+        return "stop" in exit_reason or current_time // 60_000 % 4 != 0
+
+    def custom_stoploss(self, current_profit: float, **_: Any) -> float | None:
+        """Closer, the more there is to lose."""
+        return -0.005 if current_profit > 0.005 else None
+
+    def custom_exit(self, trade: TradeView, current_time: int, current_profit: float, **_: Any) -> str | None:
+        """In words of its own."""
+        return "long enough" if current_time - trade.open_ts > 240_000 and current_profit > -0.01 else None
+
+    def custom_roi(self, trade_duration: int, **_: Any) -> float:
+        """Less with time."""
+        return 0.02 / (1 + trade_duration)

@@ -1,0 +1,218 @@
+"""Replay through the actors gives what the pure machine gives: trades, and every domain event of every writer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from loguru import logger
+
+from actors.batch.replay import closed_trades, run_replay
+from actors.batch.taping import Taped, rules_of, tape, tape_of, timeframe_of
+from actors.journal import MemoryJournal
+from actors.judging.bench import FrameBench
+from actors.judging.loader import StrategyMaker
+from engine.backtest import Backtest
+from engine.candles import Candles
+from engine.codec import to_plain
+from engine.config import make_settings, parse_config
+from engine.matching import Exchange
+from engine.matching import Rules as VenueRules
+from engine.messages import AskStrategy, StrategyAnswered
+from engine.portfolio import Portfolio
+from engine.protections import protections_from
+from engine.settings import Config
+from engine.strategy import facts_of
+from engine.strategy_settings import effective_protections
+from engine.types import exact, use_money_context
+
+STRATEGIES = Path(__file__).with_name("candle_strategies.py")
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+PAIRS = ("AAA/USDT", "BBB/USDT", "CCC/USDT", "DDD/USDT")
+START_MS = 1_767_225_600_000
+PROTECTIONS = [
+    {"method": "CooldownPeriod", "stop_duration_candles": 4},
+    {"method": "StoplossGuard", "lookback_period_candles": 60, "trade_limit": 2, "stop_duration_candles": 20},
+    {
+        "method": "MaxDrawdown",
+        "lookback_period_candles": 200,
+        "trade_limit": 4,
+        "max_allowed_drawdown": 0.01,
+        "stop_duration_candles": 10,
+    },
+]
+
+
+@pytest.fixture(autouse=True)
+def _here() -> Any:
+    use_money_context()
+    logger.disable("actors")
+    yield
+    logger.enable("actors")
+
+
+def made_candles(pair: str, seed: int, count: int) -> Candles:
+    """A random walk in whole steps; one pair begins later, one ends earlier."""
+    rng = np.random.default_rng([seed, PAIRS.index(pair)])
+    ticks = np.round(np.cumsum(rng.normal(0, 0.12, (count, 6)).ravel()) * 10).reshape(count, 6) / 10 + 100
+    ts = START_MS + 60_000 * np.arange(count)
+    columns = {"open": ticks[:, 0], "high": ticks.max(1), "low": ticks.min(1), "close": ticks[:, -1]}
+    candles = Candles(pair=pair, timeframe="1m", ts=ts, volume=np.full(count, 5.0), **columns)
+    return {PAIRS[1]: candles[30:], PAIRS[2]: candles[: count - 30]}.get(pair, candles)
+
+
+def made(name: str, seed: int, *, count: int = 700, **sections: Any) -> tuple[Config, Taped]:
+    """Tapes of made candles under one of the small strategies."""
+    strategy = {"name": f"{STRATEGIES}:{name}", **sections.pop("strategy", {})}
+    trading = {"stake_amount": "unlimited", "max_open_trades": 3, **sections.pop("trading", {})}
+    config = parse_config({"trading": trading, "strategy": strategy, **sections})
+    maker = StrategyMaker(config.strategy.name, config.strategy.parameters, config.strategy.overrides)
+    facts = facts_of(maker.make())
+    settings = make_settings(config, facts)
+    frames = {pair: made_candles(pair, seed, count) for pair in PAIRS}
+    tapes = {pair: tape_of(maker, frame, facts.startup_candles, None) for pair, frame in frames.items()}
+    rules = {pair: rules_of(config, settings, tapes[pair]) for pair in tapes}
+    return config, Taped(tapes, rules, frames, settings, facts, maker, {})
+
+
+def pure(config: Config, taped: Taped) -> Backtest:
+    """The same run without actors."""
+    bench = FrameBench(taped.maker, [taped.frames[pair] for pair in taped.tapes])
+    places = {pair: place for place, pair in enumerate(taped.tapes)}
+
+    def asked(ask: AskStrategy) -> StrategyAnswered:
+        answer = bench.ask(places[ask.pair], ask.callback, ask.arguments)
+        return StrategyAnswered(request_id=ask.request_id, pair=ask.pair, answer=answer.answer, failed=answer.failed)
+
+    timeframe = timeframe_of(taped)
+    protections = protections_from(effective_protections(config, taped.facts), timeframe)
+    account = Portfolio(config.trading, config.risk, protections, timeframe, config.paper.wallet)
+    exchange = Exchange({pair: rules.market for pair, rules in taped.rules.items()}, VenueRules())
+    run = Backtest(taped.rules, account, exchange, asked)
+    run.run(taped.tapes, timeframe)
+    return run
+
+
+def domain_of(journal: MemoryJournal) -> dict[str, list[Any]]:
+    """The journal's domain stream by writer: (kind, ts, body)."""
+    found: dict[str, list[Any]] = {}
+    for _, ts, writer, _, _, _, stream, kind, body, _ in journal.rows:
+        if stream == "domain":
+            found.setdefault(writer, []).append((kind, ts, json.loads(body)))
+    return found
+
+
+def events_of(run: Backtest) -> dict[str, list[Any]]:
+    """The pure run's domain events, as they come out of a journal."""
+    return {
+        writer: [(event.kind, event.ts, orjson.loads(orjson.dumps(to_plain(event.body)))) for event in events]
+        for writer, events in run.events.items()
+    }
+
+
+def replayed(config: Config, taped: Taped, seed: int) -> MemoryJournal:
+    """The run through the actors."""
+    journal = MemoryJournal(installation="REPLAY")
+    runtime = run_replay(config, taped, journal, seed)
+    assert runtime.exit_request is not None
+    assert 0 == runtime.exit_request.status
+    return journal
+
+
+def check_equal(config: Config, taped: Taped, seed: int = 1) -> dict[str, list[Any]]:
+    """Assert that both ways give the same, and return it."""
+    expected, actual = events_of(pure(config, taped)), domain_of(replayed(config, taped, seed))
+    assert expected.keys() == actual.keys()
+    for writer, events in expected.items():
+        for number, (wanted, given) in enumerate(zip(events, actual[writer], strict=False)):
+            assert wanted == given, f"{writer}, event {number}"
+        assert len(events) == len(actual[writer])
+    return actual
+
+
+def counted(found: Mapping[str, list[Any]], kind: str, **wanted: Any) -> int:
+    """How many events of a kind have these values."""
+    return sum(
+        kind == event[0] and all(event[2].get(name) == value for name, value in wanted.items())
+        for events in found.values()
+        for event in events
+    )
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_longs(seed: int) -> None:
+    """ROI, stops, trailing stops and exit signals on several pairs that share a slot."""
+    found = check_equal(*made("Long", seed, trading={"max_open_trades": 1}), seed=seed)
+
+    assert counted(found, "TradeClosed") > 30
+    for reason in ("roi", "trailing_stop_loss", "exit_signal"):
+        assert counted(found, "TradeClosed", exit_reason=reason), reason
+    assert counted(found, "SignalDecided", code="NO_FREE_SLOT")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_shorts_and_reversals(seed: int) -> None:
+    """Shorts on margin, and a trade that ends where the other side's begins, on the same candle."""
+    found = check_equal(*made("Reversing", seed, trading={"leverage": exact("2")}), seed=seed)
+
+    closed = {(e[2]["pair"], e[1]) for events in found.values() for e in events if e[0] == "TradeClosed"}
+    begun = {(e[2]["pair"], e[1]) for events in found.values() for e in events if e[0] == "TradeOpened"}
+    assert counted(found, "TradeOpened", side="short") > 20
+    assert closed & begun
+
+
+def test_unfilled_orders() -> None:
+    """Entries and exits that nobody fills in time are given up, by the same candle on both ways."""
+    timeouts = {"entry": 2, "exit": 3, "exit_timeout_count": 2}
+    found = check_equal(*made("Patient", 5, unfilledtimeout=timeouts))
+
+    assert counted(found, "OrderCanceled") > 5
+    assert counted(found, "SignalDecided", code="UNFILLED") > 3
+    assert counted(found, "TradeClosed") > 10
+
+
+def test_callbacks() -> None:
+    """Whatever a strategy is asked it is asked at the same moment, with the same values, and failures count alike."""
+    found = check_equal(*made("Asked", 7, trading={"max_open_trades": 4}))
+
+    assert counted(found, "SignalDecided", code="DENIED_BY_STRATEGY")
+    assert counted(found, "SignalDecided", code="STRATEGY_FAILED")
+    assert counted(found, "StopMoved", why="custom")
+    assert counted(found, "TradeClosed", exit_reason="long enough")
+    assert len({e[2]["leverage"] for events in found.values() for e in events if e[0] == "TradeOpened"}) > 1
+
+
+def test_protections_and_limits() -> None:
+    """Locks and the kill switch come from the same trades at the same times, the strategy's own protections too."""
+    risk = {"max_drawdown": exact("0.05")}
+    own = {"overrides": {"protections": PROTECTIONS[:1]}}
+    found = check_equal(*made("Long", 9, protections=PROTECTIONS[1:], risk=risk, strategy=own))
+
+    assert counted(found, "PairLocked") > 5
+    assert counted(found, "SignalDecided", code="PROTECTION")
+
+
+def test_the_seed_draws_the_order_only() -> None:
+    """The same seed gives the same journal byte for byte; another one gives the same trades and domain events."""
+    config, taped = made("Reversing", 4, count=300)
+    first, again, other = (replayed(config, taped, seed) for seed in (1, 1, 2))
+
+    assert first.text() == again.text()
+    assert domain_of(first) == domain_of(other)
+    assert len(closed_trades(first.rows)) > 10
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the ten real pairs are not here")
+def test_ten_real_pairs() -> None:
+    """The shipped sample strategy on ten real pairs: equal event for event."""
+    pairs = sorted(file.name.split("-")[0].replace("_", "/") for file in (DATA / "ohlcv").glob("*-5m.parquet"))
+    trading = {"stake_currency": "BTC", "stake_amount": exact("0.05"), "max_open_trades": 3, "pairs": pairs}
+    config = parse_config({"trading": trading, "strategy": {"name": "sample"}, "paper": {"wallet": exact(10)}})
+    found = check_equal(config, tape(config, str(DATA / "ohlcv"), pairs, None, None))
+
+    assert 102 == counted(found, "TradeClosed")
