@@ -135,6 +135,8 @@ class PersistenceActor(EngineActor):
         if message.name == "portfolio":
             self._commit()  # what came before the news was granted by a portfolio that lived
             self._journal.grant_epoch = max(self._journal.grant_epoch, message.epoch)
+            if self._disk is not None and self._disk.room is not Room.PLENTY:
+                self._halt()
         super().on_epoch_announced(message)
 
     def on_data_alert(self, message: DataAlert) -> None:
@@ -311,7 +313,12 @@ class PersistenceActor(EngineActor):
         else:
             text = f"The disk is nearly full ({figures}): no entries; exits and stops go on."
             self._notify("alarm", "disk", text)
-            self.tell("portfolio", SetTradingState(state=TradingState.EXITS_ONLY, reason=text, source="disk"))
+            self._halt()
+
+    def _halt(self) -> None:
+        assert self._disk is not None
+        text = f"the disk is nearly full ({self._disk.describe()})"
+        self.tell("portfolio", SetTradingState(state=TradingState.EXITS_ONLY, reason=text, source="disk"))
 
     # ------------------------------------------------------------ the history process
 

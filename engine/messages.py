@@ -228,7 +228,8 @@ class PassTurn(Message):
 class CapitalReserved(Message):
     """portfolio → pair: `stake` is yours until you use it or release it; `available` is the most there was.
 
-    `epoch` is the portfolio's incarnation: an intent that carries an older one is refused.
+    `epoch` is the portfolio's incarnation: an intent that carries an older one is refused. `leverage` is
+    the one that was asked for.
     """
 
     request_id: str
@@ -236,6 +237,7 @@ class CapitalReserved(Message):
     stake: Decimal
     available: Decimal
     epoch: int
+    leverage: Decimal = ONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,7 +257,8 @@ class ExposureChanged(Message):
     `stake` is the capital in the position and in unfilled entries, `realized` what partial exits of
     the open trade have booked. `trade_id` empty means flat: nothing is tied, the slot is free.
     `opened_at` orders the open trades. `earned` sums the profits of all the pair's closed trades: a
-    total, so that a lost message loses nothing.
+    total, so that a lost message loses nothing. `stake` × `leverage` is what the pair's positions and
+    unfilled entries come to at their prices.
     """
 
     pair: str
@@ -267,6 +270,7 @@ class ExposureChanged(Message):
     amount: Decimal = ZERO
     open_rate: Decimal = ZERO
     earned: Decimal = ZERO
+    leverage: Decimal = ONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,8 @@ from engine.sizing import proposed_stake, validated_stake
 from engine.summed import Summed
 from engine.types import ZERO, Millis, TradingState
 
+OF_THIS_RUN: Final = ("disk", "shutdown")
+"""Hands of the kill switch that are not kept: who has them says so again, and nobody else would let go."""
 STRICTNESS = {TradingState.ACTIVE: 0, TradingState.EXITS_ONLY: 1, TradingState.STOPPED: 2}
 
 
@@ -125,7 +127,12 @@ class Portfolio:
         if code is not None:
             return self._denied(ask, code, detail)
         answer = CapitalReserved(
-            request_id=ask.request_id, pair=ask.pair, stake=granted, available=available, epoch=self.epoch
+            request_id=ask.request_id,
+            pair=ask.pair,
+            stake=granted,
+            available=available,
+            epoch=self.epoch,
+            leverage=ask.leverage,
         )
         self.reserved[ask.pair] = answer
         return answer
@@ -151,14 +158,14 @@ class Portfolio:
     def _over_exposure(self, ask: ReserveCapital, stake: Decimal) -> tuple[Denial | None, str]:
         size = stake * ask.leverage
         pair = self.exposures.get(ask.pair)
-        of_pair = size + (pair.amount * pair.open_rate if pair else ZERO)
+        of_pair = size + (pair.stake * pair.leverage if pair else ZERO)
         limit = self.risk.max_exposure_per_pair
         if limit is not None and of_pair > limit:
             return Denial.MAX_EXPOSURE_PAIR, f"{of_pair:f} of {limit:f}"
         limit = self.risk.max_exposure
         if limit is not None:
-            total = size + sum((max(e.amount * e.open_rate, e.stake) for e in self.exposures.values()), ZERO)
-            total += sum((r.stake * ask.leverage for p, r in self.reserved.items() if p != ask.pair), ZERO)
+            total = size + sum((e.stake * e.leverage for e in self.exposures.values()), ZERO)
+            total += sum((r.stake * r.leverage for p, r in self.reserved.items() if p != ask.pair), ZERO)
             if total > limit:
                 return Denial.MAX_EXPOSURE, f"{total:f} of {limit:f}"
         return None, ""
@@ -271,7 +278,7 @@ class Portfolio:
             "day": self.day,
             "day_start": str(self.day_start),
             "holds": {
-                source: [state.value, why] for source, (state, why) in self.holds.items() if source != "shutdown"
+                source: [state.value, why] for source, (state, why) in self.holds.items() if source not in OF_THIS_RUN
             },
             "locks": [[k.pair, k.side, k.until, k.reason] for k in self.locks],
         }

@@ -85,7 +85,7 @@ class Rounds:
                 oldest = min(self._rounds)
                 if oldest == ts:
                     current.granted = True
-                if self._rounds[oldest].granted:
+                if self._rounds[oldest].granted or not self._rounds[oldest].asked:
                     del self._rounds[oldest]
         return current
 

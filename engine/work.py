@@ -335,6 +335,7 @@ def exposure_of(trade: Trade) -> ExposureChanged:
         amount=trade.position.amount,
         open_rate=trade.position.open_rate,
         earned=trade.earned,
+        leverage=trade.leverage,
     )
 
 
