@@ -102,8 +102,10 @@ def is_busy(trade: Trade) -> bool:
 def turn_order(open_pairs: Sequence[str], pairs: Iterable[str]) -> list[str]:
     """The order of turns on a candle: pairs of open trades as they were opened, then the list's."""
     wanted = list(pairs)
-    first = [p for p in open_pairs if p in set(wanted)]
-    return first + [p for p in wanted if p not in set(first)]
+    there = set(wanted)
+    first = [p for p in open_pairs if p in there]
+    there.difference_update(first)
+    return first + [p for p in wanted if p in there]
 
 
 def with_price_step(trade: Trade, row: TurnRow) -> Trade:
