@@ -205,13 +205,13 @@ class Bot:
 
 
 def ask(path: Path, query: str, *, default: Sequence[Any]) -> Sequence[Any]:
-    """Rows of a SQLite file beside its writer; `default` while the file is not there."""
+    """Rows of a SQLite file beside its writer; `default` while the file is not there, or not legible."""
     if not path.exists():
         return default
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)) as db:
             return db.execute(query).fetchall()
-    except sqlite3.OperationalError:
+    except sqlite3.DatabaseError:
         return default
 
 

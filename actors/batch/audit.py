@@ -67,7 +67,7 @@ def examine(files: Files) -> Report:
     books = auditor.books
     return Report(
         differences=tuple(findings.differences.values()),
-        notes=tuple(findings.notes),
+        notes=(*findings.notes, *(f"{count} {text}" for text, count in findings.counts.items())),
         entries=books.entries,
         trades=len(auditor.trades),
         orders=sum(len(trade.orders) for trade in auditor.trades.values()),

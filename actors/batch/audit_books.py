@@ -80,6 +80,7 @@ class Damage:
     """What the journal says it has lost. Whatever an earlier run than `run` recorded may be gone."""
 
     run: int = 0
+    seq: int = 0
     texts: list[str] = field(default_factory=list)
 
     def may_have_lost(self, client_order_id: str) -> bool:
@@ -120,7 +121,7 @@ class Books:
                 b = orjson.loads(body)
                 self.decisions[seq] = (b["pair"], b["signal"], b["outcome"], b["code"])
             elif kind == "JournalDamaged":
-                self.damage.run = max(self.damage.run, run)
+                self.damage.run, self.damage.seq = max(self.damage.run, run), seq
                 self.damage.texts.append(str(orjson.loads(body)["what"]))
             elif kind == "RunEnded":
                 self.ended_in_order = True

@@ -64,9 +64,9 @@ def check_history(
     if answers.applied is not None:
         _check_position(files, books, answers.applied, answers.applied_hash, findings)
     fills, orders, closed, decisions, others = answers.rows
-    _check_fills(fills, trades, upto, books.end, findings)
-    _check_orders(orders, trades, upto, findings)
-    _check_trades(closed, trades, upto, findings)
+    _check_fills(fills, trades, upto, books, findings)
+    _check_orders(orders, trades, upto, books, findings)
+    _check_trades(closed, trades, upto, books, findings)
     _check_decisions(decisions, books, upto, findings)
     _check_others([row[0] for row in others], books, upto, findings)
     if running:
@@ -97,18 +97,25 @@ def _same(kept: Any, wanted: Any) -> bool:
     return str(kept) == str(wanted)
 
 
+def _too_much(lost: bool, what: str, place: str, text: str, findings: Findings) -> None:
+    """A row that the journal does not account for: a difference, or one of which the journal has lost the entry."""
+    if lost:
+        findings.count(f"{what}(s) in the history were recorded in a part of the journal that was lost.")
+    else:
+        findings.differ(f"history {what}", place, text)
+
+
 def _check_fills(
-    rows: list[tuple[Any, ...]], trades: Mapping[str, BookedTrade], upto: int, end: int, findings: Findings
+    rows: list[tuple[Any, ...]], trades: Mapping[str, BookedTrade], upto: int, books: Books, findings: Findings
 ) -> None:
     wanted = {seq: (t, fill) for t in trades.values() for seq, fill in t.fills.values() if 0 < seq <= upto}
     for seq, client_id, fill_id, *values in rows:
-        if seq > end:
+        if seq > books.end:
             continue
         found = wanted.pop(seq, None)
         if found is None:
-            findings.differ(
-                "history fill", str(seq), f"The history has a fill {fill_id} (entry {seq}), the journal not."
-            )
+            text = f"The history has a fill {fill_id} (entry {seq}), the journal not."
+            _too_much(seq <= books.damage.seq, "fill", str(seq), text, findings)
             continue
         trade, fill = found
         made = (fill.price, fill.amount, fill.fee, fill.fee_currency, trade.trade_id)
@@ -123,14 +130,14 @@ def _check_fills(
 
 
 def _check_orders(
-    rows: list[tuple[Any, ...]], trades: Mapping[str, BookedTrade], upto: int, findings: Findings
+    rows: list[tuple[Any, ...]], trades: Mapping[str, BookedTrade], upto: int, books: Books, findings: Findings
 ) -> None:
     wanted = {c: (t, t.orders[c]) for t in trades.values() for c, seq in t.changed.items() if c in t.orders}
     for client_id, seq, trade_id, amount, filled, cost, order_id, status in rows:
         found = wanted.pop(client_id, None)
         if found is None:
             text = f"The history has an order {client_id} (entry {seq}), the journal not."
-            findings.differ("history order", client_id, text)
+            _too_much(books.damage.may_have_lost(client_id), "order", client_id, text, findings)
             continue
         trade, order = found
         if trade.changed[client_id] > upto:
@@ -156,7 +163,7 @@ def _check_orders(
 
 
 def _check_trades(
-    rows: list[tuple[Any, ...]], trades: Mapping[str, BookedTrade], upto: int, findings: Findings
+    rows: list[tuple[Any, ...]], trades: Mapping[str, BookedTrade], upto: int, books: Books, findings: Findings
 ) -> None:
     wanted = {t.trade_id: t for t in trades.values() if t.closed is not None and t.closed_seq <= upto}
     for trade_id, closed, *values in rows:
@@ -164,7 +171,8 @@ def _check_trades(
         if trade is None:
             if closed and trade_id not in trades:
                 text = f"The history has a closed trade {trade_id}, the journal not."
-                findings.differ("history trade", trade_id, text)
+                began = int(trade_id.rpartition("#")[2].partition("-")[0])
+                _too_much(began < books.damage.run, "trade", trade_id, text, findings)
             continue
         assert trade.closed is not None
         if not closed:
@@ -189,7 +197,7 @@ def _check_decisions(rows: list[tuple[Any, ...]], books: Books, upto: int, findi
         made = books.decisions.get(seq)
         if made is None:
             text = f"The history has a decision on {values[0]} (entry {seq}), the journal not."
-            findings.differ("history decision", str(seq), text)
+            _too_much(seq <= books.damage.seq, "decision", str(seq), text, findings)
         elif tuple(str(v or "") for v in values) != made:
             kept = ", ".join(str(v) for v in values)
             text = f"Decision of entry {seq}: the history has {kept}; the journal {', '.join(made)}."
@@ -205,7 +213,7 @@ def _check_others(rows: list[int], books: Books, upto: int, findings: Findings) 
     kept, wanted = {seq for seq in rows if seq <= books.end}, {seq for seq in books.other_decisions_at if seq <= upto}
     for seq in sorted(kept - set(books.other_decisions_at)):
         text = f"The history has a change in `decisions` of entry {seq}, the journal not."
-        findings.differ("history change", str(seq), text)
+        _too_much(seq <= books.damage.seq, "change", str(seq), text, findings)
     for seq in sorted(wanted - kept):
         text = f"The change of entry {seq} is not in the history's `decisions`."
         findings.differ("history change", str(seq), text)

@@ -32,6 +32,7 @@ class Findings:
 
     differences: dict[tuple[str, str], Difference] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
     def differ(self, kind: str, place: str, text: str) -> None:
         """Add a difference unless it was found already."""
@@ -40,6 +41,10 @@ class Findings:
     def note(self, text: str) -> None:
         """Add what should be known and is no difference."""
         self.notes[text] = None
+
+    def count(self, text: str) -> None:
+        """Add to the number of things that one note tells of together."""
+        self.counts[text] = self.counts.get(text, 0) + 1
 
     def keep(self, keys: Iterable[tuple[str, str]]) -> None:
         """Drop every difference that is not among `keys`."""

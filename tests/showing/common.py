@@ -17,8 +17,10 @@ JUDGED: Final = "SELECT count(*) FROM entries WHERE kind = 'Judged'"
 
 
 def busy(pairs: int, speed: float, *, strategy: str = "busy.py", **more: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """A bot that enters and leaves some pairs with every candle; `more` overrides sections' keys;
-    `parameters` are the strategy's."""
+    """A bot that enters and leaves some pairs with every candle.
+
+    `more` overrides sections' keys; `parameters` are the strategy's.
+    """
     config: dict[str, dict[str, Any]] = {
         "trading": {"max_open_trades": max(20, pairs // 3), "stake_amount": 50},
         "strategy": {"name": str(STRATEGIES / strategy)},

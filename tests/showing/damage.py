@@ -34,7 +34,8 @@ def _flipped(files: Files) -> None:
     """One byte in the middle is another."""
     _checkpoint(files)
     with closing(sqlite3.connect(files.journal)) as db:
-        middle = last_seq(files) * 2 // 3
+        (last,) = db.execute("SELECT max(seq) FROM entries").fetchone()
+        middle = last * 2 // 3
         db.execute("UPDATE entries SET body = replace(body, 'a', 'b') WHERE seq = ?", (middle,))
         db.commit()
     _checkpoint(files)
@@ -77,10 +78,11 @@ def show(folder: Path, *, quick: bool) -> str:
         bot.start()
         bot.wait_for("orders", ENTRIES, 40, 120)
         bot.kill()
+        mark = last_seq(bot.files)
         harm(bot.files)
         before = len(ask(bot.files.venue, "SELECT 1 FROM orders", default=()))
         with bot:
-            bot.wait_for(f"candles after: {name}", f"{JUDGED} AND seq > {last_seq(bot.files)}", 3, 90)
+            bot.wait_for(f"candles after: {name}", f"{JUDGED} AND seq > {mark}", 3, 90)
             audited(bot.files, f"beside the run after: {name}")
         report = audited(bot.files, f"after: {name}")
         said = [line for line in bot.log().splitlines() if "WARNING" in line or "journal" in line.lower()]
