@@ -178,7 +178,7 @@ def test_unfilled_orders() -> None:
 
 def test_callbacks() -> None:
     """Whatever a strategy is asked it is asked at the same moment, with the same values, and failures count alike."""
-    found = check_equal(*made("Asked", 7, trading={"max_open_trades": 4}))
+    found = check_equal(*made("Asked", 7, count=320, trading={"max_open_trades": 4}))
 
     assert counted(found, "SignalDecided", code="DENIED_BY_STRATEGY")
     assert counted(found, "SignalDecided", code="STRATEGY_FAILED")

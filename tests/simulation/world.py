@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -68,6 +68,7 @@ class Scene:
     kill_every_ms: int
     restart_chance: float
     unwritable: float
+    power_cuts: float
 
 
 def scene_of(seed: int) -> Scene:
@@ -131,6 +132,7 @@ def scene_of(seed: int) -> Scene:
         kill_every_ms=rng.choice([0, 4_000, 15_000]),
         restart_chance=rng.choice([0.0, 0.02]),
         unwritable=rng.choice([0.0, 0.01]),
+        power_cuts=rng.choice([0.0, 0.0, 0.3]),
     )
 
 
@@ -141,16 +143,21 @@ class ShakyJournal(MemoryJournal):
         super().__init__(installation="simula")
         self.refusing = 0.0
         self._rng = rng
+        self._commits: deque[tuple[int, int, bytes, dict[str, Any], dict[str, int]]] = deque(maxlen=8)
 
     def _write(self, rows: Any, states: Any, /) -> None:
         if self._rng.random() < self.refusing:
             raise JournalUnwritable("the disk does not want to")
+        self._commits.append((len(self.rows), self.seq, self.hash, dict(self._states), dict(self._writers)))
         super()._write(rows, states)
 
-    def open_again(self) -> None:
-        """A new process on the same files: the next run, which knows nothing of grants."""
+    def open_again(self, lost: int) -> None:
+        """A new process on the same files: the next run, which knows nothing of grants, and not the last commits."""
         self.run += 1
         self.grant_epoch = 0
+        for _ in range(min(lost, len(self._commits))):
+            length, self.seq, self.hash, self._states, self._writers = self._commits.pop()
+            del self.rows[length:]
 
 
 class CountingVenue(FaultyVenue):
@@ -281,9 +288,14 @@ class World:
         return self.runtime.now() + self.rng.randrange(mean_ms * 2 + 1)
 
     def _kill(self) -> None:
-        """Kill somebody in the midst of a conversation: a few messages on."""
+        self._into_the_midst()
         name = self.rng.choice(self.names)
-        left = self.rng.randrange(40)
+        self.kills[name.partition(":")[0]] += 1
+        self.runtime.kill(name)
+
+    def _into_the_midst(self) -> None:
+        """Go on to a moment in which everybody talks: some messages on."""
+        left = self.rng.randrange(60)
 
         def is_moment() -> bool:
             nonlocal left
@@ -291,14 +303,14 @@ class World:
             return left < 0
 
         self.runtime.run_until(is_moment, limit_ms=1_000)
-        self.kills[name.partition(":")[0]] += 1
-        self.runtime.kill(name)
 
     def restart(self) -> None:
-        """End the process as kill -9 does, and start another one a while later."""
+        """End the process as kill -9 does, or the machine as a power cut does; start another one a while later."""
+        self._into_the_midst()
         now = self.runtime.now() + self.rng.choice([0, 5_000, 90_000])
         faults = self.runtime.faults
-        self.journal.open_again()
+        lost = self.rng.randrange(1, 6) if self.rng.random() < self.scene.power_cuts else 0
+        self.journal.open_again(lost)
         self.runtime = self._start(now)
         self.runtime.faults = faults
 
