@@ -70,7 +70,7 @@ from engine.order import Order
 from engine.reconcile import snapshot_since
 from engine.trade import step
 from engine.turn import Match, Turn, is_busy, with_price_step
-from engine.types import ZERO, Millis, OrderStatus, Priority, Purpose, TradeState
+from engine.types import ZERO, Millis, OrderStatus, Priority, Purpose, TradeState, TradingState
 from engine.work import PlaceAborted, Rules, Trade, exposure_of
 
 RETRY_MS: Final = 1_000
@@ -261,8 +261,13 @@ class PairActor(RecoveringActor):
         self._go_on()
 
     def on_trading_state_changed(self, message: TradingStateChanged) -> None:
-        """The kill switch moved; the portfolio denies by it, so there is nothing to do here."""
-        del message
+        """The kill switch moved: an entry that has not left stays here."""
+        if message.state is not TradingState.ACTIVE:
+            entries = [s for s in self._sending.values() if s.order.purpose is Purpose.ENTRY and not s.cancel]
+            for sending in entries:
+                self._abort(sending, message.state, message.reason)
+        self._step(message)
+        self._go_on()
 
     # ------------------------------------------------------------ capital
 

@@ -192,8 +192,10 @@ class PortfolioActor(RecoveringActor):
     # ------------------------------------------------------------ what the pairs hold
 
     def on_exposure_changed(self, message: ExposureChanged) -> None:
-        """A pair says what it ties up: as good as an answer to the census."""
+        """A pair says what it ties up: as good as an answer to the census. It may be new, and not know of a halt."""
         self.account.exposure_changed(message)
+        if self.account.state is not TradingState.ACTIVE:
+            self._say_state_to(message.pair)
         self._counted(message.pair)
 
     def on_trade_closed(self, message: TradeClosed) -> None:
@@ -237,13 +239,19 @@ class PortfolioActor(RecoveringActor):
 
     def _say_state(self) -> None:
         state = self.account.state
-        reason = "; ".join(why for _, why in self.account.holds.values()) or "entries are on again"
+        reason = self._reason()
         calm = state is TradingState.ACTIVE or set(self.account.holds) <= {"user", "shutdown"}
         severity = "info" if calm else "alarm"
         text = f"trading is {state}: {reason}"
         self.tell("notifier", Notify(ts=self.now(), severity=severity, event="trading_state", text=text))
         for pair in self._pairs:
-            self.tell(f"pair:{pair}", TradingStateChanged(state=state, reason=reason))
+            self._say_state_to(pair)
+
+    def _reason(self) -> str:
+        return "; ".join(why for _, why in self.account.holds.values()) or "entries are on again"
+
+    def _say_state_to(self, pair: str) -> None:
+        self.tell(f"pair:{pair}", TradingStateChanged(state=self.account.state, reason=self._reason()))
 
     # ------------------------------------------------------------ turns (replay)
 

@@ -327,7 +327,15 @@ def _entry_failed(work: Work, code: str, reason: str) -> None:
     trade = work.trade
     if code == "TOO_LATE":
         code = Denial.SIGNAL_TOO_OLD
-    elif code not in (Denial.UNFILLED, Denial.RATE_LIMIT, Denial.DISK_FULL, Denial.OLD_GRANT, "NOT_FOUND"):
+    elif code not in (
+        Denial.EXITS_ONLY,
+        Denial.STOPPED,
+        Denial.UNFILLED,
+        Denial.RATE_LIMIT,
+        Denial.DISK_FULL,
+        Denial.OLD_GRANT,
+        "NOT_FOUND",
+    ):
         reason, code = f"{code}: {reason}", Denial.VENUE_REJECTED
     trade.leaving = None
     work.decide(f"enter_{trade.side}", "denied", code, reason, tag=trade.enter_tag)

@@ -24,7 +24,7 @@ from engine.messages import (
 from engine.position import Position
 from engine.settings import Settings
 from engine.sizing import entry_amount, max_stake, min_stake, validated_stake, within_distance
-from engine.types import ONE, ZERO, OrderType, Purpose, Side, TimeInForce
+from engine.types import ONE, ZERO, OrderType, Purpose, Side, TimeInForce, TradingState
 from engine.work import NO_ANSWER, WAITING, Pending, Trade, Work
 
 BACKTEST_STOP = Decimal("-0.05")
@@ -183,6 +183,8 @@ def _no_more(work: Work) -> Denial | None:
         return Denial.ALREADY_OPEN  # a late fill, or an order given up that came to life
     if trade.quarantined:
         return Denial.STRATEGY_QUARANTINED
+    if trade.trading is not TradingState.ACTIVE and "capital" in work.pending.answers:
+        return Denial(trade.trading)  # granted before the halt
     return Denial.SIGNAL_TOO_OLD if not work.pending.forced and is_too_old(work) else None
 
 
@@ -338,8 +340,12 @@ def on_answer(work: Work, event: StrategyAnswered) -> None:
 
 
 def resume(work: Work) -> None:
-    """Run the pending evaluation again with the answers it has now."""
-    if work.pending.kind == "entry":
+    """Run the pending evaluation again with the answers it has now; while it waits for one, only what ends it counts."""
+    if work.pending.waiting:
+        code = _no_more(work)
+        if code is not None:
+            _give_up(work, code)
+    elif work.pending.kind == "entry":
         advance(work)
     else:
         leaving.advance(work)

@@ -20,7 +20,7 @@ from engine.position import Position
 from engine.types import Side
 from engine.work import Rules, Trade
 
-_NOT_KEPT: Final = frozenset({"pair", "rules", "pending", "queued", "reconciled", "state", "quarantined"})
+_NOT_KEPT: Final = frozenset({"pair", "rules", "pending", "queued", "reconciled", "state", "quarantined", "trading"})
 _KEPT: Final = tuple(f.name for f in fields(Trade) if f.name not in _NOT_KEPT)
 _CLASSES: Final[Mapping[str, type]] = {
     "position": Position,

@@ -30,10 +30,12 @@ from engine.exits import (
 from engine.messages import NO_SIGNAL, DataEnded, ForceExit, MarketRange, Signal
 from engine.order import Order
 from engine.sizing import within_distance
-from engine.types import ZERO, OrderStatus, OrderType, Purpose, Side, TimeInForce, exact
+from engine.types import ZERO, OrderStatus, OrderType, Purpose, Side, TimeInForce, TradingState, exact
 from engine.work import WAITING, Pending, Work
 
 STOP_REASONS = ("stop_loss", "trailing_stop_loss", "liquidation")
+GUARDS = (*STOP_REASONS, "stop_jumped", "emergency_exit", "force_exit")
+"""What may leave a position while trading is stopped: what guards it, and a user's own word."""
 GUARD_GRACE_MS = 5_000
 """How long a stop at the venue may take to fill once the price has reached it, before we leave ourselves."""
 STOP_RETRY_MS = 60_000
@@ -76,6 +78,10 @@ def advance(work: Work) -> None:
     for wish in wishes(look):
         if _is_venues(work, wish):
             continue
+        if not allows(work, wish.reason):
+            if wish.reason == "exit_signal":
+                _say_of_exit_signal(work, look.signal, "denied", Denial.STOPPED)
+            continue
         price = _exit_price(work, look, wish)
         if price is None:
             return
@@ -91,6 +97,11 @@ def advance(work: Work) -> None:
             return
     _note_exit_signal(work, look)
     _look_done(work)
+
+
+def allows(work: Work, reason: str) -> bool:
+    """Whether the kill switch lets a position be left for `reason`."""
+    return work.trade.trading is not TradingState.STOPPED or reason in GUARDS
 
 
 def look_again(work: Work) -> None:
@@ -266,7 +277,8 @@ def pursue(work: Work) -> None:
         return
     if trade.position.amount <= ZERO:
         for order in trade.working():
-            if order.purpose is not Purpose.ENTRY or trade.leaving is not None or trade.is_closed:
+            halted = trade.trading is TradingState.STOPPED
+            if order.purpose is not Purpose.ENTRY or trade.leaving is not None or trade.is_closed or halted:
                 work.cancel(order)
         return
     if trade.leaving is None:

@@ -13,7 +13,7 @@ Theory of operation
     evaluation (`Pending`); its answer is added and the evaluation is run again from the start, so
     there are no continuations to lose in a crash.
     Rooms: `work.py` the state, `entry.py` decides entries, `leaving.py` exits and guards,
-    `booking.py` order events, `reconcile.py` what the venue says is true.
+    `booking.py` order events, `reconcile.py` what the venue says is true, `halting.py` the kill switch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine import booking, entry, leaving, reconcile
+from engine import booking, entry, halting, leaving, reconcile
 from engine.actions import Action
 from engine.errors import IllegalTransition
 from engine.messages import (
@@ -44,6 +44,7 @@ from engine.messages import (
     StrategyAnswered,
     StrategyFailed,
     TimerFired,
+    TradingStateChanged,
     VenueSnapshot,
 )
 from engine.types import Millis, TradeState
@@ -80,6 +81,7 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.RECONCILING, PlaceAborted): frozenset({S.RECONCILING}),
     (S.RECONCILING, StrategyAnswered): frozenset({S.RECONCILING}),  # asked by an incarnation before
     (S.RECONCILING, StrategyFailed): frozenset({S.RECONCILING}),
+    (S.RECONCILING, TradingStateChanged): frozenset({S.RECONCILING}),
     (S.RECONCILING, CapitalReserved): frozenset({S.RECONCILING}),  # given back
     (S.RECONCILING, CapitalDenied): frozenset({S.RECONCILING}),
     (S.RECONCILING, TimerFired): frozenset({S.RECONCILING}),
@@ -93,6 +95,7 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.FLAT, CapitalDenied): _FLAT,
     (S.FLAT, StrategyAnswered): frozenset({S.FLAT, S.ENTERING}),
     (S.FLAT, StrategyFailed): frozenset({S.FLAT, S.QUARANTINED}),
+    (S.FLAT, TradingStateChanged): _FLAT,
     (S.FLAT, TimerFired): frozenset({S.FLAT, S.ENTERING}),
     (S.FLAT, ForceEnter): frozenset({S.FLAT, S.ENTERING}),
     (S.FLAT, ForceExit): _FLAT,
@@ -113,6 +116,7 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.QUARANTINED, CapitalDenied): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, StrategyAnswered): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, StrategyFailed): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, TradingStateChanged): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, TimerFired): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, ForceEnter): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, ForceExit): frozenset({S.QUARANTINED}),
@@ -133,6 +137,7 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.ENTERING, CapitalDenied): frozenset({S.ENTERING}),
     (S.ENTERING, StrategyAnswered): frozenset({S.ENTERING, S.FLAT}),
     (S.ENTERING, StrategyFailed): frozenset({S.ENTERING}),
+    (S.ENTERING, TradingStateChanged): frozenset({S.ENTERING}),
     (S.ENTERING, TimerFired): frozenset({S.ENTERING}),
     (S.ENTERING, ForceEnter): frozenset({S.ENTERING}),
     (S.ENTERING, ForceExit): frozenset({S.ENTERING}),  # cancels the entry
@@ -153,6 +158,7 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.OPEN, CapitalDenied): frozenset({S.OPEN}),
     (S.OPEN, StrategyAnswered): _HELD,
     (S.OPEN, StrategyFailed): frozenset({S.OPEN}),
+    (S.OPEN, TradingStateChanged): frozenset({S.OPEN}),
     (S.OPEN, TimerFired): _HELD,
     (S.OPEN, ForceEnter): frozenset({S.OPEN}),
     (S.OPEN, ForceExit): frozenset({S.EXITING}),
@@ -173,6 +179,7 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.EXITING, CapitalDenied): frozenset({S.EXITING}),
     (S.EXITING, StrategyAnswered): _HELD,
     (S.EXITING, StrategyFailed): frozenset({S.EXITING}),
+    (S.EXITING, TradingStateChanged): _HELD,
     (S.EXITING, TimerFired): _ANY,
     (S.EXITING, ForceEnter): frozenset({S.EXITING}),
     (S.EXITING, ForceExit): frozenset({S.EXITING}),
@@ -198,6 +205,7 @@ HANDLERS: Final[dict[type[Message], Callable[[Work, Any], None]]] = {
     StrategyFailed: entry.on_strategy_failed,
     MarketRange: leaving.on_range,
     ForceExit: leaving.on_force_exit,
+    TradingStateChanged: halting.on_trading_state,
     DataEnded: leaving.on_data_ended,
     TimerFired: entry.on_timer,
     OrderAccepted: booking.on_accepted,

@@ -29,7 +29,19 @@ from engine.messages import (
 from engine.order import Order, OrderEvent
 from engine.position import Position
 from engine.settings import Settings
-from engine.types import ONE, ZERO, Millis, OrderType, Purpose, Side, TimeInForce, TradeState, exact, order_side
+from engine.types import (
+    ONE,
+    ZERO,
+    Millis,
+    OrderType,
+    Purpose,
+    Side,
+    TimeInForce,
+    TradeState,
+    TradingState,
+    exact,
+    order_side,
+)
 
 S = TradeState
 
@@ -128,6 +140,7 @@ class Trade:
     last_closed: TradeClosed | None = None
     quarantined: bool = False
     reconciled: bool = False
+    trading: TradingState = TradingState.ACTIVE
 
     @property
     def trade_id(self) -> str:

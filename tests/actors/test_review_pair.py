@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from actors.pair import PairActor
 from actors.runtime import SimRuntime
 from engine import messages as m
 from engine.market import Market
 from engine.order import Fill
 from engine.settings import Settings
-from engine.types import OrderStatus
+from engine.types import OrderStatus, TradingState
 from engine.work import Rules
 from tests.actors.probes import Disk, MemoryPersistence, Seen, probe
 from tests.actors.ticks import D
@@ -170,3 +172,18 @@ def test_an_order_that_was_given_up_meanwhile_is_not_sent() -> None:
     assert world.gateway.of(m.SubmitOrder)[-1] == out
     assert ("late",) in [spent.unused for spent in world.limiter.of(m.PermitsSpent)]
     assert world.actor.trade.orders[out.order.client_order_id].status is OrderStatus.REJECTED
+
+
+@pytest.mark.parametrize("state", [TradingState.EXITS_ONLY, TradingState.STOPPED])
+def test_an_entry_that_has_not_left_stays_here_when_entries_are_halted(state: TradingState) -> None:
+    """After the kill switch no entry leaves, though its intent is on disk; its row says why."""
+    world = World()
+    world.signal(enter_long=True)
+    world.grant()
+
+    world.tell(m.TradingStateChanged(state=state, reason="a drill"))
+    world.permit()
+
+    assert world.gateway.of(m.SubmitOrder) == []
+    assert world.decisions()[-1] == ("enter_long", state.value)
+    assert world.portfolio.of(m.ExposureChanged)[-1].trade_id == ""

@@ -43,6 +43,7 @@ EVENTS: Final[dict[type[m.Message], list[str]]] = {
     m.CapitalDenied: ["denied NO_FREE_SLOT"],
     m.StrategyAnswered: ["answer True", "no-answer"],
     m.StrategyFailed: ["strategy-failed", "strategy-failed quarantined"],
+    m.TradingStateChanged: ["trading ACTIVE", "trading EXITS_ONLY", "trading STOPPED"],
     m.TimerFired: ["timer unfilled", "timer pursue"],
     m.ForceEnter: ["force-enter long"],
     m.ForceExit: ["force-exit"],
@@ -100,7 +101,7 @@ def test_every_pair_is_a_row_or_raises(state: TradeState, kind: type[m.Message],
 
 
 def test_every_pair_of_the_table_is_legal() -> None:
-    """Six states and nineteen events: an event that arrives late is never a crash."""
+    """Six states and twenty events: an event that arrives late is never a crash."""
     assert set(itertools.product(TradeState, HANDLERS)) == set(TRADE_TRANSITIONS)
 
 

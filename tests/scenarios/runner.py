@@ -31,7 +31,7 @@ from engine.market import Market
 from engine.order import Fill
 from engine.settings import Settings
 from engine.trade import Step, step
-from engine.types import Side, TradeState, use_money_context
+from engine.types import Side, TradeState, TradingState, use_money_context
 from engine.work import PlaceAborted, Rules, Trade, exposure_of, state_of
 
 PAIR: Final = "BTC/USDT"
@@ -267,6 +267,9 @@ class Player:
 
     def _on_force_enter(self, words: list[str], now: int) -> m.Message:
         return m.ForceEnter(request_id="1", pair=PAIR, side=Side(words[0]), tag="", reply_to="control")
+
+    def _on_trading(self, words: list[str], now: int) -> m.Message:
+        return m.TradingStateChanged(state=TradingState(words[0]), reason="a test")
 
     def _on_force_exit(self, words: list[str], now: int) -> m.Message:
         return m.ForceExit(request_id="1", pair=PAIR, reply_to="control")

@@ -1,0 +1,31 @@
+"""What the kill switch does to a pair that is at something already; what it begins is the portfolio's to deny."""
+
+from __future__ import annotations
+
+from engine import entry, leaving
+from engine.messages import TradingStateChanged
+from engine.types import OrderStatus, Purpose, TradingState
+from engine.work import Work
+
+
+def on_trading_state(work: Work, event: TradingStateChanged) -> None:
+    """The switch moved: entries not sent yet stay here, and stopped, only what guards goes on.
+
+    An entry at the venue may stay there while exits are allowed; once trading is stopped nobody would
+    look after it, so it is cancelled. An exit that rests at the venue may still fill: it only reduces.
+    """
+    trade = work.trade
+    trade.trading = event.state
+    if event.state is not TradingState.ACTIVE and trade.pending is not None and trade.pending.kind == "entry":
+        entry.resume(work)  # one that holds capital gives it back; one that asks for it will be denied
+    if event.state is not TradingState.STOPPED:
+        return
+    unwanted = trade.working(Purpose.ENTRY)
+    if trade.leaving is not None and not leaving.allows(work, trade.leaving.reason):
+        unwanted += [o for o in trade.working(Purpose.EXIT) if o.status is OrderStatus.PENDING_NEW]
+        trade.exit_reason = leaving.reason_of(trade.leaving)  # should what rests be filled
+        trade.leaving, trade.leave_type = None, ""
+    if trade.reconciled:
+        for order in unwanted:
+            work.cancel(order)
+        leaving.pursue(work)
