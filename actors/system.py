@@ -308,7 +308,14 @@ class _Cast:
 
 def _rules(market: Market, settings: Settings, installation: str, run: int, config: Config) -> Rules:
     prefix = prefix_of(installation, run, zlib.crc32(market.pair.encode()))
-    return Rules(settings=settings, market=market, order_prefix=prefix, run=run, fee=config.paper.taker_fee)
+    return Rules(
+        settings=settings,
+        market=market,
+        order_prefix=prefix,
+        run=run,
+        fee=config.paper.taker_fee,
+        reserve_stop=settings.stoploss,
+    )
 
 
 def _judge_names(config: Config, pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:

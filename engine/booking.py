@@ -33,6 +33,10 @@ from engine.types import ZERO, OrderStatus, OrderType, Purpose, Side
 from engine.work import PlaceAborted, Work
 
 LOOK_UP_MS = 2_000
+UNRECORDED = (Denial.OLD_GRANT, Denial.DISK_FULL, "UNFIT")
+"""Why the journal refuses an intent: then nothing of the order is on disk, and nothing of its end is to be."""
+EMPTY_KEPT = 20
+"""Orders without a fill that a trade remembers, for what may still be heard of them."""
 WRITE_OFF_AFTER = 3
 """A position under the market's minima is written off when the venue has refused to take it so often."""
 
@@ -223,7 +227,8 @@ def refused(work: Work, order: Order, code: str, reason: str) -> None:
     if order.is_done:
         return
     after = _became(work, order, OrderEvent.REJECTED, reason=f"{code}: {reason}")
-    work.emit("OrderRejected", client_order_id=order.client_order_id, code=code, reason=reason)
+    if code not in UNRECORDED:
+        work.emit("OrderRejected", client_order_id=order.client_order_id, code=code, reason=reason)
     ended(work, after, code)
 
 
@@ -299,6 +304,7 @@ def canceled(work: Work, order: Order, filled: Decimal, *, expired: bool = False
 def ended(work: Work, order: Order, code: str) -> None:
     """Settle what an order was for, now that it works no longer."""
     trade = work.trade
+    _let_go(work)
     if order.purpose is Purpose.ENTRY:
         if not trade.position.amount and not trade.working(Purpose.ENTRY) and not trade.is_closed:
             _entry_failed(work, code, order.reason)
@@ -314,6 +320,17 @@ def ended(work: Work, order: Order, code: str) -> None:
     elif trade.leaving is None and _is_refused(order, code):
         leaving.stop_refused(work, code, order.reason)
     leaving.pursue(work)
+
+
+def _let_go(work: Work) -> None:
+    """Forget the oldest orders that ended with nothing filled: a long trade replaces many a stop.
+
+    One that comes to life later all the same is found at the venue and taken over, as lost ones are.
+    """
+    orders = work.trade.orders
+    empty = [c for c, o in orders.items() if o.is_done and not o.filled and o.purpose is not Purpose.ENTRY]
+    for client_order_id in empty[:-EMPTY_KEPT]:
+        del orders[client_order_id]
 
 
 def _is_refused(order: Order, code: str) -> bool:

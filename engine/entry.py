@@ -27,9 +27,6 @@ from engine.sizing import entry_amount, max_stake, min_stake, validated_stake, w
 from engine.types import ONE, ZERO, OrderType, Purpose, Side, TimeInForce, TradingState
 from engine.work import NO_ANSWER, WAITING, Pending, Trade, Work
 
-BACKTEST_STOP = Decimal("-0.05")
-"""The stop that the minimum stake is reckoned with, whatever the strategy's is (2.3.2)."""
-
 
 def entry_side(signal: Signal, settings: Settings) -> tuple[Side | None, Denial | None]:
     """The side that `signal` enters, or why it enters none; (None, None) where it did not try.
@@ -153,7 +150,7 @@ def advance(work: Work) -> None:
     if leverage is WAITING:
         return
     leverage = min(max(work.settings.leverage if leverage is None else leverage, ONE), market.leverage_max)
-    least = min_stake(market, price, BACKTEST_STOP, work.settings.amount_reserve, leverage)
+    least = min_stake(market, price, work.trade.rules.reserve_stop, work.settings.amount_reserve, leverage)
     most = max_stake(market, price, leverage)
     granted = pending.answers.get("capital")
     if granted is None:

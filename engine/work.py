@@ -45,6 +45,8 @@ from engine.types import (
 
 S = TradeState
 
+BACKTEST_STOP = Decimal("-0.05")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceAborted(Message):
@@ -58,13 +60,18 @@ class PlaceAborted(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What a pair's machine goes by and never changes: settings, market, names, the fee to reckon with."""
+    """What a pair's machine goes by and never changes: settings, market, names, the fee to reckon with.
+
+    `reserve_stop` is the stop at which the least stake must still be sellable: the strategy's own when
+    live; over candles the reference takes a fixed one, whatever the strategy's is (2.3.2).
+    """
 
     settings: Settings
     market: Market
     order_prefix: str
     run: int
     fee: Decimal
+    reserve_stop: Decimal = BACKTEST_STOP
 
 
 class _Mark:
