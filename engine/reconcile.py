@@ -19,7 +19,7 @@ from engine import booking, entry, leaving
 from engine.actions import Alarm, Cancel, SetTimer
 from engine.messages import VenueOrder, VenueSnapshot, WatchPrice
 from engine.order import Fill, Order
-from engine.types import ONE, ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose, Side
+from engine.types import ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose, Side
 from engine.work import Trade, Work
 
 CLIENT_ID: Final = re.compile(r"^tp([A-Za-z2-7]{6})r(\d+)p([0-9a-f]{8})t(\d+)i(\d+)$")
@@ -162,7 +162,9 @@ def _adopt_trade(work: Work, orders: Sequence[VenueOrder], fills: Sequence[Fill]
     trade = work.trade
     if not trade.position.amount and not trade.working():
         first = min(orders, key=lambda o: o.ts)
-        entry.start_trade(trade, _side_of(orders), ONE)
+        # A venue does not tell an order's leverage; the configured one is the likeliest.
+        leverage = min(work.settings.leverage, work.market.leverage_max)
+        entry.start_trade(trade, _side_of(orders), leverage)
         trade.opened_at = first.ts
         trade.enter_tag = "recovered"
         trade.max_rate = trade.min_rate = first.price

@@ -104,6 +104,7 @@ class Books:
         self._events: dict[str, list[Event]] = {}
         self._pairs: dict[str, str] = {}
         self._settled: dict[str, BookedTrade] = {}
+        self._orders: dict[str, Order] = {}
         self._fill_ids: set[str] = set()
 
     def read(self, rows: Iterable[Row]) -> None:
@@ -182,12 +183,14 @@ class Books:
         mended = sorted(lost, key=lambda fill: fill.ts)
         before = len(findings.differences)
         settling = _Settling(trade_id, self._pairs[trade_id], events, told, findings, mended=bool(mended))
+        settling.earlier = self._orders
         for event in events:
             while mended and mended[0].ts <= event[1]:
                 settling.book_lost(mended.pop(0))
             settling.take(event)
         for fill in mended:
             settling.book_lost(fill)
+        self._orders.update(settling.trade.orders)
         if len(findings.differences) == before:  # else it is found again when it is looked at again
             self._settled[trade_id] = settling.trade
         return settling.trade
@@ -208,6 +211,7 @@ class _Settling:
     ) -> None:
         self._told = told
         self._findings = findings
+        self.earlier: Mapping[str, Order] = {}
         self._base, _, rest = pair.partition("/")
         self._quote = rest.partition(":")[0]
         side, leverage = side_of(events, told)
@@ -251,6 +255,8 @@ class _Settling:
         order = self.trade.orders.get(client_id)
         if order is not None:
             return order
+        if client_id in self.earlier:  # its trade had closed when it filled once more: that began this one
+            return self.trade.orders.setdefault(client_id, self.earlier[client_id])
         told = self._told.get(client_id)
         if told is None:
             text = f"Entry {seq} ({kind}) is of order {client_id}, which was never intended and is not at the venue."

@@ -91,7 +91,8 @@ def _kept_trade(pair: str, state: Mapping[str, Any], findings: Findings) -> Trad
 def _check_trade(trade: Trade, trades: Mapping[str, BookedTrade], books: Books, findings: Findings) -> None:
     booked = trades.get(trade.trade_id)
     if booked is None:
-        if trade.position.amount or trade.orders:
+        # An intent that the journal refused is not in it, and nothing may have come of it.
+        if trade.position.amount or any(o.filled or o.order_id or not o.is_done for o in trade.orders.values()):
             text = f"{trade.pair} keeps trade {trade.trade_id} with {trade.position.amount} held, the journal has none."
             _differ_or_note(books, findings, trade.orders, "kept trade", trade.trade_id, text)
         return

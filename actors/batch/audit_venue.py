@@ -279,6 +279,10 @@ def compare(
 ) -> None:
     """Every order and fill of ours, on both sides."""
     booked = {client_id: trade for trade in trades.values() for client_id in trade.orders}
+    fills: dict[str, dict[str, Fill]] = {}
+    for trade in trades.values():
+        for fill_id, (_, fill) in trade.fills.items():
+            fills.setdefault(fill.client_order_id, {})[fill_id] = fill
     foreign, forgotten = 0, 0
     for client_id, sides in venue.by_client_id.items():
         if not is_ours(client_id, installation):
@@ -288,9 +292,9 @@ def compare(
             ids = ", ".join(side.told.order_id for side in sides)
             text = f"Order {client_id} was intended once and is at the venue {len(sides)} times: {ids}."
             findings.differ("doubled", client_id, text)
-        trade = booked.get(client_id)
-        if trade is not None:
-            _compare_order(trade.orders[client_id], trade, sides[0], venue, findings)
+        found = booked.get(client_id)
+        if found is not None:
+            _compare_order(found.orders[client_id], fills.get(client_id, {}), sides[0], venue, findings)
         elif books.damage.may_have_lost(client_id):
             forgotten += 1
         else:
@@ -350,7 +354,9 @@ def _check_unsent(order: Order, trade: BookedTrade, findings: Findings) -> None:
         findings.differ("lost order", name, text)
 
 
-def _compare_order(order: Order, trade: BookedTrade, side: VenueSide, venue: VenueBooks, findings: Findings) -> None:
+def _compare_order(
+    order: Order, fills: Mapping[str, Fill], side: VenueSide, venue: VenueBooks, findings: Findings
+) -> None:
     told, name = side.told, order.client_order_id
     for what, ours, theirs in (
         ("pair", order.pair, told.pair),
@@ -370,8 +376,7 @@ def _compare_order(order: Order, trade: BookedTrade, side: VenueSide, venue: Ven
         text = f"Order {name} is {order.status} in the journal and {side.status} at the venue."
         findings.differ("order status", name, text)
     theirs_by_id = {fill.fill_id: fill for fill in venue.fills_of.get(told.order_id, ())}
-    ours_by_id = {i: f for i, (_, f) in trade.fills.items() if f.client_order_id == name}
-    for place, sentence in _fill_differences(name, ours_by_id, theirs_by_id):
+    for place, sentence in _fill_differences(name, fills, theirs_by_id):
         findings.differ("fill", f"{name} {place}", sentence)
 
 
