@@ -17,8 +17,10 @@ from actors.base import Context
 from actors.recovering import RecoveringActor
 from engine.backtest import closing_entries
 from engine.codec import to_plain
+from engine.denials import Denial
 from engine.messages import (
     BalancesChanged,
+    CapitalDenied,
     CensusAnswered,
     Entry,
     EpochAnnounced,
@@ -80,7 +82,7 @@ class PortfolioActor(RecoveringActor):
         self._deadline_ms = round_deadline_ms
         self._conductor = conductor
         self._uncounted = set(self._pairs)
-        self._held: list[ReserveCapital] = []
+        self._held: dict[str, ReserveCapital] = {}
         self._turns: deque[TurnRow] = deque()
         self._turn_ts = 0
         self._on_turn = ""
@@ -110,6 +112,15 @@ class PortfolioActor(RecoveringActor):
         if self._uncounted:
             self.start_timer("census", CENSUS_MS)
 
+    def _deny_held(self) -> None:
+        """Answer who has waited for the count: its signal grows old, and its row should say for whom it waited."""
+        missing = sorted(self._uncounted)
+        detail = f"{len(missing)} pairs are not counted yet: {', '.join(missing[:3])}{' …' * (len(missing) > 3)}"
+        for ask in self._held.values():
+            denied = CapitalDenied(request_id=ask.request_id, pair=ask.pair, code=Denial.CENSUS, detail=detail)
+            self.tell(f"pair:{ask.pair}", denied)
+        self._held = {}
+
     def on_census_answered(self, message: CensusAnswered) -> None:
         """A pair is counted; with the last one granting begins."""
         if message.epoch != self.epoch:
@@ -129,8 +140,8 @@ class PortfolioActor(RecoveringActor):
         self._uncounted.discard(pair)
         if not self._uncounted:
             self.cancel_timer("census")
-            held, self._held = self._held, []
-            for ask in held:
+            held, self._held = self._held, {}
+            for ask in held.values():
                 self.on_reserve_capital(ask)
 
     # ------------------------------------------------------------ granting
@@ -138,7 +149,7 @@ class PortfolioActor(RecoveringActor):
     def on_reserve_capital(self, message: ReserveCapital) -> None:
         """A pair asks: now, in its round, or when all are counted."""
         if self._uncounted:
-            self._held.append(message)
+            self._held[message.pair] = message
         elif self._rounds is None:
             self._grant(Granting(message.round_ts, (message,)))
         else:
@@ -285,6 +296,7 @@ class PortfolioActor(RecoveringActor):
             if self._rounds is not None:
                 self._grant(self._rounds.over(int(ts)))
         elif what == "census":
+            self._deny_held()
             self._take_census()
         elif what == "tick":
             self._tick()

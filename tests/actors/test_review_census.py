@@ -1,0 +1,100 @@
+"""The portfolio while it counts: who asks is answered in time, and asked pairs learn of a halt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actors.portfolio import PortfolioActor
+from actors.runtime import SimRuntime
+from engine import messages as m
+from engine.denials import Denial
+from engine.portfolio import Portfolio
+from engine.settings import RiskConfig, TradingConfig
+from engine.types import ONE, ZERO, Side, TradingState
+from tests.actors.probes import Disk, MemoryPersistence, Seen, probe
+from tests.actors.ticks import D
+
+PAIRS = ("A/USDT", "B/USDT")
+
+
+class World:
+    """A portfolio, two pairs that only listen, and a journal."""
+
+    def __init__(self) -> None:
+        self.sim = SimRuntime(1, start_ms=0)
+        self.disk = Disk()
+        self.pairs = {pair: Seen() for pair in PAIRS}
+        for name in ("root", "notifier"):
+            self.sim.spawn(name, probe(Seen()))
+        for pair, seen in self.pairs.items():
+            self.sim.spawn(f"pair:{pair}", probe(seen))
+        self.sim.spawn("persistence", lambda ctx: MemoryPersistence(ctx, self.disk))
+        self.sim.spawn("portfolio", self.portfolio)
+        self.sim.settle()
+
+    def portfolio(self, ctx: Any) -> PortfolioActor:
+        config = TradingConfig(stake_amount=D(100), tradable_balance_ratio=ONE)
+
+        def account(epoch: int) -> Portfolio:
+            return Portfolio(config, RiskConfig(), (), 60_000, D(1_000), epoch=epoch)
+
+        return PortfolioActor(ctx, portfolio=account, pairs=PAIRS)
+
+    def tell(self, message: m.Message) -> None:
+        self.sim.tell("portfolio", message)
+        self.sim.settle()
+
+    def ask(self, pair: str) -> None:
+        self.tell(
+            m.ReserveCapital(
+                request_id=f"{pair}?",
+                pair=pair,
+                side=Side.LONG,
+                price=D(10),
+                round_ts=0,
+                stake_min=ZERO,
+                stake_max=None,
+            )
+        )
+
+    def flat(self, pair: str) -> None:
+        self.tell(m.ExposureChanged(pair=pair, trade_id="", stake=ZERO))
+
+
+def test_whoever_asks_while_a_pair_cannot_be_counted_is_told_so() -> None:
+    """A pair that does not answer the census keeps all from entering, and each signal's row says that, with its name."""
+    world = World()
+    world.flat("A/USDT")
+    for _ in range(3):
+        world.ask("A/USDT")
+
+    world.sim.run_for(5_000)
+    (denied,) = world.pairs["A/USDT"].of(m.CapitalDenied)
+
+    assert denied.code == Denial.CENSUS
+    assert "B/USDT" in denied.detail
+    assert world.pairs["A/USDT"].of(m.CapitalReserved) == []
+
+
+def test_whoever_asked_is_granted_once_when_all_are_counted() -> None:
+    """Asking again while the portfolio counts does not ask twice."""
+    world = World()
+    world.flat("A/USDT")
+    for _ in range(3):
+        world.ask("A/USDT")
+
+    world.flat("B/USDT")
+
+    assert len(world.pairs["A/USDT"].of(m.CapitalReserved)) == 1
+
+
+def test_a_pair_that_begins_anew_hears_of_a_halt() -> None:
+    """A new incarnation says what it holds and is told that trading is stopped, without anybody turning the switch."""
+    world = World()
+    world.tell(m.SetTradingState(state=TradingState.STOPPED, reason="a drill", source="user"))
+    before = len(world.pairs["B/USDT"].of(m.TradingStateChanged))
+
+    world.flat("B/USDT")
+
+    assert before == 1
+    assert [t.state for t in world.pairs["B/USDT"].of(m.TradingStateChanged)] == [TradingState.STOPPED] * 2
