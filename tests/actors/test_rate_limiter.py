@@ -117,7 +117,7 @@ def test_a_new_limiter_asks_what_is_used() -> None:
     world.ask("entry", Priority.ENTRY)
     world.ask("exit")
     world.sim.run_for(2_500)
-    assert world.gateway.of(ReportUsage) == [ReportUsage(epoch=1, reply_to="limiter")] * 3
+    assert world.gateway.of(ReportUsage) == [ReportUsage(epoch=1, reply_to="limiter")] * 2
     assert world.granted() == ["exit"]
     world.sim.tell("limiter", UsageReported(pool="orders", used=3))
     world.sim.run_for(5_000)
