@@ -60,9 +60,7 @@ EVENTS: Final[dict[type[m.Message], list[str]]] = {
 }
 """Examples of each event."""
 
-CASES = [
-    (state, kind, example) for state, kind in itertools.product(TradeState, EVENTS) for example in EVENTS[kind]
-]
+CASES = [(state, kind, example) for state, kind in itertools.product(TradeState, EVENTS) for example in EVENTS[kind]]
 
 
 def player_in(state: TradeState, late: float = 0) -> tuple[Player, int]:
@@ -152,7 +150,7 @@ def test_nothing_is_sent_in_reconciling() -> None:
 def test_a_pair_is_named_in_every_domain_event() -> None:
     """Every event for the journal says whose it is."""
     player, now = player_in(S.EXITING)
-    event = player._event("filled", "i2 10 @ 101".split(), now)
+    event = player._event("filled", ["i2", "10", "@", "101"], now)
     bodies = [a.body for a in step(player.trade, event, now).actions if hasattr(a, "body")]
 
     assert bodies
