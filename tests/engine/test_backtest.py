@@ -94,7 +94,7 @@ def told(run: Backtest) -> list[tuple[int, int, str, str, str]]:
 
 def test_a_signal_is_acted_on_at_the_next_open() -> None:
     """Judged on candle 0, entered in 1; the exit's judged on 2, left in 3."""
-    rows = flat(1) + [(101, 102, 100, 101), (103, 104, 102, 103), (105, 106, 104, 105), (105, 105, 105, 105)]
+    rows = [*flat(1), (101, 102, 100, 101), (103, 104, 102, 103), (105, 106, 104, 105), (105, 105, 105, 105)]
 
     assert [(1, 3, "101", "105", "exit_signal")] == told(backtest({"A/U": tape("A/U", rows, {0: ENTER, 2: EXIT})}))
 
@@ -126,7 +126,7 @@ def test_a_slot_that_is_freed_is_used_in_the_same_candle() -> None:
 
 def test_the_end_of_the_data() -> None:
     """The last candle takes no entries but does exits; what is open then is left at its pair's last open (2.6)."""
-    rows = flat(3) + [(104, 105, 98, 99)]
+    rows = [*flat(3), (104, 105, 98, 99)]
 
     assert [(1, 3, "100", "104", "exit_signal")] == told(backtest({"A/U": tape("A/U", rows, {0: ENTER, 2: EXIT})}))
     assert [(1, 3, "100", "104", "force_exit")] == told(backtest({"A/U": tape("A/U", rows, {0: ENTER})}))
@@ -148,7 +148,7 @@ def answers(**values: Any) -> Any:
 
 def test_an_entry_waits_at_its_price_and_times_out() -> None:
     """At 95 it fills only when a candle's range holds 95 (2.3); given up, the same candle's signal may enter."""
-    rows = flat(2) + [(90, 91, 89, 90), (96, 97, 94, 96), *flat(3, 96)]
+    rows = [*flat(2), (90, 91, 89, 90), (96, 97, 94, 96), *flat(3, 96)]
     asked = answers(custom_entry_price=95.0)
     some = {"callbacks": frozenset({"custom_entry_price"}), "entry_timeout_ms": 0}
     run = backtest({"A/U": tape("A/U", rows, {0: ENTER})}, asked, **some)
@@ -163,7 +163,7 @@ def test_an_entry_waits_at_its_price_and_times_out() -> None:
 
 def test_an_entry_price_above_the_candle_is_bounded_by_its_high() -> None:
     """A strategy's own price is cut at the high, and so fills (2.3.2)."""
-    rows = flat(1) + [(100, 102, 99, 101), *flat(2)]
+    rows = [*flat(1), (100, 102, 99, 101), *flat(2)]
     some = {"callbacks": frozenset({"custom_entry_price"})}
     run = backtest({"A/U": tape("A/U", rows, {0: ENTER})}, answers(custom_entry_price=110.0), **some)
 
