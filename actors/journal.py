@@ -76,6 +76,10 @@ class Journal:
         """The number of the writer's newest record, 0 when there is none."""
         return self._writers.get(writer, 0)
 
+    def writers(self) -> tuple[str, ...]:
+        """Everybody who has a state here."""
+        return tuple(self._states)
+
     def state(self, writer: str) -> Mapping[str, Plain] | None:
         """The writer's newest state, None when it never recorded one."""
         row = self._states.get(writer)

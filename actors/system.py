@@ -47,6 +47,7 @@ from actors.venues.ports import MarketSource
 from engine.candles import timeframe_ms
 from engine.codec import to_plain
 from engine.config import make_settings
+from engine.keeping import kept_amount
 from engine.market import Market
 from engine.messages import Entry, FreezeMarket, Notify, Record, SetTradingState
 from engine.portfolio import Portfolio
@@ -153,16 +154,35 @@ def build_system(config: Config, facts: StrategyFacts, files: Files) -> System:
         timeframe_ms=step,
     )
     markets, settings = venue.markets(), make_settings(config, facts)
+    left, findings = _left_pairs(journal, pairs, source.pairs)
+    pairs += left
     rules = {p: _rules(markets[p], settings, journal.installation, journal.run, config) for p in pairs}
     limits = config.runtime
     runtime = ThreadRuntime(clock, watchdog_s=limits.watchdog_s, deadman_s=limits.deadman_s, pin=limits.pin)
     run_seq = _record_start(journal, config, facts, clock.now())
     snapshots = [Snapshot(at=runtime.monotonic(), ts=clock.now(), strategy=facts.name, state="STARTING")]
-    cast = _Cast(config, facts, files, journal, venue, source, rules)
+    cast = _Cast(config, facts, files, journal, venue, source, rules, frozenset(left))
     specs = cast.children(snapshots)
-    return System(
-        runtime, config, files, specs, snapshots, opening.findings, journal.close, run_seq=run_seq, run=journal.run
-    )
+    findings = (*opening.findings, *findings)
+    return System(runtime, config, files, specs, snapshots, findings, journal.close, run_seq=run_seq, run=journal.run)
+
+
+def _left_pairs(
+    journal: FileJournal, pairs: Sequence[str], available: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Pairs that are not configured any more and still hold something; what to say of those nobody can trade."""
+    left, findings = [], []
+    for writer in sorted(journal.writers()):
+        kind, _, pair = writer.partition(":")
+        state = journal.state(writer) if kind == "pair" and pair not in pairs else None
+        amount = kept_amount(state) if state is not None else None
+        if amount is None:
+            continue
+        if pair in available:
+            left.append(pair)
+        else:
+            findings.append(f"{pair} holds {amount:f} and the feed does not have it: nobody looks after it.")
+    return tuple(left), tuple(findings)
 
 
 def _record_start(journal: FileJournal, config: Config, facts: StrategyFacts, now: Millis) -> int:
@@ -192,6 +212,7 @@ class _Cast:
     venue: PaperVenue
     source: MarketSource
     rules: Mapping[str, Rules]
+    left: frozenset[str]
 
     def children(self, snapshots: list[Snapshot]) -> list[ChildSpec]:
         """All children, in the order of their start."""
@@ -244,10 +265,12 @@ class _Cast:
 
     def _portfolio(self, judges: Mapping[str, Sequence[str]]) -> ChildSpec:
         config, pairs, step = self.config, tuple(self.rules), timeframe_ms(self.facts.timeframe)
+        left = self.left
         protections = protections_from((*config.protections, *self.facts.settings.get("protections", ())), step)
 
         def account(epoch: int) -> Portfolio:
-            return Portfolio(config.trading, config.risk, protections, step, config.paper.wallet, epoch=epoch)
+            wallet = config.paper.wallet
+            return Portfolio(config.trading, config.risk, protections, step, wallet, epoch=epoch, exits_only=left)
 
         def rounds() -> Rounds:
             order = {pair: number for number, pair in enumerate(pairs)}

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from decimal import Decimal
 from typing import Any, Final
 
 from engine.codec import from_plain, to_plain
 from engine.errors import StorageError
 from engine.exits import ExitWish, Stop
 from engine.messages import Signal, TradeClosed
-from engine.order import Order
+from engine.order import TERMINAL, Order
 from engine.position import Position
 from engine.types import Side
 from engine.work import Rules, Trade
@@ -36,6 +37,12 @@ def trade_to_plain(trade: Trade) -> dict[str, Any]:
     plain = {name: to_plain(getattr(trade, name)) for name in _KEPT if name != "orders"}
     plain["orders"] = [to_plain(o) for o in trade.orders.values()]
     return plain
+
+
+def kept_amount(plain: Mapping[str, Any]) -> Decimal | None:
+    """What a kept trade holds, where there is something to look after: a position, or an order; else None."""
+    amount = Decimal(plain["position"]["amount"])
+    return amount if amount or any(o["status"] not in TERMINAL for o in plain["orders"]) else None
 
 
 def trade_from_plain(pair: str, rules: Rules, plain: Mapping[str, Any]) -> Trade:

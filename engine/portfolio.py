@@ -44,7 +44,10 @@ _realized: Final = attrgetter("realized")
 
 @dataclass(slots=True)
 class Portfolio:
-    """The account's state and its answers. Not shared: one owner calls it in turn."""
+    """The account's state and its answers. Not shared: one owner calls it in turn.
+
+    `exits_only` are pairs that are there for what they still hold, and not to be entered.
+    """
 
     trading: TradingConfig
     risk: RiskConfig
@@ -52,6 +55,7 @@ class Portfolio:
     timeframe_ms: Millis
     start: Decimal
     epoch: int = 1
+    exits_only: frozenset[str] = frozenset()
     earned: dict[str, Decimal] = field(default_factory=dict)
     closed_profit: Decimal = ZERO
     exposures: Summed[ExposureChanged] = field(default_factory=lambda: Summed(_stake, _realized))
@@ -146,6 +150,8 @@ class Portfolio:
             return None, ""
         if ask.pair in self.exposures:
             return Denial.ALREADY_OPEN, ""
+        if ask.pair in self.exits_only:
+            return Denial.PAIR_LOCKED, "it is not configured any more; only what it holds is looked after"
         lock = self.lock_on(ask.pair, ask.side.value, now)
         if lock is not None:
             is_protection = any(lock.reason.startswith(p.method) for p in self.protections)
