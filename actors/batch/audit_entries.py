@@ -32,13 +32,14 @@ class ToldOrder:
 
 
 def side_of(events: Iterable[Event], told: Mapping[str, ToldOrder]) -> tuple[Side, Decimal]:
-    """Which way the trade goes and its leverage: by its first entry, else by the first order the venue tells of."""
+    """Which way the trade goes and its leverage: by any intent of it, else by the first order the venue tells of."""
     first: Side | None = None
     for _seq, _ts, kind, text in events:
         body = orjson.loads(text)
-        if kind == "OrderIntended" and body["purpose"] == Purpose.ENTRY:
-            return (Side.LONG if body["side"] == OrderSide.BUY else Side.SHORT), Decimal(body["leverage"])
-        if kind == "TradeOpened":
+        if kind == "OrderIntended":
+            buys_first = (body["side"] == OrderSide.BUY) == (body["purpose"] == Purpose.ENTRY)
+            return (Side.LONG if buys_first else Side.SHORT), Decimal(body["leverage"])
+        if kind in ("TradeOpened", "TradeClosed"):
             return Side(body["side"]), Decimal(body["leverage"])
         adopted = told.get(body.get("client_order_id", ""))
         if first is None and adopted is not None and kind != "OrderIntended":

@@ -42,6 +42,7 @@ class HistoryWriter:
         ).fetchall():
             self._columns.setdefault(table, {})[column] = kind
         self._statements: dict[str, str] = {}
+        self._damaged: bool | None = None  # not looked yet
 
     @property
     def applied(self) -> int:
@@ -65,6 +66,8 @@ class HistoryWriter:
         connection = self._connection
         connection.execute("BEGIN")
         try:
+            if self._was_damaged(changes):
+                self._forget_repeated(changes.added.get("fills", ()))
             self._merge("runs", changes.runs.values())
             self._merge("trades", changes.trades.values())
             self._merge("orders", changes.orders.values())
@@ -77,6 +80,33 @@ class HistoryWriter:
         except BaseException:
             connection.execute("ROLLBACK")
             raise
+
+    def _was_damaged(self, changes: Changes) -> bool:
+        """Whether the journal has ever lost entries that may be in the history already."""
+        if self._damaged is None:
+            known = "SELECT 1 FROM alerts WHERE kind = 'JournalDamaged' LIMIT 1"
+            self._damaged = self._connection.execute(known).fetchone() is not None
+        told = (row for row in changes.added.get("alerts", ()) if row.get("kind") == "JournalDamaged")
+        self._damaged = self._damaged or any(True for _ in told)
+        return self._damaged
+
+    def _forget_repeated(self, fills: Iterable[Values]) -> None:
+        """Take out fills that are told again since the journal lost them: their new entries count."""
+        again = [{"o": fill["client_order_id"], "f": fill["fill_id"]} for fill in fills]
+        if not again:
+            return
+        gone = self._connection.execute(
+            "DELETE FROM fills WHERE (client_order_id, fill_id) IN"
+            """ (SELECT (o, f) FROM (SELECT unnest(from_json($1, '[{"o": "VARCHAR", "f": "VARCHAR"}]'), recursive := true)))"""
+            " RETURNING client_order_id, amount, price",
+            [_json(again)],
+        ).fetchall()
+        for client_order_id, amount, price in gone:
+            self._connection.execute(
+                "UPDATE orders SET filled = filled - CAST($2 AS DECIMAL(38,18)),"
+                " cost = cost - CAST($3 AS DECIMAL(38,18)) WHERE client_order_id = $1",
+                [client_order_id, format(amount, "f"), format(amount * price, "f")],
+            )
 
     def _insert(self, table: str, rows: Iterable[Values]) -> None:
         if table not in self._statements:
