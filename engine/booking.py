@@ -10,12 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from engine import entry, leaving
-from engine.actions import Alarm, Judge, LookUp, SetTimer
-from engine.codec import to_plain
+from engine import closing, entry, leaving, pursuit
+from engine.actions import Alarm, LookUp, SetTimer
 from engine.denials import Denial
 from engine.exits import first_stop, tightened
-from engine.market import round8
 from engine.messages import (
     CancelRejected,
     OrderAccepted,
@@ -24,12 +22,11 @@ from engine.messages import (
     OrderInDoubt,
     OrderNotFound,
     OrderRejected,
-    TradeClosed,
     WatchPrice,
 )
 from engine.order import Fill, Order, OrderEvent
 from engine.position import fee_in_quote
-from engine.types import ZERO, OrderStatus, OrderType, Purpose, Side
+from engine.types import OrderStatus, OrderType, Purpose
 from engine.work import PlaceAborted, Work
 
 LOOK_UP_MS = 2_000
@@ -60,7 +57,7 @@ def on_accepted(work: Work, event: OrderAccepted) -> None:
     order = _order(work, event.client_order_id)
     if order is not None:
         accepted(work, order, event.order_id)
-        leaving.pursue(work)
+        pursuit.pursue(work)
 
 
 def accepted(work: Work, order: Order, order_id: str) -> None:
@@ -92,7 +89,7 @@ def on_filled(work: Work, event: OrderFilled) -> None:
     order = _order(work, event.fill.client_order_id)
     if order is not None:
         book(work, order, event.fill, event.order_id)
-        leaving.pursue(work)
+        pursuit.pursue(work)
 
 
 def book(work: Work, order: Order, fill: Fill, order_id: str = "") -> None:
@@ -120,7 +117,7 @@ def book(work: Work, order: Order, fill: Fill, order_id: str = "") -> None:
         trade.position = trade.position.entered(fill, market.base, market.quote, rules.fee)
         _entered(work, first=first)
         if after.is_done:
-            _close_dust(work)
+            closing.close_dust(work)
         return
     trade.position = trade.position.exited(fill, market.base, market.quote, rules.fee)
     if after.is_done:
@@ -159,14 +156,6 @@ def _begun_again(work: Work, order: Order, fill: Fill) -> None:
     trade.max_rate = trade.min_rate = fill.price
     text = f"{trade.pair}: {fill.amount:f} bought by {order.client_order_id} after its trade had closed; it goes on"
     work.do(Alarm("late_fill", text))
-
-
-def _close_dust(work: Work) -> None:
-    """Write off a position that is too small for any order, once nothing can make it larger."""
-    trade = work.trade
-    held = trade.position.amount
-    if held > ZERO and not work.market.tradable(held) and not trade.working(Purpose.ENTRY):
-        close(work)
 
 
 def _entered(work: Work, *, first: bool) -> None:
@@ -310,7 +299,7 @@ def ended(work: Work, order: Order, code: str) -> None:
             _entry_failed(work, code, order.reason)
         else:
             work.exposure()
-        _close_dust(work)
+        closing.close_dust(work)
     elif order.filled:
         _exit_ended(work, order)
     elif order.purpose is Purpose.EXIT:
@@ -319,7 +308,7 @@ def ended(work: Work, order: Order, code: str) -> None:
             return
     elif trade.leaving is None and _is_refused(order, code):
         leaving.stop_refused(work, code, order.reason)
-    leaving.pursue(work)
+    pursuit.pursue(work)
 
 
 def _let_go(work: Work) -> None:
@@ -366,12 +355,12 @@ def _exit_refused(work: Work, order: Order) -> None:
     if order.status is OrderStatus.REJECTED:
         trade.leave_type = work.settings.emergency_type
         if trade.exit_failures >= WRITE_OFF_AFTER and work.market.is_dust(trade.position.amount, order.price):
-            close(work)
+            closing.close(work)
             return
         if trade.exit_failures in (1, 5):
             work.do(Alarm("exit_refused", f"{trade.pair}: the exit was refused ({order.reason}); it is tried again"))
         work.do(LookUp())
-    leaving.try_again(work, min(1_000 * 2 ** min(trade.exit_failures - 1, 6), 60_000))
+    pursuit.try_again(work, min(1_000 * 2 ** min(trade.exit_failures - 1, 6), 60_000))
 
 
 def _exit_ended(work: Work, order: Order) -> None:
@@ -384,63 +373,5 @@ def _exit_ended(work: Work, order: Order) -> None:
     if order.purpose is Purpose.STOP:
         trade.exit_reason = "stoploss_on_exchange"
     elif trade.leaving is not None:
-        trade.exit_reason = leaving.reason_of(trade.leaving)
-    close(work)
-
-
-def close(work: Work) -> None:
-    """End the trade: what is left is dust, and written off; say what it earned."""
-    trade = work.trade
-    if trade.is_closed:
-        return
-    for order in trade.working(Purpose.ENTRY):
-        work.cancel(order)
-    dust = trade.position.amount
-    position = trade.position.written_off().exit_done()
-    trade.position = position
-    stop = trade.stop
-    closed = TradeClosed(
-        pair=trade.pair,
-        trade_id=trade.trade_id,
-        side=trade.side,
-        open_ts=trade.opened_at,
-        close_ts=work.now,
-        open_rate=position.open_rate,
-        close_rate=position.close_rate,
-        amount=position.entered_amount,
-        stake=round8(position.entered_cost / position.leverage),
-        leverage=trade.leverage,
-        fee_open=position.entry_fee_rate,
-        fee_close=position.exit_fee_rate,
-        profit_abs=position.booked,
-        profit_ratio=position.profit_ratio,
-        exit_reason=trade.exit_reason or ("dust" if dust else "exit"),
-        enter_tag=trade.enter_tag,
-        max_rate=trade.max_rate,
-        min_rate=trade.min_rate,
-        initial_stop=stop.initial if stop else ZERO,
-        stop=stop.level if stop else ZERO,
-        fees=position.fees,
-    )
-    trade.earned += closed.profit_abs
-    trade.last_closed = closed
-    work.exposure()
-    work.emit("TradeClosed", **{k: v for k, v in to_plain(closed).items() if k not in ("pair", "trade_id")})
-    work.do(closed)
-    if dust:
-        work.do(Alarm("dust", f"{trade.pair}: {dust:f} left is under a step of the market; written off", "info"))
-    work.do(WatchPrice(pair=trade.pair, watch=False))
-    was = trade.side
-    trade.leaving = None
-    trade.pending = None
-    trade.queued = None
-    if _reverses(work, was):
-        work.do(Judge())
-
-
-def _reverses(work: Work, was: Side) -> bool:
-    """Whether the candle's signal is for the other side of the trade just closed (2.3.6)."""
-    if not work.settings.can_short:
-        return False
-    side, _ = entry.entry_side(leaving.current_signal(work, work.now), work.settings)
-    return side is not None and side is not was
+        trade.exit_reason = pursuit.reason_of(trade.leaving)
+    closing.close(work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from engine import leaving
+from engine import leaving, pursuit
 from engine.denials import Denial
 from engine.exits import first_stop
 from engine.messages import (
@@ -53,7 +53,7 @@ def on_signal(work: Work, event: SignalJudged) -> None:
         _give_up(work, Denial.SIGNAL_TOO_OLD)  # its candle has ended, and so has all that was asked for it
     trade.signal, trade.signal_ts, trade.price = event.signal, event.ts, event.price
     if trade.reconciled:
-        leaving.check_timeouts(work)
+        pursuit.check_timeouts(work)
     signal = event.signal
     if not signal:
         return
@@ -360,11 +360,11 @@ def on_timer(work: Work, event: TimerFired) -> None:
     if not work.trade.reconciled:
         return
     if event.name == "unfilled":
-        leaving.check_timeouts(work)
+        pursuit.check_timeouts(work)
     elif work.trade.stop_touched_at:
         leaving.look_again(work)
     else:
-        leaving.pursue(work)
+        pursuit.pursue(work)
 
 
 def _facts(work: Work, price: Decimal, **more: Any) -> dict[str, Any]:

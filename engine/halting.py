@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import entry, leaving
+from engine import entry, leaving, pursuit
 from engine.messages import TradingStateChanged
 from engine.types import OrderStatus, Purpose, TradingState
 from engine.work import Work
@@ -23,9 +23,9 @@ def on_trading_state(work: Work, event: TradingStateChanged) -> None:
     unwanted = trade.working(Purpose.ENTRY)
     if trade.leaving is not None and not leaving.allows(work, trade.leaving.reason):
         unwanted += [o for o in trade.working(Purpose.EXIT) if o.status is OrderStatus.PENDING_NEW]
-        trade.exit_reason = leaving.reason_of(trade.leaving)  # should what rests be filled
+        trade.exit_reason = pursuit.reason_of(trade.leaving)  # should what rests be filled
         trade.leaving, trade.leave_type = None, ""
     if trade.reconciled:
         for order in unwanted:
             work.cancel(order)
-        leaving.pursue(work)
+        pursuit.pursue(work)

@@ -29,8 +29,9 @@ from engine.exits import (
 )
 from engine.messages import NO_SIGNAL, DataEnded, ForceExit, MarketRange, Signal
 from engine.order import Order
+from engine.pursuit import RESTING, pursue, try_again
 from engine.sizing import within_distance
-from engine.types import ZERO, OrderStatus, OrderType, Purpose, Side, TimeInForce, TradingState, exact
+from engine.types import ZERO, OrderType, Purpose, Side, TradingState, exact
 from engine.work import WAITING, Pending, Work
 
 STOP_REASONS = ("stop_loss", "trailing_stop_loss", "liquidation")
@@ -39,7 +40,6 @@ GUARDS = (*STOP_REASONS, "stop_jumped", "emergency_exit", "force_exit")
 GUARD_GRACE_MS = 5_000
 """How long a stop at the venue may take to fill once the price has reached it, before we leave ourselves."""
 STOP_RETRY_MS = 60_000
-RESTING = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 
 def on_range(work: Work, rng: MarketRange) -> None:
@@ -270,102 +270,6 @@ def _may_replace(work: Work, order: Order, wish: ExitWish) -> bool:
     return not (same and order.created_at // candle == work.now // candle)
 
 
-def pursue(work: Work) -> None:
-    """Do what the trade's goal needs now: leave, or keep it guarded. Safe to call after anything."""
-    trade = work.trade
-    if not trade.reconciled or (trade.pending is not None and trade.leaving is None):
-        return
-    if trade.position.amount <= ZERO:
-        for order in trade.working():
-            halted = trade.trading is TradingState.STOPPED
-            if order.purpose is not Purpose.ENTRY or trade.leaving is not None or trade.is_closed or halted:
-                work.cancel(order)
-        return
-    if trade.leaving is None:
-        guard(work)
-    else:
-        _leave(work, trade.leaving)
-
-
-def _leave(work: Work, wish: ExitWish) -> None:
-    trade = work.trade
-    in_the_way = [*trade.working(Purpose.ENTRY), *trade.working(Purpose.STOP)]
-    exits = trade.working(Purpose.EXIT)
-    tag = wish.tag or wish.reason
-    # One that was given up may come to life beside its successor; together they must not sell too much.
-    for order in [*in_the_way, *(o for o in exits if o.tag != tag), *exits[1:]]:
-        work.cancel(order)
-    amount = work.market.tradable(trade.position.amount)
-    if in_the_way or exits or work.now < trade.retry_at or not amount:
-        return
-    kind = OrderType(trade.leave_type)
-    price = wish.price if kind is OrderType.LIMIT else work.market.round_price(wish.price)
-    work.place(
-        Purpose.EXIT,
-        kind,
-        amount,
-        price,
-        tag=tag,
-        time_in_force=TimeInForce(work.settings.exit_time_in_force),
-    )
-
-
-def guard(work: Work) -> None:
-    """Keep one stop at the venue, for all that is held, at the stop's level: placed, followed, replaced."""
-    trade, settings = work.trade, work.settings
-    if not settings.stop_on_venue or trade.stop is None or trade.working(Purpose.EXIT):
-        return  # an exit that is being cancelled still claims what a stop would
-    amount = work.market.tradable(trade.position.amount)
-    working = trade.working(Purpose.STOP)
-    for extra in working[1:]:
-        work.cancel(extra)
-    if not working:
-        if work.now >= trade.retry_at and work.market.refusal(amount, trade.stop.level) is None:
-            level = trade.stop.level
-            work.place(Purpose.STOP, OrderType.STOP, amount, level, trigger_price=level, tag="stoploss_on_exchange")
-        return
-    order = working[0]
-    if order.status not in RESTING:
-        return
-    moved = order.trigger_price != trade.stop.level and work.now - order.created_at >= settings.stop_interval_ms
-    if moved or order.remaining != amount:
-        work.cancel(order)
-
-
-def check_timeouts(work: Work) -> None:
-    """Give up orders that were not filled in time (`semantics.md` 1.6)."""
-    trade, settings = work.trade, work.settings
-    for order in trade.working():
-        if order.status not in RESTING or order.purpose is Purpose.STOP:
-            continue
-        limit = settings.entry_timeout_ms if order.purpose is Purpose.ENTRY else settings.exit_timeout_ms
-        if limit and order.created_at <= work.now - limit and not _leaves_dust(work, order):
-            if order.purpose is Purpose.EXIT:
-                _exit_timed_out(work)
-            work.cancel(order)
-
-
-def _leaves_dust(work: Work, order: Order) -> bool:
-    """Whether the end of a partly filled order would leave a position that cannot be sold."""
-    held = work.trade.position.amount
-    return order.filled > ZERO and held > ZERO and work.market.is_dust(held, work.trade.price or order.price)
-
-
-def _exit_timed_out(work: Work) -> None:
-    trade, settings = work.trade, work.settings
-    trade.exit_timeouts += 1
-    if trade.leaving is not None:
-        trade.exit_reason = reason_of(trade.leaving)  # should it fill before it is cancelled
-    emergency = 0 < settings.exit_timeout_count <= trade.exit_timeouts
-    trade.leaving = ExitWish("emergency_exit", trade.price) if emergency else None
-    trade.leave_type = settings.emergency_type if emergency else ""
-
-
-def reason_of(wish: ExitWish) -> str:
-    """The exit reason that a trade left for `wish` carries: a custom exit's own words."""
-    return wish.tag if wish.reason == "custom_exit" else wish.reason
-
-
 def on_force_exit(work: Work, event: ForceExit) -> None:
     """A user wants out: now, at market price, whatever exit rests already."""
     del event
@@ -411,12 +315,6 @@ def stop_refused(work: Work, code: str, reason: str) -> None:
         work.do(Alarm("stop_refused", text))
     trade.stop_failed = True
     try_again(work, STOP_RETRY_MS)
-
-
-def try_again(work: Work, delay: int) -> None:
-    """Let a refused exit or stop wait."""
-    work.trade.retry_at = work.now + delay
-    work.do(SetTimer("pursue", delay, market=True))
 
 
 def _facts(work: Work, rate: Decimal) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from engine import booking, entry, leaving
+from engine import booking, entry, leaving, pursuit
 from engine.actions import Alarm, Cancel, SetTimer
 from engine.messages import VenueOrder, VenueSnapshot, WatchPrice
 from engine.order import Fill, Order
@@ -58,7 +58,7 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     _after_restart(work)
     if any(o.status is OrderStatus.IN_DOUBT for o in trade.working()):
         work.do(SetTimer("look_up", booking.LOOK_UP_MS))
-    leaving.pursue(work)
+    pursuit.pursue(work)
 
 
 def _book_all(work: Work, fills: Sequence[Fill]) -> None:

@@ -12,8 +12,9 @@ Theory of operation
     to, else keep the position guarded. A question to the strategy or the portfolio suspends an
     evaluation (`Pending`); its answer is added and the evaluation is run again from the start, so
     there are no continuations to lose in a crash.
-    Rooms: `work.py` the state, `entry.py` decides entries, `leaving.py` exits and guards,
-    `booking.py` order events, `reconcile.py` what the venue says is true, `halting.py` the kill switch.
+    Rooms: `work.py` the state, `entry.py` decides entries, `leaving.py` exits, `pursuit.py` does what the
+    goal needs, `booking.py` order events, `closing.py` a trade's end, `reconcile.py` what the venue says is
+    true, `halting.py` the kill switch.
 """
 
 from __future__ import annotations

@@ -1,0 +1,77 @@
+"""The end of a trade: what it earned, what is written off, and whether the candle's signal turns it around."""
+
+from __future__ import annotations
+
+from engine import entry, leaving
+from engine.actions import Alarm, Judge
+from engine.codec import to_plain
+from engine.market import round8
+from engine.messages import TradeClosed, WatchPrice
+from engine.types import ZERO, Purpose, Side
+from engine.work import Work
+
+
+def close_dust(work: Work) -> None:
+    """Write off a position that is too small for any order, once nothing can make it larger."""
+    trade = work.trade
+    held = trade.position.amount
+    if held > ZERO and not work.market.tradable(held) and not trade.working(Purpose.ENTRY):
+        close(work)
+
+
+def close(work: Work) -> None:
+    """End the trade: what is left is dust, and written off; say what it earned."""
+    trade = work.trade
+    if trade.is_closed:
+        return
+    for order in trade.working(Purpose.ENTRY):
+        work.cancel(order)
+    dust = trade.position.amount
+    position = trade.position.written_off().exit_done()
+    trade.position = position
+    stop = trade.stop
+    closed = TradeClosed(
+        pair=trade.pair,
+        trade_id=trade.trade_id,
+        side=trade.side,
+        open_ts=trade.opened_at,
+        close_ts=work.now,
+        open_rate=position.open_rate,
+        close_rate=position.close_rate,
+        amount=position.entered_amount,
+        stake=round8(position.entered_cost / position.leverage),
+        leverage=trade.leverage,
+        fee_open=position.entry_fee_rate,
+        fee_close=position.exit_fee_rate,
+        profit_abs=position.booked,
+        profit_ratio=position.profit_ratio,
+        exit_reason=trade.exit_reason or ("dust" if dust else "exit"),
+        enter_tag=trade.enter_tag,
+        max_rate=trade.max_rate,
+        min_rate=trade.min_rate,
+        initial_stop=stop.initial if stop else ZERO,
+        stop=stop.level if stop else ZERO,
+        fees=position.fees,
+    )
+    trade.earned += closed.profit_abs
+    trade.last_closed = closed
+    work.exposure()
+    work.emit("TradeClosed", **{k: v for k, v in to_plain(closed).items() if k not in ("pair", "trade_id")})
+    work.do(closed)
+    if dust:
+        work.do(Alarm("dust", f"{trade.pair}: {dust:f} left is under a step of the market; written off", "info"))
+    work.do(WatchPrice(pair=trade.pair, watch=False))
+    was = trade.side
+    trade.leaving = None
+    trade.pending = None
+    trade.queued = None
+    if _reverses(work, was):
+        work.do(Judge())
+
+
+def _reverses(work: Work, was: Side) -> bool:
+    """Whether the candle's signal is for the other side of the trade just closed (2.3.6)."""
+    if not work.settings.can_short:
+        return False
+    side, _ = entry.entry_side(leaving.current_signal(work, work.now), work.settings)
+    return side is not None and side is not was
