@@ -242,11 +242,13 @@ class PortfolioActor(RecoveringActor):
     def on_set_trading_state(self, message: SetTradingState) -> None:
         """Turn one hand of the switch."""
         moved = self.account.set_state(message)
-        body = {"state": self.account.state.value, "reason": message.reason, "source": message.source}
-        entry = Entry(kind="TradingStateChanged", ts=self.now(), body=body)
-        self.outbox.record([entry], self.account.to_plain())
+        self._record_state(message.reason, message.source)
         if moved:
             self._say_state()
+
+    def _record_state(self, reason: str, source: str) -> None:
+        body = {"state": self.account.state.value, "reason": reason, "source": source}
+        self.outbox.record([Entry(kind="TradingStateChanged", ts=self.now(), body=body)], self.account.to_plain())
 
     def _say_state(self) -> None:
         state = self.account.state
@@ -307,6 +309,7 @@ class PortfolioActor(RecoveringActor):
         self.start_timer("tick", TICK_MS)
         now = self.now()
         if self.account.tick(now):
+            self._record_state("a new day", "daily_loss")
             self._say_state()
         for _ in range(-(-len(self._pairs) // CENSUS_TICKS)):
             pair = next(self._recount)

@@ -9,6 +9,7 @@ from actors.runtime import SimRuntime
 from engine import messages as m
 from engine.denials import Denial
 from engine.portfolio import Portfolio
+from engine.rounds import Rounds
 from engine.settings import RiskConfig, TradingConfig
 from engine.types import ONE, ZERO, Side, TradingState
 from tests.actors.probes import Disk, MemoryPersistence, Seen, probe
@@ -21,7 +22,7 @@ class World:
     """A portfolio, two pairs that only listen, and a journal."""
 
     def __init__(self) -> None:
-        self.sim = SimRuntime(1, start_ms=0)
+        self.sim = SimRuntime(1, start_ms=86_380_000)
         self.disk = Disk()
         self.pairs = {pair: Seen() for pair in PAIRS}
         for name in ("root", "notifier"):
@@ -38,7 +39,7 @@ class World:
         def account(epoch: int) -> Portfolio:
             return Portfolio(config, RiskConfig(), (), 60_000, D(1_000), epoch=epoch)
 
-        return PortfolioActor(ctx, portfolio=account, pairs=PAIRS)
+        return PortfolioActor(ctx, portfolio=account, pairs=PAIRS, rounds=lambda: Rounds((), {}))
 
     def tell(self, message: m.Message) -> None:
         self.sim.tell("portfolio", message)
@@ -98,3 +99,16 @@ def test_a_pair_that_begins_anew_hears_of_a_halt() -> None:
 
     assert before == 1
     assert [t.state for t in world.pairs["B/USDT"].of(m.TradingStateChanged)] == [TradingState.STOPPED] * 2
+
+
+def test_the_end_of_a_days_halt_is_a_row_and_kept() -> None:
+    """A new day lifts the daily loss: the pairs hear it, the journal has it, and no restart brings the halt back."""
+    world = World()
+    world.tell(m.SetTradingState(state=TradingState.EXITS_ONLY, reason="lost too much", source="daily_loss"))
+
+    world.sim.run_for(30_000)
+
+    rows = [entry.body for _, entry in world.disk.entries if entry.kind == "TradingStateChanged"]
+    assert [row["state"] for row in rows] == ["EXITS_ONLY", "ACTIVE"]
+    assert world.disk.states["portfolio"][1]["holds"] == {}
+    assert world.pairs["A/USDT"].of(m.TradingStateChanged)[-1].state is TradingState.ACTIVE
