@@ -361,6 +361,7 @@ def on_timer(work: Work, event: TimerFired) -> None:
         return
     if event.name == "unfilled":
         pursuit.check_timeouts(work)
+        pursuit.wait_on(work)
     elif work.trade.stop_touched_at:
         leaving.look_again(work)
     else:

@@ -90,6 +90,16 @@ def check_timeouts(work: Work) -> None:
             work.cancel(order)
 
 
+def wait_on(work: Work) -> None:
+    """Wake the trade again for orders whose time is not over: a timer may come early, or for another order."""
+    settings = work.settings
+    for order in work.trade.working():
+        limit = settings.entry_timeout_ms if order.purpose is Purpose.ENTRY else settings.exit_timeout_ms
+        left = order.created_at + limit - work.now
+        if limit and left > 0 and order.type is OrderType.LIMIT:
+            work.do(SetTimer("unfilled", left, market=True))
+
+
 def _leaves_dust(work: Work, order: Order) -> bool:
     """Whether the end of a partly filled order would leave a position that cannot be sold."""
     held = work.trade.position.amount

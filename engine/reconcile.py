@@ -58,6 +58,8 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     _after_restart(work)
     if any(o.status is OrderStatus.IN_DOUBT for o in trade.working()):
         work.do(SetTimer("look_up", booking.LOOK_UP_MS))
+    for order in trade.working():
+        booking.watch_unfilled(work, order)  # its acceptance, which would have done so, may be lost
     pursuit.pursue(work)
 
 
@@ -131,8 +133,8 @@ def _after_restart(work: Work) -> None:
         if trade.queued is not None:
             rng, trade.queued = trade.queued, None
             leaving.on_range(work, rng)
-    for order in trade.working():
-        booking.watch_unfilled(work, order)
+    if trade.retry_at > work.now:
+        work.do(SetTimer("pursue", trade.retry_at - work.now, market=True))
 
 
 def adopt(work: Work, orders: Sequence[VenueOrder], fills: Sequence[Fill]) -> None:

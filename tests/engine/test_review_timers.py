@@ -1,0 +1,56 @@
+"""Timers that are lost or come too early are set again: nothing waits for ever because of one."""
+
+from __future__ import annotations
+
+from engine.actions import SetTimer
+from engine.messages import Message, TimerFired
+from engine.types import TradeState, use_money_context
+from tests.scenarios.runner import START, Player, Scenario
+
+
+def a_player(**settings: object) -> Player:
+    use_money_context()
+    return Player(Scenario("timers", settings=settings))
+
+
+def timers(player: Player, event: Message, seconds: int) -> dict[str, int]:
+    """The timers that one event sets, and their delays in seconds."""
+    actions = player.step(event, START + seconds * 1_000).actions
+    return {a.name: a.delay_ms // 1_000 for a in actions if isinstance(a, SetTimer)}
+
+
+def snapshot(player: Player, text: str, seconds: int) -> Message:
+    return player._event("snapshot", text.split(), START + seconds * 1_000)
+
+
+def test_an_unfilled_timer_that_is_early_is_set_again() -> None:
+    """A timer may be rounded; the order is given up all the same when its time is over."""
+    player = a_player(entry_timeout_ms=600_000)
+    for row in ("signal enter_long 100", "granted 1000", "accepted i1"):
+        player.play("0", row)
+
+    assert timers(player, TimerFired(name="unfilled"), 599) == {"unfilled": 1}
+    assert timers(player, TimerFired(name="unfilled"), 600) == {}
+
+
+def test_an_order_whose_acceptance_was_lost_is_given_up_in_time_too() -> None:
+    """A snapshot shows it partly filled and working: from then on its time is watched."""
+    player = a_player(entry_timeout_ms=600_000)
+    for row in ("signal enter_long 100", "granted 1000", "filled i1 4 @ 100"):
+        player.play("0", row)
+
+    assert timers(player, snapshot(player, "i1=PARTIALLY_FILLED/4", 10), 10)["unfilled"] == 590
+
+
+def test_a_refused_stop_is_tried_again_after_a_restart() -> None:
+    """The wait for the next attempt goes on in the next incarnation, with or without a price."""
+    player = a_player(stop_on_venue=True)
+    for row in ("signal enter_long 100", "granted 1000", "filled i1 10 @ 100", "rejected i2 REFUSED"):
+        player.play("0", row)
+    player.play("10", "restart")
+
+    waits = timers(player, snapshot(player, "i1=FILLED/10", 20), 20)
+
+    assert player.trade.state is TradeState.OPEN
+    assert waits["pursue"] == 40
+    assert "place" in player.play("60", "timer pursue")
