@@ -117,11 +117,17 @@ class Clearing:
         return self.ledger.covers(kept.currency, needs - kept.locked)
 
     def fillable(self, kept: Working, amount: Decimal) -> Decimal:
-        """How much of `amount` can fill: an order against a position ends with it."""
-        if kept.account is not Account.REDUCE:
-            return amount
+        """How much of `amount` can fill: an order against a position ends with it.
+
+        An entry whose pair came to hold the other side meanwhile fills nothing: there is one position a pair.
+        """
         held = self.positions.get(kept.order.pair)
-        return min(amount, held.amount) if held else ZERO
+        if kept.account is Account.REDUCE:
+            return min(amount, held.amount) if held else ZERO
+        opens = Side.LONG if kept.order.side is BUY else Side.SHORT
+        if kept.account is Account.OPEN and held is not None and held.side is not opens:
+            return ZERO
+        return amount
 
     def fill(
         self, kept: Working, market: Market, amount: Decimal, price: Decimal, *, maker: bool
