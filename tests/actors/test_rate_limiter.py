@@ -123,7 +123,7 @@ def test_a_new_limiter_asks_what_is_used() -> None:
     world.sim.run_for(5_000)
 
     assert world.granted() == ["exit", "entry"]
-    assert len(world.gateway.of(ReportUsage)) == 3
+    assert len(world.gateway.of(ReportUsage)) == 2
 
 
 def test_a_restarted_limiter_gives_permits_of_its_own_epoch() -> None:
