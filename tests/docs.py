@@ -21,6 +21,7 @@ from engine.config_rules import RULES, shown
 from engine.protection_settings import METHODS
 from engine.settings import Config
 from engine.strategy import SETTINGS, Strategy
+from tests.machine_docs import DENIALS_PAGE, MACHINE_PAGE, denials_page, machine_page
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CONFIG_PAGE: Final = ROOT / "docs" / "config.md"
@@ -196,7 +197,13 @@ def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> str:
 
 def main() -> None:
     """Write every generated page."""
-    for page, text in ((CONFIG_PAGE, config_page()), (SQL_PAGE, sql_page())):
+    pages = (
+        (CONFIG_PAGE, config_page()),
+        (SQL_PAGE, sql_page()),
+        (MACHINE_PAGE, machine_page()),
+        (DENIALS_PAGE, denials_page()),
+    )
+    for page, text in pages:
         page.write_text(text, encoding="utf-8")
         print(f"{page.relative_to(ROOT)} is written")
 

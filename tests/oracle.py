@@ -33,8 +33,7 @@ Case = Mapping[str, Any]
 
 def read_cases(path: Path) -> Iterator[Case]:
     """The cases of a file, gzipped or not."""
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-    with opened as lines:
+    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
         for line in lines:
             if line.strip():
                 yield json.loads(line)
