@@ -46,6 +46,10 @@ CALLBACKS: Final = (
     "custom_roi",
     "custom_exit",
     "leverage",
+)
+"""The callbacks the trade machine knows; their arguments are Freqtrade's (`semantics.md` 4.2), as plain
+values: `current_time` in milliseconds, `trade` a `TradeView`."""
+NOT_CALLED: Final = (
     "adjust_trade_position",
     "adjust_entry_price",
     "adjust_exit_price",
@@ -54,8 +58,8 @@ CALLBACKS: Final = (
     "check_exit_timeout",
     "order_filled",
 )
-"""The callbacks the trade machine knows; their arguments are Freqtrade's (`semantics.md` 4.2), as plain
-values: `current_time` in milliseconds, `trade` a `TradeView`."""
+"""Callbacks of Freqtrade's that nobody would call here: a strategy that counts on one is refused when it is
+loaded, rather than traded without it."""
 
 
 @dataclass(frozen=True, slots=True)

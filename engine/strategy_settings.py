@@ -305,7 +305,6 @@ def _callbacks(facts: StrategyFacts, values: Mapping[str, Any]) -> frozenset[str
         for name, switch in (
             ("custom_stoploss", "use_custom_stoploss"),
             ("custom_roi", "use_custom_roi"),
-            ("adjust_trade_position", "position_adjustment_enable"),
         )
         if not values[switch]
     }

@@ -16,7 +16,7 @@ from typing import Any, Final
 import strategies
 from engine.candles import timeframe_ms
 from engine.errors import StrategyError
-from engine.strategy import SETTINGS, Strategy
+from engine.strategy import NOT_CALLED, SETTINGS, Strategy
 
 OVERRIDABLE: Final = (*SETTINGS, "timeframe", "startup_candles")
 
@@ -163,6 +163,9 @@ def check_settings(strategy: Strategy, file: Path) -> None:
 def _wrong_settings(strategy: Any) -> Iterable[str]:
     if type(strategy).signals is Strategy.signals:
         yield "it has no method signals(self, candles)"
+    for name in NOT_CALLED:
+        if callable(getattr(strategy, name, None)):
+            yield f"it has a method {name}, which this version does not call; remove it, or it would trade otherwise"
     try:
         timeframe_ms(str(strategy.timeframe))
     except ValueError as error:

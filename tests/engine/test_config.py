@@ -246,11 +246,9 @@ def test_settings_are_those_of_the_strategy_under_the_config() -> None:
 def test_only_switched_on_callbacks_are_asked() -> None:
     """A callback whose switch is off costs nothing, even where it is defined."""
     off = make_settings(Config(), facts(CALLBACKS))
-    on = make_settings(
-        Config(), facts(CALLBACKS, use_custom_stoploss=True, use_custom_roi=True, position_adjustment_enable=True)
-    )
+    on = make_settings(Config(), facts(CALLBACKS, use_custom_stoploss=True, use_custom_roi=True))
 
-    assert set(CALLBACKS) - {"custom_stoploss", "custom_roi", "adjust_trade_position"} == off.callbacks
+    assert set(CALLBACKS) - {"custom_stoploss", "custom_roi"} == off.callbacks
     assert set(CALLBACKS) == on.callbacks
 
 
