@@ -44,8 +44,10 @@ def show(folder: Path, *, quick: bool) -> str:
 
 
 def _waiting(bot: Bot) -> int:
-    runtime = bot.status().get("runtime", {})
-    return int(runtime.get("waiting", runtime.get("depth", 0)) or 0)
+    status = bot.status()
+    if not status:
+        raise Failed("the bot does not answer `tradepit status`")
+    return int(status["runtime"]["mailbox_depth"])
 
 
 def _check_log(bot: Bot) -> None:
