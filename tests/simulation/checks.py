@@ -17,7 +17,8 @@ from engine.work import exposure_of
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-MAILBOX_MAX = 400
+MAILBOX_MAX = 2_000
+"""Counted with what the simulated network holds back, up to 20 s."""
 AWAITED = (OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.IN_DOUBT)
 OPEN = "status IN ('NEW', 'PARTIALLY_FILLED')"
 KEPT = ("number", "run", "intents", "position", "orders", "stop", "leaving", "earned", "last_closed", "opened_at")
@@ -122,7 +123,9 @@ def settled_capital(world: World) -> list[str]:
     A trade's profit is told to eight digits, so each exit may be half a digit off; the audit computes exactly.
     """
     config = world.config
-    there = sum((free + locked for name, free, locked in world.venue.balances() if name == "USDT"), ZERO)
+    balances = {name: free + locked for name, free, locked in world.venue.balances()}
+    in_coin = config.paper.fee_coin_wallet - balances.get("FEE", config.paper.fee_coin_wallet)
+    there = balances["USDT"] - in_coin * config.paper.fee_coin_price
     earned = sum((world.trade(pair).earned for pair in world.pairs), ZERO)
     account = world.actor("portfolio").account
     found = []

@@ -54,7 +54,7 @@ def test_a_seed_repeats_itself() -> None:
     """Equal seeds give equal journals, byte for byte, chaos included: so a failure can be looked at again."""
     texts = []
     for _ in range(2):
-        world = World(21)
+        world = World(5)
         world.chaos(3)
         texts.append(world.journal.text())
 
@@ -64,9 +64,9 @@ def test_a_seed_repeats_itself() -> None:
 
 def test_the_world_is_hostile_and_trades() -> None:
     """What is simulated is what it is meant to be: actors die, requests get lost, and there is trading to disturb."""
-    worlds = [World(seed) for seed in (21, 28)]
+    worlds = [World(seed) for seed in (5, 28, 51)]
     for world in worlds:
-        world.chaos(6)
+        world.chaos(5)
 
     assert sum(sum(world.kills.values()) for world in worlds) > 40
     assert sum(world.venue.injected for world in worlds) > 5

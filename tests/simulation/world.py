@@ -36,7 +36,7 @@ from actors.supervisor import ChildSpec, RootActor
 from actors.venues.built_in import BuiltInMarket
 from actors.venues.paper import PaperVenue
 from engine.config import make_settings, parse_config
-from engine.messages import ForceExit, SetTradingState
+from engine.messages import ForceEnter, ForceExit, LockPair, SetTradingState
 from engine.order import Order
 from engine.portfolio import Portfolio
 from engine.protections import protections_from
@@ -46,7 +46,7 @@ from engine.restart import Backoff
 from engine.rounds import Rounds
 from engine.settings import Config
 from engine.strategy import facts_of
-from engine.types import Millis, TradingState
+from engine.types import Millis, Side, TradingState
 from engine.work import Rules
 from tests.faulty_venue import FaultyVenue, VenueFaults
 from tests.simulation.checks import invariants, unsettled
@@ -110,28 +110,32 @@ def scene_of(seed: int) -> Scene:
                 "spread": D("0.0001"),
                 "depth": rng.choice([D(50_000), D(2_000)]),
                 "orders_per_10s": rng.choice([100, 12]),
+                "weight_per_minute": rng.choice([6_000, 400]),
+                "fee_coin": "FEE" if rng.random() < 0.2 else "",
+                "fee_coin_wallet": D("0.5"),
                 "leverage_max": D(5) if shorts else D(1),
             },
             "protections": [{"method": "CooldownPeriod", "stop_duration_candles": 1}] if rng.random() < 0.2 else [],
         }
     )
-    level = rng.choice([0.0, 0.3, 1.0])
+    level = rng.choice([0.0, 0.3, 1.0, 2.5])
+    rate = rng.choice([0.05, 0.2])
     return Scene(
         config=config,
         faults=Faults(
-            drop=0.02 * level, duplicate=0.02 * level, delay=0.05 * level, delay_max_ms=rng.choice([500, 4_000])
+            drop=0.02 * level, duplicate=0.02 * level, delay=0.05 * level, delay_max_ms=rng.choice([500, 4_000, 20_000])
         ),
         venue=VenueFaults(
-            lost_before=rng.choice([0, 0.05]),
-            lost_after=rng.choice([0, 0.05]),
-            late=rng.choice([0, 0.05]),
-            refused=rng.choice([0, 0.05]),
+            lost_before=rng.choice([0, rate]),
+            lost_after=rng.choice([0, rate]),
+            late=rng.choice([0, rate]),
+            refused=rng.choice([0, rate]),
             doubled=rng.choice([0, 0.2]),
             delayed=rng.choice([0, 0.2]),
         ),
         kill_every_ms=rng.choice([0, 4_000, 15_000]),
         restart_chance=rng.choice([0.0, 0.02]),
-        unwritable=rng.choice([0.0, 0.01]),
+        unwritable=rng.choice([0.0, 0.01, 0.1]),
         power_cuts=rng.choice([0.0, 0.0, 0.3]),
     )
 
@@ -280,7 +284,10 @@ class World:
             invariants(self)
             if scene.kill_every_ms and self.runtime.now() >= next_kill:
                 next_kill = self._after(scene.kill_every_ms)
-                self._kill()
+                for _ in range(self.rng.choice([1, 1, 1, 3])):
+                    self._kill()
+            if self.rng.random() < 0.03:
+                self._let_the_user_act()
             if self.rng.random() < scene.restart_chance:
                 self.restart()
 
@@ -292,6 +299,21 @@ class World:
         name = self.rng.choice(self.names)
         self.kills[name.partition(":")[0]] += 1
         self.runtime.kill(name)
+
+    def _let_the_user_act(self) -> None:
+        """Something that a user may do at any time, by the control socket."""
+        pair = self.rng.choice(self.pairs)
+        state = self.rng.choice([TradingState.ACTIVE, TradingState.ACTIVE, TradingState.EXITS_ONLY])
+        until = self.runtime.now() + 2 * MINUTE
+        to, wish = self.rng.choice(
+            [
+                (f"pair:{pair}", ForceEnter(request_id="e", pair=pair, side=Side.LONG, tag="by hand", reply_to="test")),
+                (f"pair:{pair}", ForceExit(request_id="x", pair=pair, reply_to="test")),
+                ("portfolio", SetTradingState(state=state, reason="a whim", source="user")),
+                ("portfolio", LockPair(pair=pair, side="*", until=until, reason="a whim")),
+            ]
+        )
+        self.runtime.tell(to, wish)
 
     def _into_the_midst(self) -> None:
         """Go on to a moment in which everybody talks: some messages on."""
@@ -317,6 +339,8 @@ class World:
     def calm(self) -> None:
         """From here on nothing goes wrong any more."""
         self.runtime.faults, self.venue.faults, self.journal.refusing = None, QUIET, 0.0
+        on = SetTradingState(state=TradingState.ACTIVE, reason="the test", source="user")
+        self.runtime.tell("portfolio", on)
 
     def quiet(self, limit_ms: Millis = 4 * MINUTE) -> list[str]:
         """Wait until everything has come right; what has not within `limit_ms`."""
