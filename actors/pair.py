@@ -8,19 +8,15 @@ recorded → permitted → submitted. What can be lost on the way is asked again
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from actors.base import Context
-from actors.recovering import RecoveringActor
+from actors.sending import NO_PERMIT, SendingActor
 from engine.actions import Alarm, Cancel, Emit, Judge, LookUp, Place, SetTimer
 from engine.codec import to_plain
-from engine.denials import Denial
-from engine.keeping import trade_from_plain, trade_to_plain
+from engine.keeping import trade_from_plain
 from engine.messages import (
-    AcquirePermit,
     AskStrategy,
-    CancelOrder,
     CancelRejected,
     CapitalDenied,
     CapitalReserved,
@@ -44,20 +40,14 @@ from engine.messages import (
     OrderRejected,
     PairSettled,
     PassTurn,
-    PermitDenied,
-    PermitGranted,
-    PermitsSpent,
     Plain,
     Proceed,
-    Recorded,
-    RecordRefused,
     ReserveCapital,
     Shutdown,
     ShutdownDone,
     SignalJudged,
     StrategyAnswered,
     StrategyFailed,
-    SubmitOrder,
     TakeCensus,
     TakeSnapshot,
     TimerFired,
@@ -66,12 +56,11 @@ from engine.messages import (
     VenueSnapshot,
     WatchPrice,
 )
-from engine.order import Order
 from engine.reconcile import snapshot_since
 from engine.trade import step
 from engine.turn import Match, Turn, is_busy, with_price_step
-from engine.types import ZERO, Millis, OrderStatus, Priority, Purpose, TradeState, TradingState
-from engine.work import PlaceAborted, Rules, Trade, exposure_of
+from engine.types import ZERO, TradeState, TradingState
+from engine.work import Rules, exposure_of
 
 RETRY_MS: Final = 1_000
 PERMIT_MS: Final = 5_000
@@ -91,33 +80,13 @@ _ADDRESS: Final[Mapping[type, str]] = {
 }
 
 
-@dataclass(slots=True)
-class _Sending:
-    """An order (or its cancel) on its way out: the record it waits for, then its permit."""
-
-    order: Order
-    cancel: bool
-    seq: int
-    not_after: Millis
-    asked: bool = False
-
-    @property
-    def request_id(self) -> str:
-        return f"{self.order.client_order_id}{':cancel' if self.cancel else ''}"
-
-
-class PairActor(RecoveringActor):
+class PairActor(SendingActor):
     """One pair's trading. `by_turns`: a replay gives it candles by `Proceed`; else they come as they happen."""
 
     def __init__(self, ctx: Context, *, rules: Rules, judge: str, by_turns: bool = False) -> None:
-        super().__init__(ctx)
-        self.pair = rules.market.pair
-        self.rules = rules
+        super().__init__(ctx, rules)
         self.judge = judge
         self.by_turns = by_turns
-        self.trade = Trade(pair=self.pair, rules=rules)
-        self._sending: dict[str, _Sending] = {}
-        self._entry_until: Millis = 0
         self._reserving: ReserveCapital | None = None
         self._census = 0
         self._turn: Turn | None = None
@@ -136,7 +105,8 @@ class PairActor(RecoveringActor):
 
     # ------------------------------------------------------------ events of the machine
 
-    def _step(self, event: Message) -> None:
+    def tell_trade(self, event: Message) -> None:
+        """Advance the trade by an event and do what it wants."""
         now = self._turn.row.ts if self._turn is not None else self.now()
         before = self.trade.state
         outcome = step(self.trade, event, now)
@@ -197,29 +167,7 @@ class PairActor(RecoveringActor):
     def _record(self, entries: list[Entry], orders: list[Place | Cancel]) -> None:
         if not entries and not orders:
             return
-        epoch = next((o.grant_epoch for o in orders if isinstance(o, Place) and o.grant_epoch is not None), None)
-        seq = self.outbox.record(entries, trade_to_plain(self.trade), epoch)
-        for action in orders:
-            order, cancel = action.order, isinstance(action, Cancel)
-            if cancel and order.client_order_id in self._sending:
-                self._sending.pop(order.client_order_id)  # recorded, and never sent: nothing to cancel there
-                aborted = PlaceAborted(pair=self.pair, client_order_id=order.client_order_id, code=Denial.UNFILLED)
-                self._step(aborted)
-                continue
-            if not cancel and order.purpose is Purpose.ENTRY:
-                self._entry_until = self._end_of_signal()
-            sending = _Sending(order, cancel, seq, self._not_after(order, cancel=cancel))
-            self._sending[sending.request_id] = sending
-
-    def _end_of_signal(self) -> Millis:
-        settings = self.rules.settings
-        last = settings.timeframe_ms - 1
-        return self.trade.signal_ts + min(settings.signal_max_age_ms or last, last)
-
-    def _not_after(self, order: Order, *, cancel: bool) -> Millis:
-        """Until when it may leave: an entry in its signal's time, whatever was judged since; all else may wait."""
-        is_entry = order.purpose is Purpose.ENTRY and not cancel
-        return self._entry_until if is_entry else self.now() + DAY_MS
+        self.send_out(entries, orders)
 
     def _judge_again(self) -> None:
         if self._turn is not None:
@@ -227,7 +175,7 @@ class PairActor(RecoveringActor):
             return
         trade = self.trade
         again = SignalJudged(pair=self.pair, ts=trade.signal_ts, signal=trade.signal, price=trade.price)
-        self._step(again)
+        self.tell_trade(again)
 
     # ------------------------------------------------------------ judgement and prices
 
@@ -235,53 +183,51 @@ class PairActor(RecoveringActor):
         """A candle was judged: act on it, and look at an open position at its price."""
         if self._ended:
             return
-        self._step(message)
+        self.tell_trade(message)
         price = message.price
         if self.trade.position.amount > ZERO:
             now = self.now()
-            self._step(MarketRange(pair=self.pair, ts=now, open=price, high=price, low=price, close=price))
+            self.tell_trade(MarketRange(pair=self.pair, ts=now, open=price, high=price, low=price, close=price))
 
     def on_market_range(self, message: MarketRange) -> None:
         """The price moved."""
         if self._ended:
             return  # the next start looks at the price again, from the venue's record on
         self._seen_at = self.monotonic()
-        self._step(message)
+        self.tell_trade(message)
         if self._forced is not None:
             self._enter_by_force(self._forced)
 
     def on_strategy_failed(self, message: StrategyFailed) -> None:
         """The judge could not judge this pair."""
-        self._step(message)
+        self.tell_trade(message)
 
     def on_strategy_answered(self, message: StrategyAnswered) -> None:
         """A callback's answer."""
         self.cancel_timer(f"ask:{message.request_id}")
-        self._step(message)
-        self._go_on()
+        self.tell_trade(message)
+        self.go_on()
 
     def on_trading_state_changed(self, message: TradingStateChanged) -> None:
         """The kill switch moved: an entry that has not left stays here."""
         if message.state is not TradingState.ACTIVE:
-            entries = [s for s in self._sending.values() if s.order.purpose is Purpose.ENTRY and not s.cancel]
-            for sending in entries:
-                self._abort(sending, message.state, message.reason)
-        self._step(message)
-        self._go_on()
+            self.keep_back_entries(message.state, message.reason)
+        self.tell_trade(message)
+        self.go_on()
 
     # ------------------------------------------------------------ capital
 
     def on_capital_reserved(self, message: CapitalReserved) -> None:
         """Granted."""
         self._answered(message.request_id)
-        self._step(message)
-        self._go_on()
+        self.tell_trade(message)
+        self.go_on()
 
     def on_capital_denied(self, message: CapitalDenied) -> None:
         """Denied."""
         self._answered(message.request_id)
-        self._step(message)
-        self._go_on()
+        self.tell_trade(message)
+        self.go_on()
 
     def _answered(self, request_id: str) -> None:
         if self._reserving is not None and self._reserving.request_id == request_id:
@@ -305,93 +251,6 @@ class PairActor(RecoveringActor):
         self._census = 0
         self.tell("portfolio", answer)
 
-    # ------------------------------------------------------------ the handshake of an order
-
-    def on_recorded(self, message: Recorded) -> None:
-        """The intents up to there are on disk: ask for their permits."""
-        self.outbox.on_recorded(message)
-        self._acquire_all(again=False)
-        self._end_if_done()
-
-    def on_record_refused(self, message: RecordRefused) -> None:
-        """An intent may not be recorded: it is not sent."""
-        self.outbox.on_record_refused(message)
-        refused = [s for s in self._sending.values() if s.seq == message.seq and not s.cancel]
-        for sending in refused:
-            if message.retryable and sending.order.purpose is not Purpose.ENTRY:
-                continue
-            self._abort(sending, message.code, message.detail)
-        self._go_on()
-
-    def _abort(self, sending: _Sending, code: str, detail: str) -> None:
-        self._sending.pop(sending.request_id, None)
-        order = sending.order
-        aborted = PlaceAborted(pair=self.pair, client_order_id=order.client_order_id, code=code, detail=detail)
-        self._step(aborted)
-
-    def _acquire_all(self, *, again: bool) -> None:
-        """Ask for the permits of all that is on disk; `again` for those too that were asked for."""
-        for sending in self._sending.values():
-            if sending.seq <= self.outbox.recorded and (again or not sending.asked):
-                self._acquire(sending)
-
-    def _acquire(self, sending: _Sending) -> None:
-        sending.asked = True
-        self.start_timer("permit", PERMIT_MS)
-        order = sending.order
-        stop = order.purpose is Purpose.ENTRY and self.rules.settings.stop_on_venue
-        self.tell(
-            "limiter",
-            AcquirePermit(
-                request_id=sending.request_id,
-                request="cancel" if sending.cancel else "order",
-                priority=_priority(order, cancel=sending.cancel),
-                not_after=sending.not_after,
-                reply_to=self.name,
-                reserve=1 if stop and not sending.cancel else 0,
-            ),
-        )
-
-    def on_permit_granted(self, message: PermitGranted) -> None:
-        """Send it; from here on only the venue knows."""
-        sending = self._sending.pop(message.request_id, None)
-        if sending is None:
-            return  # told twice: it is in use
-        known = self.trade.orders.get(sending.order.client_order_id)
-        if known is None or known.is_done:  # it has come to an end while it waited
-            self.tell("limiter", PermitsSpent(spent=(), unused=(message.permit_id,)))
-            self._go_on()
-            return
-        order = sending.order
-        if sending.cancel:
-            cancel = CancelOrder(
-                pair=self.pair,
-                client_order_id=order.client_order_id,
-                order_id=known.order_id,
-                permit_id=message.permit_id,
-                reply_to=self.name,
-            )
-            self.tell("gateway", cancel)
-        else:
-            submit = SubmitOrder(
-                order=order, permit_id=message.permit_id, not_after=sending.not_after, reply_to=self.name
-            )
-            self.tell("gateway", submit)
-        self.start_timer("answer", ANSWER_MS)
-
-    def on_permit_denied(self, message: PermitDenied) -> None:
-        """No permit in time: an entry is dropped, whatever guards or leaves a position asks again."""
-        sending = self._sending.get(message.request_id)
-        if sending is None:
-            return
-        if sending.order.purpose is Purpose.ENTRY and not sending.cancel:
-            self._abort(sending, "RATE_LIMIT", message.reason)
-            self._go_on()
-        else:
-            sending.asked = False
-            sending.not_after = self._not_after(sending.order, cancel=sending.cancel)
-            self.start_timer("permit", RETRY_MS)
-
     # ------------------------------------------------------------ the venue
 
     def on_order_accepted(self, message: OrderAccepted) -> None:
@@ -400,13 +259,8 @@ class PairActor(RecoveringActor):
 
     def on_order_rejected(self, message: OrderRejected) -> None:
         """The venue refused it, or the gateway did before sending: a permit that ran out is asked for again."""
-        order = self.trade.orders.get(message.client_order_id)
-        if message.code == "NO_PERMIT" and order is not None and not order.is_done:
-            sending = _Sending(order, cancel=False, seq=self.outbox.seq, not_after=self._not_after(order, cancel=False))
-            self._sending[sending.request_id] = sending
-            self._acquire(sending)
-            return
-        self._heard(message)
+        if message.code != NO_PERMIT or not self.send_again(message.client_order_id, cancel=False):
+            self._heard(message)
 
     def on_order_in_doubt(self, message: OrderInDoubt) -> None:
         """Sent, and nobody knows."""
@@ -426,35 +280,21 @@ class PairActor(RecoveringActor):
 
     def on_cancel_rejected(self, message: CancelRejected) -> None:
         """Too late to cancel, or nothing there: for want of a permit it is asked for again."""
-        order = self.trade.orders.get(message.client_order_id)
-        if message.reason == "NO_PERMIT" and order is not None and not order.is_done:
-            sending = _Sending(order, cancel=True, seq=self.outbox.seq, not_after=self._not_after(order, cancel=True))
-            self._sending[sending.request_id] = sending
-            self._acquire(sending)
-            return
-        self._heard(message)
+        if message.reason != NO_PERMIT or not self.send_again(message.client_order_id, cancel=True):
+            self._heard(message)
 
     def _heard(self, message: Message) -> None:
-        self._step(message)
-        if not self._unanswered():
+        self.tell_trade(message)
+        if not self.unanswered():
             self.cancel_timer("answer")
-        self._go_on()
-        self._end_if_done()
-
-    def _unanswered(self) -> list[str]:
-        """Orders that were sent and have no answer yet."""
-        waiting = (OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.IN_DOUBT)
-        return [
-            client_id
-            for client_id, order in self.trade.orders.items()
-            if order.status in waiting and client_id not in self._sending and f"{client_id}:cancel" not in self._sending
-        ]
+        self.go_on()
+        self.end_if_done()
 
     def _look_up(self) -> None:
         """Ask the venue what is true of this pair, and of every order of ours that it may know."""
         self._snapshots += 1
         trade = self.trade
-        asked = tuple(c for c, o in trade.orders.items() if not o.is_done and c not in self._sending)
+        asked = tuple(c for c, o in trade.orders.items() if not o.is_done and c not in self.sending)
         # Whoever knows of no order asks for everything: there is nothing, or the journal has lost it.
         since = min((o.created_at for o in trade.orders.values()), default=0)
         take = TakeSnapshot(
@@ -472,9 +312,9 @@ class PairActor(RecoveringActor):
         if message.request_id != f"{self.pair}!{self.epoch}.{self._snapshots}":
             return
         self.cancel_timer("snapshot")
-        self._step(message)
-        self._go_on()
-        self._end_if_done()
+        self.tell_trade(message)
+        self.go_on()
+        self.end_if_done()
 
     # ------------------------------------------------------------ turns (replay)
 
@@ -482,17 +322,17 @@ class PairActor(RecoveringActor):
         """My turn on a candle."""
         self._turn = Turn(message.row)
         self.trade = with_price_step(self.trade, message.row)
-        self._go_on()
+        self.go_on()
 
     def on_market_matched(self, message: MarketMatched) -> None:
         """The venue has filled what this candle fills."""
         del message
         self._matching = False
-        self._go_on()
+        self.go_on()
 
-    def _go_on(self) -> None:
+    def go_on(self) -> None:
         """Go on with the turn, if there is one and nothing is awaited."""
-        while self._turn is not None and not (self._matching or self._sending or is_busy(self.trade)):
+        while self._turn is not None and not (self._matching or self.sending or is_busy(self.trade)):
             row = self._turn.row
             wanted = self._turn.next(self.trade)
             if wanted is None:
@@ -504,7 +344,7 @@ class PairActor(RecoveringActor):
                 match = MatchMarket(pair=self.pair, ts=row.ts, low=low, high=high, reply_to=self.name)
                 self.tell("gateway", match)
             else:
-                self._step(wanted)
+                self.tell_trade(wanted)
 
     # ------------------------------------------------------------ restarts of others, timers, the end
 
@@ -514,7 +354,7 @@ class PairActor(RecoveringActor):
         if message.name == "gateway":
             self._look_up()
         elif message.name == "limiter":
-            self._acquire_all(again=True)
+            self.acquire_all(again=True)
         elif message.name == "portfolio" and self._reserving is not None:
             self.tell("portfolio", self._reserving)
         elif message.name == "feed" and self.trade.position.amount > ZERO:
@@ -526,18 +366,18 @@ class PairActor(RecoveringActor):
         if name == "snapshot":
             self._look_up()
         elif name == "answer":
-            if self._unanswered():
+            if self.unanswered():
                 self._look_up()
         elif name == "permit":
-            self._acquire_all(again=True)
+            self.acquire_all(again=True)
         elif name == "reserve":
             if self._reserving is not None:
                 self.tell("portfolio", self._reserving)
                 self.start_timer("reserve", RETRY_MS * 2)
         elif name.startswith("ask:"):
             late = StrategyAnswered(request_id=name[4:], pair=self.pair, failed="no answer in time")
-            self._step(late)
-            self._go_on()
+            self.tell_trade(late)
+            self.go_on()
         elif name == "look_up":
             self._look_up()
         elif name == "watch":
@@ -547,8 +387,8 @@ class PairActor(RecoveringActor):
                 self._reply(self._forced, "the feed gave no price; nothing was done", ok=False)
                 self._forced = None
         else:
-            self._step(TimerFired(name=name))
-            self._go_on()
+            self.tell_trade(TimerFired(name=name))
+            self.go_on()
 
     def _check_prices(self) -> None:
         """While something is held prices must come; where none did, ask for them again."""
@@ -567,7 +407,7 @@ class PairActor(RecoveringActor):
     def _enter_by_force(self, message: ForceEnter) -> None:
         self._forced = None
         self.cancel_timer("price")
-        self._step(message)
+        self.tell_trade(message)
         if self.trade.state is TradeState.FLAT and self.trade.pending is None:
             self.tell("feed", WatchPrice(pair=self.pair, watch=False))
         self._reply(message, f"asked for {message.side}; `decisions` says what became of it")
@@ -575,7 +415,7 @@ class PairActor(RecoveringActor):
     def on_force_exit(self, message: ForceExit) -> None:
         """A user wants out."""
         held = self.trade.position.amount > ZERO or bool(self.trade.working())
-        self._step(message)
+        self.tell_trade(message)
         said = "leaving" if held else "nothing is open"
         self._reply(message, said, ok=held)
 
@@ -585,10 +425,11 @@ class PairActor(RecoveringActor):
     def on_shutdown(self, message: Shutdown) -> None:
         """End when nothing is on its way and everything is on disk."""
         self._ending = message.reply_to
-        self._end_if_done()
+        self.end_if_done()
 
-    def _end_if_done(self) -> None:
-        if self._ending and not self._sending and not self._unanswered() and not len(self.outbox):
+    def end_if_done(self) -> None:
+        """Say that nothing is in flight, if it was asked and is so; from then on prices and signals wait."""
+        if self._ending and not self.sending and not self.unanswered() and not len(self.outbox):
             self.tell(self._ending, ShutdownDone(name=self.name))
             self._ending = ""
             self._ended = True
@@ -611,11 +452,3 @@ class PairActor(RecoveringActor):
                 "tag": trade.enter_tag,
             }
         return figures
-
-
-def _priority(order: Order, *, cancel: bool) -> Priority:
-    if order.purpose is Purpose.STOP:
-        return Priority.GUARD
-    if order.purpose is Purpose.EXIT or cancel:
-        return Priority.EXIT
-    return Priority.ENTRY

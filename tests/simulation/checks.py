@@ -160,8 +160,8 @@ def _pair(world: World, pair: str) -> Iterator[str]:
         yield f"{pair} is not reconciled"
         return
     waiting = [o for o in trade.orders.values() if o.status in AWAITED]
-    if waiting or actor._sending or trade.pending is not None:
-        yield f"{pair} waits: {[f'{o.client_order_id} {o.status}' for o in waiting]} {list(actor._sending)} {trade.pending}"
+    if waiting or actor.sending or trade.pending is not None:
+        yield f"{pair} waits: {[f'{o.client_order_id} {o.status}' for o in waiting]} {list(actor.sending)} {trade.pending}"
     mine = sorted(o.client_order_id for o in trade.working())
     theirs = sorted(row[0] for row in world.sql(f"SELECT client_order_id FROM orders WHERE pair = '{pair}' AND {OPEN}"))
     if mine != theirs:

@@ -1,0 +1,228 @@
+"""An order's handshake: recorded → permitted → submitted, for orders and cancels alike.
+
+Rules
+    Nothing is asked a permit for before its intent is on disk, and nothing is sent without a permit.
+    An entry leaves in its signal's time or not at all; what guards or leaves a position asks again
+    until it has a permit. What was recorded and not sent can be taken back here, without the venue.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from actors.base import Context
+from actors.recovering import RecoveringActor
+from engine.actions import Cancel, Place
+from engine.denials import Denial
+from engine.keeping import trade_to_plain
+from engine.messages import (
+    AcquirePermit,
+    CancelOrder,
+    Entry,
+    Message,
+    PermitDenied,
+    PermitGranted,
+    PermitsSpent,
+    Recorded,
+    RecordRefused,
+    SubmitOrder,
+)
+from engine.order import Order
+from engine.types import Millis, OrderStatus, Priority, Purpose
+from engine.work import PlaceAborted, Rules, Trade
+
+RETRY_MS: Final = 1_000
+PERMIT_MS: Final = 5_000
+"""How long a permit may be without an answer before it is asked for again."""
+ANSWER_MS: Final = 15_000
+"""How long an order may be without an answer before the venue is asked about it."""
+DAY_MS: Final = 86_400_000
+NO_PERMIT: Final = "NO_PERMIT"
+"""What the gateway says of a request whose permit had run out before it could leave."""
+
+
+@dataclass(slots=True)
+class Sending:
+    """An order (or its cancel) on its way out: the record it waits for, then its permit."""
+
+    order: Order
+    cancel: bool
+    seq: int
+    not_after: Millis
+    asked: bool = False
+
+    @property
+    def request_id(self) -> str:
+        return f"{self.order.client_order_id}{':cancel' if self.cancel else ''}"
+
+
+class SendingActor(RecoveringActor, abc.ABC):
+    """The sending side of a pair; whoever hears the venue is the subclass."""
+
+    def __init__(self, ctx: Context, rules: Rules) -> None:
+        super().__init__(ctx)
+        self.pair = rules.market.pair
+        self.rules = rules
+        self.trade = Trade(pair=self.pair, rules=rules)
+        self.sending: dict[str, Sending] = {}
+        self._entry_until: Millis = 0
+
+    @abc.abstractmethod
+    def tell_trade(self, event: Message) -> None:
+        """Advance the trade by an event and do what it wants."""
+
+    @abc.abstractmethod
+    def go_on(self) -> None:
+        """Go on with whatever waited for an outcome."""
+
+    @abc.abstractmethod
+    def end_if_done(self) -> None:
+        """Say that nothing is in flight, if somebody waits to hear it."""
+
+    def send_out(self, entries: Sequence[Entry], orders: Sequence[Place | Cancel]) -> None:
+        """Put the entries and the trade on disk; what is to be sent follows when they are."""
+        epoch = next((o.grant_epoch for o in orders if isinstance(o, Place) and o.grant_epoch is not None), None)
+        seq = self.outbox.record(entries, trade_to_plain(self.trade), epoch)
+        for action in orders:
+            order, cancel = action.order, isinstance(action, Cancel)
+            if cancel and order.client_order_id in self.sending:
+                self.sending.pop(order.client_order_id)  # recorded, and never sent: nothing to cancel there
+                aborted = PlaceAborted(pair=self.pair, client_order_id=order.client_order_id, code=Denial.UNFILLED)
+                self.tell_trade(aborted)
+                continue
+            if not cancel and order.purpose is Purpose.ENTRY:
+                self._entry_until = self._end_of_signal()
+            self._put(order, cancel=cancel, seq=seq)
+
+    def send_again(self, client_order_id: str, *, cancel: bool) -> bool:
+        """Ask anew for the permit of a request that came back unsent; False when it is not wanted any more."""
+        order = self.trade.orders.get(client_order_id)
+        if order is None or order.is_done:
+            return False
+        self._acquire(self._put(order, cancel=cancel, seq=self.outbox.recorded))
+        return True
+
+    def keep_back_entries(self, code: str, reason: str) -> None:
+        """Take back entries that have not left."""
+        for sending in [s for s in self.sending.values() if s.order.purpose is Purpose.ENTRY and not s.cancel]:
+            self._abort(sending, code, reason)
+
+    def _put(self, order: Order, *, cancel: bool, seq: int) -> Sending:
+        sending = Sending(order, cancel, seq, self._not_after(order, cancel=cancel))
+        self.sending[sending.request_id] = sending
+        return sending
+
+    def _end_of_signal(self) -> Millis:
+        settings = self.rules.settings
+        last = settings.timeframe_ms - 1
+        return self.trade.signal_ts + min(settings.signal_max_age_ms or last, last)
+
+    def _not_after(self, order: Order, *, cancel: bool) -> Millis:
+        """Until when it may leave: an entry in its signal's time, whatever was judged since; all else may wait."""
+        is_entry = order.purpose is Purpose.ENTRY and not cancel
+        return self._entry_until if is_entry else self.now() + DAY_MS
+
+    def on_recorded(self, message: Recorded) -> None:
+        """The intents up to there are on disk: ask for their permits."""
+        self.outbox.on_recorded(message)
+        self.acquire_all(again=False)
+        self.end_if_done()
+
+    def on_record_refused(self, message: RecordRefused) -> None:
+        """An intent may not be recorded: it is not sent."""
+        self.outbox.on_record_refused(message)
+        refused = [s for s in self.sending.values() if s.seq == message.seq and not s.cancel]
+        for sending in refused:
+            if message.retryable and sending.order.purpose is not Purpose.ENTRY:
+                continue
+            self._abort(sending, message.code, message.detail)
+        self.go_on()
+
+    def _abort(self, sending: Sending, code: str, detail: str) -> None:
+        self.sending.pop(sending.request_id, None)
+        order = sending.order
+        aborted = PlaceAborted(pair=self.pair, client_order_id=order.client_order_id, code=code, detail=detail)
+        self.tell_trade(aborted)
+
+    def acquire_all(self, *, again: bool) -> None:
+        """Ask for the permits of all that is on disk; `again` for those too that were asked for."""
+        for sending in self.sending.values():
+            if sending.seq <= self.outbox.recorded and (again or not sending.asked):
+                self._acquire(sending)
+
+    def _acquire(self, sending: Sending) -> None:
+        sending.asked = True
+        self.start_timer("permit", PERMIT_MS)
+        order = sending.order
+        stop = order.purpose is Purpose.ENTRY and self.rules.settings.stop_on_venue
+        self.tell(
+            "limiter",
+            AcquirePermit(
+                request_id=sending.request_id,
+                request="cancel" if sending.cancel else "order",
+                priority=_priority(order, cancel=sending.cancel),
+                not_after=sending.not_after,
+                reply_to=self.name,
+                reserve=1 if stop and not sending.cancel else 0,
+            ),
+        )
+
+    def on_permit_granted(self, message: PermitGranted) -> None:
+        """Send it; from here on only the venue knows."""
+        sending = self.sending.pop(message.request_id, None)
+        if sending is None:
+            return  # told twice: it is in use
+        known = self.trade.orders.get(sending.order.client_order_id)
+        if known is None or known.is_done:  # it has come to an end while it waited
+            self.tell("limiter", PermitsSpent(spent=(), unused=(message.permit_id,)))
+            self.go_on()
+            return
+        order = sending.order
+        if sending.cancel:
+            cancel = CancelOrder(
+                pair=self.pair,
+                client_order_id=order.client_order_id,
+                order_id=known.order_id,
+                permit_id=message.permit_id,
+                reply_to=self.name,
+            )
+            self.tell("gateway", cancel)
+        else:
+            submit = SubmitOrder(
+                order=order, permit_id=message.permit_id, not_after=sending.not_after, reply_to=self.name
+            )
+            self.tell("gateway", submit)
+        self.start_timer("answer", ANSWER_MS)
+
+    def on_permit_denied(self, message: PermitDenied) -> None:
+        """No permit in time: an entry is dropped, whatever guards or leaves a position asks again."""
+        sending = self.sending.get(message.request_id)
+        if sending is None:
+            return
+        if sending.order.purpose is Purpose.ENTRY and not sending.cancel:
+            self._abort(sending, "RATE_LIMIT", message.reason)
+            self.go_on()
+        else:
+            sending.asked = False
+            sending.not_after = self._not_after(sending.order, cancel=sending.cancel)
+            self.start_timer("permit", RETRY_MS)
+
+    def unanswered(self) -> list[str]:
+        """Orders that were sent and have no answer yet."""
+        waiting = (OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.IN_DOUBT)
+        return [
+            client_id
+            for client_id, order in self.trade.orders.items()
+            if order.status in waiting and client_id not in self.sending and f"{client_id}:cancel" not in self.sending
+        ]
+
+
+def _priority(order: Order, *, cancel: bool) -> Priority:
+    if order.purpose is Purpose.STOP:
+        return Priority.GUARD
+    if order.purpose is Purpose.EXIT or cancel:
+        return Priority.EXIT
+    return Priority.ENTRY
