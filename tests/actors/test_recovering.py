@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from actors.base import Context
-from actors.pair import PERMIT_MS, PairActor
+from actors.pair import PairActor
 from actors.portfolio import CENSUS_TICKS, PortfolioActor
+from actors.sending import PERMIT_MS
 from actors.sim import SimRuntime
 from engine import messages as m
 from engine.market import Market
