@@ -17,7 +17,7 @@ from actors.base import Context
 from actors.recovering import RecoveringActor
 from engine.actions import Cancel, Place
 from engine.denials import Denial
-from engine.keeping import trade_to_plain
+from engine.keeping import kept_facts
 from engine.messages import (
     AcquirePermit,
     CancelOrder,
@@ -53,6 +53,7 @@ class Sending:
     seq: int
     not_after: Millis
     asked: bool = False
+    refusal: tuple[str, str] | None = None
 
     @property
     def request_id(self) -> str:
@@ -85,7 +86,7 @@ class SendingActor(RecoveringActor, abc.ABC):
     def send_out(self, entries: Sequence[Entry], orders: Sequence[Place | Cancel]) -> None:
         """Put the entries and the trade on disk; what is to be sent follows when they are."""
         epoch = next((o.grant_epoch for o in orders if isinstance(o, Place) and o.grant_epoch is not None), None)
-        seq = self.outbox.record(entries, trade_to_plain(self.trade), epoch)
+        seq = self.outbox.record(entries, kept_facts(self.trade), epoch)
         for action in orders:
             order, cancel = action.order, isinstance(action, Cancel)
             if cancel and order.client_order_id in self.sending:
@@ -106,9 +107,12 @@ class SendingActor(RecoveringActor, abc.ABC):
         return True
 
     def keep_back_entries(self, code: str, reason: str) -> None:
-        """Take back entries that have not left."""
+        """Take back entries that have not left; one whose intent is not on disk yet, when it is there."""
         for sending in [s for s in self.sending.values() if s.order.purpose is Purpose.ENTRY and not s.cancel]:
-            self._abort(sending, code, reason)
+            if sending.seq <= self.outbox.recorded:
+                self._abort(sending, code, reason)
+            else:
+                sending.refusal = (code, reason)
 
     def _put(self, order: Order, *, cancel: bool, seq: int) -> Sending:
         sending = Sending(order, cancel, seq, self._not_after(order, cancel=cancel))
@@ -129,6 +133,7 @@ class SendingActor(RecoveringActor, abc.ABC):
         """The intents up to there are on disk: ask for their permits."""
         self.outbox.on_recorded(message)
         self.acquire_all(again=False)
+        self.go_on()
         self.end_if_done()
 
     def on_record_refused(self, message: RecordRefused) -> None:
@@ -149,8 +154,10 @@ class SendingActor(RecoveringActor, abc.ABC):
 
     def acquire_all(self, *, again: bool) -> None:
         """Ask for the permits of all that is on disk; `again` for those too that were asked for."""
-        for sending in self.sending.values():
-            if sending.seq <= self.outbox.recorded and (again or not sending.asked):
+        for sending in [s for s in self.sending.values() if s.seq <= self.outbox.recorded and (again or not s.asked)]:
+            if sending.refusal is not None:
+                self._abort(sending, *sending.refusal)
+            else:
                 self._acquire(sending)
 
     def _acquire(self, sending: Sending) -> None:
