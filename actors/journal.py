@@ -19,6 +19,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,12 @@ class UnfitRecord(StorageError):
 
 
 def _json(value: Plain) -> str:
-    return orjson.dumps(value, default=to_plain, option=orjson.OPT_SORT_KEYS).decode()
+    # Frozen dataclasses and enumerations of plain values are written as they are; decimals by `_plain`.
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _plain(value: Any) -> Plain:
+    return str(value) if type(value) is Decimal else to_plain(value)
 
 
 class Journal:

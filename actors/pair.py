@@ -13,7 +13,6 @@ from typing import Any, Final
 from actors.base import Context
 from actors.sending import NO_PERMIT, SendingActor
 from engine.actions import Alarm, Cancel, Emit, Judge, LookUp, Place, SetTimer
-from engine.codec import to_plain
 from engine.keeping import trade_from_plain
 from engine.messages import (
     AskStrategy,
@@ -125,7 +124,7 @@ class PairActor(SendingActor):
         for action in actions:
             kind = type(action)
             if kind is Emit:
-                entries.append(Entry(kind=action.kind, ts=action.ts, body=to_plain(action.body)))
+                entries.append(Entry(kind=action.kind, ts=action.ts, body=action.body))
             elif kind in (Place, Cancel):
                 orders.append(action)
             elif kind is Judge:

@@ -414,7 +414,10 @@ class DataEnded(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One event for the journal. `stream` is `domain` (equal in backtest, replay and live) or `ops`."""
+    """One event for the journal. `stream` is `domain` (equal in backtest, replay and live) or `ops`.
+
+    `body` holds plain values, decimals, and frozen dataclasses of such.
+    """
 
     kind: str
     ts: Millis
