@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from actors.journal import decoded
 from engine.codec import to_plain
 from engine.keeping import trade_to_plain
@@ -177,8 +179,6 @@ def _pair(world: World, pair: str) -> Iterator[str]:
 
 def to_plain_json(value: Any) -> Any:
     """Plain values as they come back from the journal."""
-    import orjson
-
     return orjson.loads(orjson.dumps(value, default=to_plain))
 
 

@@ -74,11 +74,36 @@ class Scene:
 def scene_of(seed: int) -> Scene:
     """Draw the settings and the faults of a seed."""
     rng = Random(f"scene {seed}")
+    config = config_of(rng)
+    level = rng.choice([0.0, 0.3, 1.0, 2.5])
+    rate = rng.choice([0.05, 0.2])
+    return Scene(
+        config=config,
+        faults=Faults(
+            drop=0.02 * level, duplicate=0.02 * level, delay=0.05 * level, delay_max_ms=rng.choice([500, 4_000, 20_000])
+        ),
+        venue=VenueFaults(
+            lost_before=rng.choice([0, rate]),
+            lost_after=rng.choice([0, rate]),
+            late=rng.choice([0, rate]),
+            refused=rng.choice([0, rate]),
+            doubled=rng.choice([0, 0.2]),
+            delayed=rng.choice([0, 0.2]),
+        ),
+        kill_every_ms=rng.choice([0, 4_000, 15_000]),
+        restart_chance=rng.choice([0.0, 0.02]),
+        unwritable=rng.choice([0.0, 0.01, 0.1]),
+        power_cuts=rng.choice([0.0, 0.0, 0.3]),
+    )
+
+
+def config_of(rng: Random) -> Config:
+    """Draw what a user may have set."""
     asked, limit = rng.random() < 0.3, rng.random() < 0.5
     shorts = rng.random() < 0.4
     slots = rng.choice([2, 4, -1])
     strategy = Path(__file__).with_name("busy.py")
-    config = parse_config(
+    return parse_config(
         {
             "trading": {
                 "max_open_trades": slots,
@@ -117,26 +142,6 @@ def scene_of(seed: int) -> Scene:
             },
             "protections": [{"method": "CooldownPeriod", "stop_duration_candles": 1}] if rng.random() < 0.2 else [],
         }
-    )
-    level = rng.choice([0.0, 0.3, 1.0, 2.5])
-    rate = rng.choice([0.05, 0.2])
-    return Scene(
-        config=config,
-        faults=Faults(
-            drop=0.02 * level, duplicate=0.02 * level, delay=0.05 * level, delay_max_ms=rng.choice([500, 4_000, 20_000])
-        ),
-        venue=VenueFaults(
-            lost_before=rng.choice([0, rate]),
-            lost_after=rng.choice([0, rate]),
-            late=rng.choice([0, rate]),
-            refused=rng.choice([0, rate]),
-            doubled=rng.choice([0, 0.2]),
-            delayed=rng.choice([0, 0.2]),
-        ),
-        kill_every_ms=rng.choice([0, 4_000, 15_000]),
-        restart_chance=rng.choice([0.0, 0.02]),
-        unwritable=rng.choice([0.0, 0.01, 0.1]),
-        power_cuts=rng.choice([0.0, 0.0, 0.3]),
     )
 
 
