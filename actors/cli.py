@@ -256,7 +256,10 @@ def _add_commanding(commands: Subparsers[argparse.ArgumentParser]) -> None:
         ("resume", "make new entries again"),
         ("stop", "end the running bot in order, as Ctrl-C does"),
     ):
-        add(name, what, f"tradepit {name}").add_argument("--reason", help="kept in the history")
+        parser = add(name, what, f"tradepit {name}")
+        parser.add_argument("--reason", help="kept in the history")
+        if name == "pause":
+            parser.add_argument("--all", action="store_true", help="exits too: only what guards positions is sent")
     enter = add("enter", "enter a pair now, as if its strategy had signalled", "tradepit enter BTC/USDT --side long")
     enter.add_argument("pair", metavar="PAIR")
     enter.add_argument("--side", choices=("long", "short"), default="long")

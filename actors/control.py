@@ -242,8 +242,10 @@ class ControlActor(EngineActor):
         }
 
     def _pause(self, client: int, request: Mapping[str, Any]) -> None:
-        reason = str(request.get("reason") or "paused by the user")[:TAG_MAX]
-        self._set_state(client, TradingState.EXITS_ONLY, reason)
+        everything = bool(request.get("all"))
+        said = "stopped by the user" if everything else "paused by the user"
+        reason = str(request.get("reason") or said)[:TAG_MAX]
+        self._set_state(client, TradingState.STOPPED if everything else TradingState.EXITS_ONLY, reason)
 
     def _resume(self, client: int, request: Mapping[str, Any]) -> None:
         reason = str(request.get("reason") or "resumed by the user")[:TAG_MAX]

@@ -42,6 +42,7 @@ from engine.messages import (
     Plain,
     Proceed,
     ReserveCapital,
+    SetTradingState,
     Shutdown,
     ShutdownDone,
     SignalJudged,
@@ -162,6 +163,9 @@ class PairActor(SendingActor):
     def _alarm(self, alarm: Alarm) -> None:
         notice = Notify(ts=self.now(), severity=alarm.severity, event=alarm.event, text=alarm.text)
         self.tell("notifier", notice)
+        if alarm.event == "recovered":  # the journal was not whole: look before anything new is entered
+            halt = SetTradingState(state=TradingState.EXITS_ONLY, reason=alarm.text, source="foreign_order")
+            self.tell("portfolio", halt)
 
     def _record(self, entries: list[Entry], orders: list[Place | Cancel]) -> None:
         if not entries and not orders:

@@ -55,6 +55,8 @@ from engine.types import Millis, TradingState
 CENSUS_MS: Final = 1_000
 FIRST_CENSUS_MS: Final = 3_000
 """At the start of the process pairs say by themselves what they hold; whoever has not by then is asked."""
+CENSUS_PATIENCE_S: Final = 30.0
+"""How long the others wait for a pair that cannot answer."""
 TICK_MS: Final = 1_000
 CENSUS_TICKS: Final = 60
 """In so many ticks every pair is asked once more what it holds: a lost message must not tie up capital for ever."""
@@ -82,6 +84,7 @@ class PortfolioActor(RecoveringActor):
         self._deadline_ms = round_deadline_ms
         self._conductor = conductor
         self._uncounted = set(self._pairs)
+        self._census_from = 0.0
         self._held: dict[str, ReserveCapital] = {}
         self._turns: deque[TurnRow] = deque()
         self._turn_ts = 0
@@ -95,6 +98,7 @@ class PortfolioActor(RecoveringActor):
         """Go on from the kept figures, then count what everybody holds."""
         if state is not None:
             self.account.restore(state)
+        self._census_from = self.monotonic()
         announced = EpochAnnounced(name="portfolio", epoch=self.epoch)
         self.tell("persistence", announced)
         if self.epoch == 1:
@@ -107,10 +111,23 @@ class PortfolioActor(RecoveringActor):
     # ------------------------------------------------------------ census
 
     def _take_census(self) -> None:
+        if self.monotonic() - self._census_from > CENSUS_PATIENCE_S:
+            self._assume()
         for pair in sorted(self._uncounted):
             self.tell(f"pair:{pair}", TakeCensus(epoch=self.epoch))
         if self._uncounted:
             self.start_timer("census", CENSUS_MS)
+
+    def _assume(self) -> None:
+        """Count pairs that cannot answer as holding a whole stake: one that keeps crashing must not stop the others."""
+        missing = sorted(self._uncounted)
+        if not missing:
+            return
+        text = f"{', '.join(missing)} cannot say what they hold; each is counted with a full stake until it does"
+        self.tell("notifier", Notify(ts=self.now(), severity="alarm", event="census", text=text))
+        for pair in missing:
+            self.account.assume(pair, self.now())
+            self._counted(pair)
 
     def _deny_held(self) -> None:
         """Answer who has waited for the count: its signal grows old, and its row should say for whom it waited."""

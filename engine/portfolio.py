@@ -191,6 +191,14 @@ class Portfolio:
         else:
             self.exposures.pop(exposure.pair, None)
 
+    def assume(self, pair: str, now: Millis) -> None:
+        """Reckon with a whole stake on `pair`, which cannot say what it holds; its own word replaces this."""
+        stake, _ = proposed_stake(self.trading, free=self.free, tied=self.tied, profit=self.closed_profit)
+        exposure = ExposureChanged(
+            pair=pair, trade_id=f"{pair}#unknown", stake=stake, opened_at=now, earned=self.earned.get(pair, ZERO)
+        )
+        self.exposure_changed(exposure)
+
     def trade_closed(self, trade: TradeClosed) -> tuple[list[Lock], SetTradingState | None]:
         """The locks and the halt that a closed trade brings; its profit came with the pair's exposure.
 
@@ -254,6 +262,7 @@ class Portfolio:
         if order.state is TradingState.ACTIVE:
             self.holds.pop(order.source, None)
             if order.source == "user":
+                self.holds.pop("foreign_order", None)
                 self.peak = self.balance if self.holds.pop("drawdown", None) else self.peak
                 self.day_start = self.balance if self.holds.pop("daily_loss", None) else self.day_start
         else:

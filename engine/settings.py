@@ -30,15 +30,21 @@ class TradingConfig:
 
     pairs: tuple[str, ...] = doc("pairs to trade; empty takes all of the feed's", ())
     stake_currency: str = doc("the coin that stakes and profits are counted in", "USDT")
-    stake_amount: Decimal | str = doc('stake of a trade: an amount, "5%" of the total, or "unlimited" (all slots share)', "unlimited")
+    stake_amount: Decimal | str = doc(
+        'stake of a trade: an amount, "5%" of the total, or "unlimited" (all slots share)', "unlimited"
+    )
     max_open_trades: int = doc("slots; -1 is no limit", 10)
     tradable_balance_ratio: Decimal = doc("the part of the balance that may be traded with", D("0.99"))
     available_capital: Decimal | None = doc("start from this capital instead of the balance", None)
     amend_last_stake_amount: bool = doc("give the last slot what is left when it is less than a stake", False)
     last_stake_amount_min_ratio: Decimal = doc("but not less than this part of a stake", D("0.5"))
-    amount_reserve_percent: Decimal = doc("reserve above the market's minimum, so that the stop can still be sold", D("0.05"))
+    amount_reserve_percent: Decimal = doc(
+        "reserve above the market's minimum, so that the stop can still be sold", D("0.05")
+    )
     leverage: Decimal = doc("leverage of every trade, unless the strategy's callback says otherwise", ONE)
-    entry_order: str = doc('who comes first in a round: "pairs" (order of the config) or "score" (the strategy\'s)', "pairs")
+    entry_order: str = doc(
+        'who comes first in a round: "pairs" (order of the config) or "score" (the strategy\'s)', "pairs"
+    )
     round_deadline_ms: int = doc("how long a round waits for slow pairs before it grants, milliseconds", 300)
 
 
@@ -67,7 +73,9 @@ class StrategyConfig:
     """`[strategy]`: which strategy, and the processes it runs in."""
 
     name: str = doc("name of a shipped one, or a path to FILE.py, or FILE.py:Class", "ema_cross")
-    workers: int | None = doc("worker processes; none given: cores - 1, at least 1; 0 judges inside the bot (debugging)", None)
+    workers: int | None = doc(
+        "worker processes; none given: cores - 1, at least 1; 0 judges inside the bot (debugging)", None
+    )
     deadline_ms: int = doc("longest a pair's judgement may take before its worker is replaced", 2_000)
     callback_deadline_ms: int = doc("longest a callback may take before its default serves", 500)
     memory_mb: int = doc("address space a worker may use, MiB", 2_048)

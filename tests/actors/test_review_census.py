@@ -89,6 +89,24 @@ def test_whoever_asked_is_granted_once_when_all_are_counted() -> None:
     assert len(world.pairs["A/USDT"].of(m.CapitalReserved)) == 1
 
 
+def test_a_pair_that_can_never_be_counted_stops_nobody_for_long() -> None:
+    """After half a minute it is reckoned with a whole stake, said so, and the others are granted; its own word counts."""
+    world = World()
+    world.flat("A/USDT")
+
+    world.sim.run_for(35_000)
+    world.ask("A/USDT")
+    (granted,) = world.pairs["A/USDT"].of(m.CapitalReserved)
+
+    assert D(900) == granted.available
+
+    world.flat("B/USDT")
+    world.flat("A/USDT")
+    world.ask("A/USDT")
+
+    assert D(1_000) == world.pairs["A/USDT"].of(m.CapitalReserved)[-1].available
+
+
 def test_a_pair_that_begins_anew_hears_of_a_halt() -> None:
     """A new incarnation says what it holds and is told that trading is stopped, without anybody turning the switch."""
     world = World()
