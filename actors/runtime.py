@@ -34,7 +34,7 @@ from engine.types import Millis, use_money_context
 
 __all__ = ["Context", "ExitRequest", "Faults", "MarketClock", "SimRuntime", "ThreadRuntime", "use_all_cores"]
 
-SWITCH_S = 0.05
+SWITCH_S = 0.1
 """How long a waiting thread leaves the interpreter lock alone before it asks for it.
 
 Actors give the lock up by themselves after each message, so asking only costs: with the default of 5 ms
