@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from importlib.metadata import version
 from typing import Final
 
 import orjson
@@ -61,7 +62,6 @@ from engine.types import Millis, TradingState
 from engine.window import window_size
 from engine.work import Rules
 
-VERSION: Final = "0.1.0"
 PR_SET_DUMPABLE: Final = 4
 HISTORY_STOP_S: Final = 20.0
 """Longer than persistence waits for the history process to catch up."""
@@ -193,7 +193,7 @@ def _record_start(journal: FileJournal, config: Config, facts: StrategyFacts, no
         "strategy": facts.name,
         "fills": config.paper.fills,
         "mode": config.mode,
-        "version": VERSION,
+        "version": version("tradepit"),
     }
     seq = journal.last("run") + 1
     started = Entry(kind="RunStarted", ts=now, body=body, stream="ops")
@@ -301,7 +301,7 @@ class _Cast:
     def _control(self) -> ChildSpec:
         files, pairs = self.files, tuple(self.rules)
         about = {
-            "version": VERSION,
+            "version": version("tradepit"),
             "strategy": self.facts.name,
             "db": str(files.db),
             "run": self.journal.run,
