@@ -11,7 +11,7 @@ from typing import Final
 
 from engine.market import Market
 from engine.settings import TradingConfig
-from engine.types import ONE, ZERO
+from engine.types import ONE, ZERO, exact
 
 STOP_RESERVE_MAX: Final = Decimal("1.5")
 RAISE_MAX: Final = Decimal("1.3")
@@ -79,8 +79,12 @@ def validated_stake(stake: Decimal, *, least: Decimal, most: Decimal | None, ava
 
 
 def entry_amount(market: Market, stake: Decimal, price: Decimal, leverage: Decimal) -> Decimal:
-    """Base coins that `stake` buys at `price`, truncated to the market's step."""
-    return market.truncate_amount(stake / price * leverage)
+    """Base coins that `stake` buys at `price`, truncated to the market's step.
+
+    The quotient is a double's, as in the reference: where it is a whole number of steps but for binary
+    noise, that decides whether the last step is bought, and equal trades are worth more than one step.
+    """
+    return market.truncate_amount(exact(float(stake) / float(price) * float(leverage)).normalize())
 
 
 def within_distance(wanted: Decimal, proposed: Decimal) -> Decimal:
