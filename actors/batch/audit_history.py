@@ -142,10 +142,9 @@ def _check_orders(
         trade, order = found
         if trade.changed[client_id] > upto:
             continue  # the history has not heard of the last of it yet
-        values: list[tuple[str, Any, Any]] = [
-            ("trade_id", trade_id, trade.trade_id),
-            ("order_id", order_id or "", order.order_id),
-        ]
+        values: list[tuple[str, Any, Any]] = [("trade_id", trade_id, trade.trade_id)]
+        if order.order_id or not books.damage.may_have_lost(client_id):  # else its acceptance was lost
+            values.append(("order_id", order_id or "", order.order_id))
         if amount is not None:  # an order taken over from the venue was never intended
             values.append(("amount", amount, order.amount))
         if not trade.mended:
