@@ -97,7 +97,8 @@ class _Auditor:
             audit_states.check_states(self.books, self.trades, kept, findings)
         if venue is not None:
             audit_venue.check_books(venue, findings)
-            audit_venue.compare(self.books, self.trades, venue, installation, findings)
+            held = audit_states.kept_held(kept)
+            audit_venue.compare(self.books, self.trades, venue, installation, findings, held)
         audit_history.check_history(self.files, self.books, self.trades, findings, running=running)
         if not running and not self.books.ended_in_order and self.books.entries:
             findings.note("The last run did not end in order; what was in flight is taken up by the next start.")

@@ -181,8 +181,8 @@ class Books:
             return known
         events = self._events[trade_id]
         mended = sorted(lost, key=lambda fill: fill.ts)
-        before = len(findings.differences)
-        settling = _Settling(trade_id, self._pairs[trade_id], events, told, findings, mended=bool(mended))
+        own = Findings()
+        settling = _Settling(trade_id, self._pairs[trade_id], events, told, own, mended=bool(mended))
         settling.earlier = self._orders
         for event in events:
             while mended and mended[0].ts <= event[1]:
@@ -191,9 +191,19 @@ class Books:
         for fill in mended:
             settling.book_lost(fill)
         self._orders.update(settling.trade.orders)
-        if len(findings.differences) == before:  # else it is found again when it is looked at again
+        if not own.differences:  # else it is found again when it is looked at again
             self._settled[trade_id] = settling.trade
+        self._take_over(own, settling.trade, findings)
         return settling.trade
+
+    def _take_over(self, own: Findings, trade: BookedTrade, findings: Findings) -> None:
+        """What a trade's own entries contradict: a difference, unless some of them may have been lost."""
+        torn = any(self.damage.may_have_lost(client_id) for client_id in trade.orders)
+        for found in own.differences.values():
+            if torn:
+                findings.note(f"{found.text} Entries of it were in a part of the journal that was lost.")
+            else:
+                findings.differ(found.kind, found.place, found.text)
 
 
 class _Settling:

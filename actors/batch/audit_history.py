@@ -149,7 +149,8 @@ def _check_orders(
             values.append(("amount", amount, order.amount))
         if not trade.mended:
             values += [("filled", filled, order.filled), ("cost", cost, order.cost)]
-            values.append(("being ended", status in ENDED, order.is_done))
+            if order.is_done or not books.damage.may_have_lost(client_id):  # else its end was lost
+                values.append(("being ended", status in ENDED, order.is_done))
             values.append(("being filled", status == "FILLED", order.status is OrderStatus.FILLED))
         for name, kept, right in values:
             if not _same(kept, right):

@@ -19,7 +19,7 @@ from engine.keeping import trade_from_plain
 from engine.market import Market
 from engine.position import Position
 from engine.settings import Settings
-from engine.types import ZERO
+from engine.types import ZERO, Side
 from engine.work import Rules, Trade
 
 NO_PLACES: Final = Decimal(0)
@@ -75,6 +75,16 @@ def check_states(books: Books, trades: Mapping[str, BookedTrade], kept: KeptStat
     portfolio = kept.states.get("portfolio")
     if portfolio is not None:
         _check_portfolio(portfolio, earned, last, books, findings)
+
+
+def kept_held(kept: KeptStates | None) -> dict[str, Decimal]:
+    """What each pair keeps as held, a short's negative."""
+    held = {}
+    for writer, state in (kept.states if kept is not None else {}).items():
+        if writer.startswith("pair:"):
+            amount = Decimal(state["position"]["amount"])
+            held[writer.removeprefix("pair:")] = amount if state["side"] == Side.LONG else -amount
+    return held
 
 
 def _kept_trade(pair: str, state: Mapping[str, Any], findings: Findings) -> Trade | None:
