@@ -192,7 +192,7 @@ def _rule_cure(key: str, value: Any) -> str:
     if isinstance(value, str):
         words = [w.strip('"') for w in rule.says.split(" or ") if w.startswith('"')]
         close = difflib.get_close_matches(value.lower(), [w.lower() for w in words], n=1, cutoff=0.5)
-        if len(words) == 1:
+        if rule.says == f'"{"".join(words)}"':
             return f'Write "{words[0]}"; nothing else is there yet'
         if close:
             return f'Did you mean "{next(w for w in words if w.lower() == close[0])}"?'
