@@ -74,9 +74,11 @@ class Parent:
 
 
 def modest() -> None:
-    """Be nobody's rival: nice, on any core, without core dumps, deaf to the terminal's Ctrl-C."""
+    """Be nobody's rival: nice, on the cores the traders leave, without core dumps, deaf to the terminal's Ctrl-C."""
     os.nice(15)
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    everything = set(range(os.cpu_count() or 1))
+    traders = os.sched_getaffinity(0)  # theirs, inherited: a single core when they keep to one
+    os.sched_setaffinity(0, (everything - traders if len(traders) == 1 else everything) or everything)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
