@@ -13,6 +13,7 @@ only, and others may read meanwhile.
 
 from __future__ import annotations
 
+import abc
 import base64
 import errno
 import os
@@ -60,7 +61,7 @@ def _plain(value: Any) -> Plain:
     return str(value) if type(value) is Decimal else to_plain(value)
 
 
-class Journal:
+class Journal(abc.ABC):
     """What every journal does: numbers, chains and remembers; where the rows go is a subclass's matter.
 
     `seq` and `hash` are its end, `run` the number of this run, `installation` the random name of this
@@ -130,7 +131,7 @@ class Journal:
             self._writers[writer] = state[1]
         self._written()
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  (what is in memory has nothing to give back)
         """Give the storage back."""
 
     def _state_row(self, record: Record, seq: int, text: str | None, batch: Mapping[str, StateRow]) -> StateRow:
@@ -140,10 +141,11 @@ class Journal:
         fields = (record.writer, record.seq, seq, text)
         return (*fields, segment.checksum(*fields))
 
+    @abc.abstractmethod
     def _write(self, rows: Sequence[Row], states: Mapping[str, StateRow], /) -> None:
-        raise NotImplementedError
+        """Put rows and states where they stay, all or nothing."""
 
-    def _written(self) -> None:
+    def _written(self) -> None:  # noqa: B027  (only a file has an end to note and a size to watch)
         """Called after a batch is on disk."""
 
 

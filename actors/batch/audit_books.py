@@ -147,10 +147,6 @@ class Books:
         """Every trade of which there is an entry, in the order of their first."""
         yield from self._events
 
-    def pair_of(self, trade_id: str) -> str:
-        """The pair of a trade."""
-        return self._pairs[trade_id]
-
     def likely_trade(self, client_order_id: str) -> str | None:
         """The trade an order without any entry belongs to: its pair's newest of that number at that time."""
         found = CLIENT_ID.match(client_order_id)
