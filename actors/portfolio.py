@@ -15,7 +15,8 @@ from typing import Any, Final
 
 from actors.base import Context
 from actors.recovering import RecoveringActor
-from engine.backtest import closing_entries
+from engine.account import close_trade, lock_pair, pass_time, turn_switch
+from engine.actions import Emit
 from engine.codec import to_plain
 from engine.denials import Denial
 from engine.messages import (
@@ -231,24 +232,26 @@ class PortfolioActor(RecoveringActor):
         self._close(message)
 
     def _close(self, trade: TradeClosed) -> None:
-        before = self.account.state
         if self.account.heard.get(trade.pair) == trade.trade_id:
             return
-        now = self._turn_ts or self.now()
-        entries = [
-            Entry(kind=e.kind, ts=e.ts, body=to_plain(e.body)) for e in closing_entries(self.account, trade, now)
-        ]
+        before = self.account.state
+        self._record(close_trade(self.account, trade, self._turn_ts or self.now()), before)
+
+    def _record(self, events: Sequence[Emit], before: TradingState) -> None:
+        """Keep the account with what has happened to it; tell whom a turn of the switch, which stood at `before`, concerns."""
+        entries = [Entry(kind=e.kind, ts=e.ts, body=to_plain(e.body)) for e in events]
         self.outbox.record(entries, self.account.to_plain())
+        if any(e.kind == "TradingStateChanged" for e in events):
+            self._notify_state()
         if self.account.state is not before:
-            self._say_state()
+            for pair in self._pairs:
+                self._say_state_to(pair)
 
     def on_lock_pair(self, message: LockPair) -> None:
         """A strategy or a user locks a pair."""
         until = next_candle(message.until, self.account.timeframe_ms)
         lock = Lock(pair=message.pair, side=message.side, until=until, reason=message.reason)
-        self.account.locks.append(lock)
-        body = {"pair": lock.pair, "side": lock.side, "until": until, "reason": lock.reason}
-        self.outbox.record([Entry(kind="PairLocked", ts=self.now(), body=body)], self.account.to_plain())
+        self._record(lock_pair(self.account, lock, self.now()), self.account.state)
 
     def on_balances_changed(self, message: BalancesChanged) -> None:
         """What the venue says: reported beside our own figures."""
@@ -258,24 +261,17 @@ class PortfolioActor(RecoveringActor):
 
     def on_set_trading_state(self, message: SetTradingState) -> None:
         """Turn one hand of the switch."""
-        moved = self.account.set_state(message)
-        self._record_state(message.reason, message.source)
-        if moved:
-            self._say_state()
+        before = self.account.state
+        events = turn_switch(self.account, message, self.now())
+        if events:
+            self._record(events, before)
 
-    def _record_state(self, reason: str, source: str) -> None:
-        body = {"state": self.account.state.value, "reason": reason, "source": source}
-        self.outbox.record([Entry(kind="TradingStateChanged", ts=self.now(), body=body)], self.account.to_plain())
-
-    def _say_state(self) -> None:
+    def _notify_state(self) -> None:
         state = self.account.state
-        reason = self._reason()
         calm = state is TradingState.ACTIVE or set(self.account.holds) <= {"user", "shutdown"}
         severity = "info" if calm else "alarm"
-        text = f"trading is {state}: {reason}"
+        text = f"trading is {state}: {self._reason()}"
         self.tell("notifier", Notify(ts=self.now(), severity=severity, event="trading_state", text=text))
-        for pair in self._pairs:
-            self._say_state_to(pair)
 
     def _reason(self) -> str:
         return "; ".join(why for _, why in self.account.holds.values()) or "entries are on again"
@@ -288,6 +284,7 @@ class PortfolioActor(RecoveringActor):
     def on_start_round(self, message: StartRound) -> None:
         """Give the pairs of this candle their turns, one after the other."""
         self._turn_ts = message.ts
+        self._pass_time(message.ts)
         rows = {row.pair: row for row in message.rows if row.signal or row.pair in self.account.exposures}
         self._turns = deque(rows[pair] for pair in turn_order(self.account.open_order, rows))
         self._next_turn()
@@ -300,7 +297,7 @@ class PortfolioActor(RecoveringActor):
     def _next_turn(self) -> None:
         if self._turns:
             row = self._turns.popleft()
-            self._on_turn = row.pair
+            self._on_turn, self._turn_ts = row.pair, row.ts
             self.tell(f"pair:{row.pair}", Proceed(row=row))
         else:
             self._on_turn = ""
@@ -325,9 +322,7 @@ class PortfolioActor(RecoveringActor):
     def _tick(self) -> None:
         self.start_timer("tick", TICK_MS)
         now = self.now()
-        if self.account.tick(now):
-            self._record_state("a new day", "daily_loss")
-            self._say_state()
+        self._pass_time(now)
         for _ in range(-(-len(self._pairs) // CENSUS_TICKS)):
             pair = next(self._recount)
             self.tell(f"pair:{pair}", TakeCensus(epoch=self.epoch))
@@ -342,6 +337,12 @@ class PortfolioActor(RecoveringActor):
             }
             entry = Entry(kind="Equity", ts=now, body=body, stream="ops")
             self.outbox.record([entry], self.account.to_plain())
+
+    def _pass_time(self, now: Millis) -> None:
+        before = self.account.state
+        events = pass_time(self.account, now)
+        if events:
+            self._record(events, before)
 
     def on_recorded(self, message: Recorded) -> None:
         """Our records are on disk."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from engine.account import close_trade, pass_time
 from engine.actions import Cancel, Emit, Judge, LookUp, Place
 from engine.candles import Candles
 from engine.errors import IllegalTransition
@@ -85,6 +86,7 @@ class Backtest:
     def run(self, tapes: Mapping[str, Tape], timeframe_ms: Millis) -> None:
         """Walk all candles, then leave what is open (2.6)."""
         for ts, rows in walk(tapes, timeframe_ms):
+            self._tell(pass_time(self.portfolio, ts))
             busy = (p for p in rows if rows[p].signal or self._is_active(p))
             for pair in turn_order(self.portfolio.open_order, busy):
                 self.turn(rows[pair], ts)
@@ -159,23 +161,14 @@ class Backtest:
 
     def _closed(self, trade: TradeClosed, ts: Millis) -> None:
         self.trades.append(trade)
-        for entry in closing_entries(self.portfolio, trade, ts):
-            self._note("portfolio", entry)
+        self._tell(close_trade(self.portfolio, trade, ts))
+
+    def _tell(self, events: Sequence[Emit]) -> None:
+        for event in events:
+            self._note("portfolio", event)
 
     def _note(self, writer: str, event: Emit) -> None:
         self.events.setdefault(writer, []).append(event)
-
-
-def closing_entries(portfolio: Portfolio, trade: TradeClosed, ts: Millis) -> list[Emit]:
-    """Book a closed trade with the portfolio; the domain events that brings."""
-    locks, halt = portfolio.trade_closed(trade)
-    found = [
-        Emit("PairLocked", ts, {"pair": k.pair, "side": k.side, "until": k.until, "reason": k.reason}) for k in locks
-    ]
-    if halt is not None and portfolio.set_state(halt):
-        body = {"state": portfolio.state.value, "reason": halt.reason, "source": halt.source}
-        found.append(Emit("TradingStateChanged", ts, body))
-    return found
 
 
 def walk(tapes: Mapping[str, Tape], timeframe_ms: Millis) -> Iterator[tuple[Millis, dict[str, TurnRow]]]:

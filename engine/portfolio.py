@@ -36,6 +36,8 @@ from engine.types import ZERO, Millis, TradingState
 OF_THIS_RUN: Final = ("disk", "shutdown")
 """Hands of the kill switch that are not kept: who has them says so again, and nobody else would let go."""
 STRICTNESS = {TradingState.ACTIVE: 0, TradingState.EXITS_ONLY: 1, TradingState.STOPPED: 2}
+Hold = tuple[TradingState, str]
+"""What a hand of the kill switch wants, and why."""
 
 
 _stake: Final = attrgetter("stake")
@@ -63,7 +65,7 @@ class Portfolio:
     locks: list[Lock] = field(default_factory=list)
     heard: dict[str, str] = field(default_factory=dict)
     closed: deque[TradeClosed] = field(default_factory=deque)
-    holds: dict[str, tuple[TradingState, str]] = field(default_factory=dict)
+    holds: dict[str, Hold] = field(default_factory=dict)
     peak: Decimal = ZERO
     day: Millis = 0
     day_start: Decimal = ZERO

@@ -36,6 +36,15 @@ class Long(Strategy):
         )
 
 
+class Holding(Long):
+    """Buys and never sells: what it holds is left where the data end."""
+
+    trailing_stop = False
+    minimal_roi: ClassVar = {}
+    stoploss = -0.5
+    use_exit_signal = False
+
+
 class Reversing(Long):
     """Long and short, and from one into the other."""
 

@@ -197,6 +197,32 @@ def test_protections_and_limits() -> None:
     assert counted(found, "SignalDecided", code="PROTECTION")
 
 
+def test_a_halt_for_the_daily_loss_ends_at_midnight() -> None:
+    """The limit halts entries, the next UTC day lets them go on though nothing was open any more; both are told alike."""
+    risk = {"max_daily_loss": exact("0.002")}
+    found = check_equal(*made("Long", 9, count=1_700, risk=risk))
+
+    told = [
+        (ts, body["state"], body["source"]) for kind, ts, body in found["portfolio"] if kind == "TradingStateChanged"
+    ]
+    assert [("EXITS_ONLY", "daily_loss"), ("ACTIVE", "daily_loss")] == [
+        (state, source) for _, state, source in told[:2]
+    ]
+    assert START_MS + 86_400_000 == told[1][0]
+    assert counted(found, "SignalDecided", code="EXITS_ONLY") > 10
+    assert any(e[0] == "TradeOpened" and e[1] > told[1][0] for events in found.values() for e in events)
+
+
+def test_what_closes_with_its_pairs_data_is_told_at_that_time() -> None:
+    """A pair whose data end early: the lock that its last trade brings is of its own last candle."""
+    cooldown = [{"method": "CooldownPeriod", "stop_duration_candles": 4}]
+    found = check_equal(*made("Holding", 3, count=200, protections=cooldown, trading={"max_open_trades": 4}))
+
+    ends = {body["pair"]: ts for kind, ts, body in found["portfolio"] if kind == "PairLocked"}
+    assert START_MS + 169 * 60_000 == ends[PAIRS[2]]
+    assert START_MS + 199 * 60_000 == ends[PAIRS[0]]
+
+
 def test_the_seed_draws_the_order_only() -> None:
     """The same seed gives the same journal byte for byte; another one gives the same trades and domain events."""
     config, taped = made("Reversing", 4, count=300)

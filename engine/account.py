@@ -1,0 +1,60 @@
+"""What happens to the account, and the domain events that tell of it: the same ones however the trading is driven.
+
+The portfolio actor and the backtest both come here, so a lock, a halt or a new day is written in one
+place. `Portfolio` is changed; nothing is sent.
+"""
+
+from __future__ import annotations
+
+from engine.actions import Emit
+from engine.messages import SetTradingState, TradeClosed
+from engine.portfolio import Hold, Portfolio
+from engine.protections import Lock
+from engine.types import Millis
+
+
+def close_trade(portfolio: Portfolio, trade: TradeClosed, ts: Millis) -> list[Emit]:
+    """Book a closed trade: the locks and the halt that it brings, the end of yesterday's."""
+    before = dict(portfolio.holds)
+    locks, halt = portfolio.trade_closed(trade)
+    found = [_locked(lock, ts) for lock in locks]
+    found += _new_day(portfolio, before, ts)
+    return found if halt is None else found + turn_switch(portfolio, halt, ts)
+
+
+def turn_switch(portfolio: Portfolio, order: SetTradingState, ts: Millis) -> list[Emit]:
+    """Turn one hand of the kill switch.
+
+    An event for every hand that takes hold, lets go or has another reason, also where a stricter one
+    keeps the switch as it is: who holds it later must be known. None for a repetition.
+    """
+    before = dict(portfolio.holds)
+    portfolio.set_state(order)
+    return _turned(portfolio, before, order.reason, order.source, ts)
+
+
+def pass_time(portfolio: Portfolio, ts: Millis) -> list[Emit]:
+    """Let time pass: a new UTC day lifts the halt for the daily loss, ended locks go."""
+    before = dict(portfolio.holds)
+    portfolio.tick(ts)
+    return _new_day(portfolio, before, ts)
+
+
+def lock_pair(portfolio: Portfolio, lock: Lock, ts: Millis) -> list[Emit]:
+    """Take over a lock that a user or a strategy wants."""
+    portfolio.locks.append(lock)
+    return [_locked(lock, ts)]
+
+
+def _locked(lock: Lock, ts: Millis) -> Emit:
+    return Emit("PairLocked", ts, {"pair": lock.pair, "side": lock.side, "until": lock.until, "reason": lock.reason})
+
+
+def _new_day(portfolio: Portfolio, before: dict[str, Hold], ts: Millis) -> list[Emit]:
+    return _turned(portfolio, before, "a new day", "daily_loss", ts)
+
+
+def _turned(portfolio: Portfolio, before: dict[str, Hold], reason: str, source: str, ts: Millis) -> list[Emit]:
+    if portfolio.holds == before:
+        return []
+    return [Emit("TradingStateChanged", ts, {"state": portfolio.state.value, "reason": reason, "source": source})]
