@@ -92,6 +92,18 @@ def pair_list(text: str) -> tuple[str, ...]:
     return pairs
 
 
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number above 0")
+    return int(text)
+
+
+def lengths(text: str) -> tuple[int, ...]:
+    """The whole numbers of `N,N,N`."""
+    return tuple(positive(part.strip()) for part in text.split(","))
+
+
 # ---------------------------------------------------------------- what can be said
 
 
@@ -108,6 +120,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_running(commands)
     _add_asking(commands)
     _add_commanding(commands)
+    _add_honesty(commands)
     _add_making(commands)
     return parser
 
@@ -270,6 +283,34 @@ def _add_commanding(commands: Subparsers[argparse.ArgumentParser]) -> None:
     which.add_argument("--all", action="store_true", help="every open trade")
     kill = add("kill", "make an actor crash, as a drill; its supervisor starts it again", "tradepit kill pair:BTC/USDT")
     kill.add_argument("actor", metavar="ACTOR", help="its name: gateway, portfolio, persistence, pair:BTC/USDT, …")
+
+
+def _add_honesty(commands: Subparsers[argparse.ArgumentParser]) -> None:
+    statuses = (OK, FAILED, BAD_INPUT)
+    for name, what in (
+        ("lookahead", "say which signals are others when the future is cut off"),
+        ("recursive", "say whether signals hang on how many candles came before them"),
+    ):
+        example = f"tradepit {name} -c config.toml --strategy mine.py --data candles/"
+        parser = _command(commands, name, "honesty", what, example, statuses)
+        parser.add_argument("-c", "--config", metavar="CONFIG", default="config.toml", help="default: config.toml")
+        parser.add_argument("--strategy", metavar="NAME", help="instead of the configuration's")
+        parser.add_argument("--data", metavar="DIR", help="the folder of candles")
+        parser.add_argument("--pairs", metavar="A,B,…", type=pair_list, help="instead of the configuration's")
+        parser.add_argument("--from", dest="start", metavar="TIME", help="the first candle, ISO 8601, UTC: 2025-01-31")
+        parser.add_argument("--to", dest="end", metavar="TIME", help="the end; candles from it on are left out")
+        parser.add_argument(
+            "--cuts", type=positive, default=20, metavar="N", help="candles of each pair that are judged again (20)"
+        )
+        _add_json(parser)
+        if name == "recursive":
+            parser.add_argument(
+                "--lengths",
+                type=lengths,
+                default=(199, 399, 499, 999, 1_999),
+                metavar="N,N,…",
+                help="how many candles to judge on (199,399,499,999,1999, and the strategy's own)",
+            )
 
 
 def _add_making(commands: Subparsers[argparse.ArgumentParser]) -> None:

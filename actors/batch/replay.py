@@ -169,7 +169,7 @@ def replay(arguments: argparse.Namespace) -> int:
     folder = arguments.data or config.feed.data
     if not folder:
         raise DataError("There are no candles to replay: give --data DIR, or set feed.data in the config.")
-    start, end = _time(arguments.start), _time(arguments.end)
+    start, end = time_of(arguments.start), time_of(arguments.end)
     taped = tape(config, folder, config.trading.pairs, start, end)
     for pair, why in taped.failed.items():
         print(f"{pair} is left out: {why}", file=sys.stderr)
@@ -262,7 +262,8 @@ def _iso(ts: Millis) -> str:
     return datetime.fromtimestamp(ts / 1_000, UTC).isoformat()
 
 
-def _time(text: str | None) -> Millis | None:
+def time_of(text: str | None) -> Millis | None:
+    """Milliseconds of a time on the command line, None where none was given; a time without a zone is in UTC."""
     if text is None:
         return None
     try:
