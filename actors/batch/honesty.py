@@ -77,7 +77,7 @@ def lookahead(
     """The signals of `whole` that are others when what comes after them is cut off.
 
     `whole` are the signals judged on all of `candles`. Each of `cuts` cuts compares all candles up to it,
-    and ends on a candle with a signal or, for every third, on one without; equal arguments, equal cuts.
+    and ends on a candle with a signal or, every other one, on one without; equal arguments, equal cuts.
     """
     found: dict[tuple[Millis, str], Changed] = {}
     for row in cut_rows(candles, whole, startup, cuts):
@@ -99,7 +99,7 @@ def cut_rows(candles: Candles, whole: Mapping[Millis, Signal], startup: int, cut
     signalled[:startup] = False
     on = np.flatnonzero(signalled)
     off = startup + np.flatnonzero(~signalled[startup:])
-    others = max(1, cuts // 3) if len(on) else cuts
+    others = max(1, cuts // 2) if len(on) else cuts
     chosen = {*_spread(on, cuts - others), *_spread(off, others)}
     return sorted(chosen)
 
