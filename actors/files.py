@@ -127,3 +127,13 @@ def lock_holder(path: Path) -> int | None:
     finally:
         os.close(fd)
     return None
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace a file at once: whoever reads it sees the old or the new one, never a part, whatever happens."""
+    aside = path.with_name(f".{path.name}.new")
+    with aside.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    aside.replace(path)

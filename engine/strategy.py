@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.candles import Bools, Candles, Floats
+from engine.parameters import set_values
 
 TAG_MAX: Final = 255
 
@@ -143,8 +144,7 @@ class Strategy:
 
     def __init__(self, parameters: Mapping[str, Any] | None = None) -> None:
         """`parameters` are the config's `[strategy.parameters]`; they set attributes of the same name."""
-        for name, value in (parameters or {}).items():
-            setattr(self, name, value)
+        set_values(self, parameters or {})
 
     def signals(self, candles: Candles) -> Signals:
         """Say of every candle whether to enter or leave; only what was known at its close may be used."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import importlib.util
 import inspect
@@ -14,6 +15,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import strategies
+from actors.judging.optimised import file_beside, read_optimised
 from engine.candles import timeframe_ms
 from engine.errors import StrategyError
 from engine.strategy import NOT_CALLED, SETTINGS, Strategy
@@ -71,10 +73,14 @@ class StrategyMaker:
         self._file, wanted = find_file(name)
         module = import_file(self._file)
         self._class = choose_class(module, self._file, wanted)
-        self._parameters = dict(parameters)
-        self._overrides = dict(overrides)
-        _check_names("parameter", self._parameters, [n for n in dir(self._class) if n[0] != "_"], self._file)
-        _check_names("setting", self._overrides, OVERRIDABLE, self._file)
+        own = [n for n in dir(self._class) if n[0] != "_"]
+        _check_names("parameter", parameters, own, self._file)
+        _check_names("setting", overrides, OVERRIDABLE, self._file)
+        optimised = read_optimised(self._file, self._class.__name__)
+        _check_names("parameter", optimised.parameters, own, file_beside(self._file))
+        loaded = {n: v for n, v in optimised.parameters.items() if getattr(getattr(self._class, n), "load", True)}
+        self._parameters = {**loaded, **parameters}
+        self._overrides = {**optimised.settings, **overrides}
         check_settings(self.make(), self._file)
 
     def make(self) -> Strategy:
@@ -86,6 +92,18 @@ class StrategyMaker:
         for setting, value in self._overrides.items():
             setattr(strategy, setting, value)
         return strategy
+
+    @property
+    def file(self) -> Path:
+        """The file that the strategy is in."""
+        return self._file
+
+    def with_values(self, parameters: Mapping[str, Any], overrides: Mapping[str, Any]) -> StrategyMaker:
+        """The same strategy with these values over its own; its file is not run again."""
+        twin = copy.copy(self)
+        twin._parameters = {**self._parameters, **parameters}  # noqa: SLF001 -- a twin of our own
+        twin._overrides = {**self._overrides, **overrides}  # noqa: SLF001 -- as above
+        return twin
 
     def explain(self, error: BaseException) -> str:
         """What went wrong in the user's code, in a sentence with file and line."""
