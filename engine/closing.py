@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine import entry, leaving
+from engine import entry, fates, leaving
 from engine.actions import Alarm, Judge
 from engine.codec import to_plain
 from engine.market import round8
@@ -24,6 +24,7 @@ def close(work: Work) -> None:
     trade = work.trade
     if trade.is_closed:
         return
+    fates.note_closed(work)
     for order in trade.working(Purpose.ENTRY):
         work.cancel(order)
     dust = trade.position.amount

@@ -30,6 +30,7 @@ class Denial(StrEnum):
     STRATEGY_QUARANTINED = "STRATEGY_QUARANTINED"
     EXIT_NOT_WANTED = "EXIT_NOT_WANTED"
     PROFIT_UNDER_OFFSET = "PROFIT_UNDER_OFFSET"
+    ALREADY_LEAVING = "ALREADY_LEAVING"
     NOTHING_OPEN = "NOTHING_OPEN"
     END_OF_DATA = "END_OF_DATA"
     RECONCILING = "RECONCILING"
@@ -60,6 +61,7 @@ MEANING: Final[dict[Denial, str]] = {
     Denial.STRATEGY_QUARANTINED: "the strategy failed three times in a row on this pair; it is judged no more",
     Denial.EXIT_NOT_WANTED: "use_exit_signal is off, or the candle has an entry signal too",
     Denial.PROFIT_UNDER_OFFSET: "exit_profit_only: the profit is not above exit_profit_offset",
+    Denial.ALREADY_LEAVING: "a signal to leave, and the trade was being left already, or at that moment",
     Denial.NOTHING_OPEN: "an exit signal, and no position on that side",
     Denial.END_OF_DATA: "the data ends here",
     Denial.RECONCILING: "the pair is still finding out what is true at the venue",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from engine import leaving, pursuit
+from engine import fates, leaving, pursuit
 from engine.denials import Denial
 from engine.exits import first_stop
 from engine.messages import (
@@ -51,13 +51,15 @@ def on_signal(work: Work, event: SignalJudged) -> None:
     pending = trade.pending
     if pending is not None and pending.kind == "entry" and not pending.forced and event.ts > trade.signal_ts:
         _give_up(work, Denial.SIGNAL_TOO_OLD)  # its candle has ended, and so has all that was asked for it
+    if event.ts > trade.signal_ts:
+        fates.note_late(work)
     trade.signal, trade.signal_ts, trade.price = event.signal, event.ts, event.price
     if trade.reconciled:
         pursuit.check_timeouts(work)
     signal = event.signal
     if not signal:
         return
-    _note_unmatched_exit(work, signal)
+    fates.note_unmatched(work, signal)
     side, code = entry_side(signal, work.settings)
     if side is None:
         if code is not None:
@@ -69,13 +71,6 @@ def on_signal(work: Work, event: SignalJudged) -> None:
         return
     bound = event.high if side is Side.LONG else event.low
     begin(work, side, tag=signal.enter_tag, price=event.price, bound=bound)
-
-
-def _note_unmatched_exit(work: Work, signal: Signal) -> None:
-    trade = work.trade
-    for wanted, side in ((signal.exit_long, Side.LONG), (signal.exit_short, Side.SHORT)):
-        if wanted and not (trade.position.amount and trade.side is side):
-            work.decide(f"exit_{side}", "ignored", Denial.NOTHING_OPEN, tag=signal.exit_tag)
 
 
 def _not_now(work: Work, event: SignalJudged) -> Denial | None:
@@ -287,7 +282,7 @@ def start_trade(trade: Trade, side: Side, leverage: Decimal) -> None:
     trade.exit_timeouts = trade.exit_failures = 0
     trade.stop_failed = False
     trade.stop_touched_at = trade.retry_at = 0
-    trade.signalled_exit_ts = 0
+    trade.custom_exit_ts = 0
 
 
 def _give_up(work: Work, code: Denial | str, detail: str = "") -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from engine import fates
 from engine.actions import Alarm, SetTimer
 from engine.denials import Denial
 from engine.exits import (
@@ -79,8 +80,7 @@ def advance(work: Work) -> None:
         if _is_venues(work, wish):
             continue
         if not allows(work, wish.reason):
-            if wish.reason == "exit_signal":
-                _say_of_exit_signal(work, look.signal, "denied", Denial.STOPPED)
+            fates.say(work, wish.reason, "denied", Denial.STOPPED, wish.tag)
             continue
         price = _exit_price(work, look, wish)
         if price is None:
@@ -88,14 +88,14 @@ def advance(work: Work) -> None:
         accepted = _confirmed(work, look, wish, price)
         if accepted is WAITING:
             return
-        if wish.reason == "exit_signal" and not accepted:
-            _say_of_exit_signal(work, look.signal, "denied", Denial.DENIED_BY_STRATEGY)
-        if accepted:
-            _note_exit_signal(work, look)
+        if not accepted:
+            fates.say(work, wish.reason, "denied", Denial.DENIED_BY_STRATEGY, wish.tag)
+        else:
+            fates.note_held_back(work, look)
             wish_for(work, replace(wish, price=price), _type_of(work, wish.reason))
             _look_done(work)
             return
-    _note_exit_signal(work, look)
+    fates.note_held_back(work, look)
     _look_done(work)
 
 
@@ -113,6 +113,8 @@ def look_again(work: Work) -> None:
 def _look_done(work: Work) -> None:
     trade = work.trade
     trade.pending = None
+    if work.now >= trade.signal_ts + work.settings.timeframe_ms:
+        fates.note_late(work)
     pursue(work)
     if trade.queued is not None and trade.position.amount > ZERO and trade.pending is None:
         rng, trade.queued = trade.queued, None
@@ -227,36 +229,20 @@ def _confirmed(work: Work, look: Look, wish: ExitWish, price: Decimal) -> Any:
     return work.answer("confirm_trade_exit", facts, default=True, key=f"confirm_trade_exit:{wish.reason}")
 
 
-def _note_exit_signal(work: Work, look: Look) -> None:
-    """One row for the candle's exit signal when it was not what made us leave."""
-    signal = look.signal
-    wanted = signal.exit_long if look.is_long else signal.exit_short
-    if not wanted or exit_signalled(look):
-        return  # it was the first wish: either it is traded, or the strategy denied it
-    profit_held_it = work.settings.use_exit_signal and not (signal.enter_long if look.is_long else signal.enter_short)
-    code = Denial.PROFIT_UNDER_OFFSET if profit_held_it else Denial.EXIT_NOT_WANTED
-    _say_of_exit_signal(work, signal, "ignored", code)
-
-
-def _say_of_exit_signal(work: Work, signal: Signal, outcome: str, code: Denial) -> None:
-    trade = work.trade
-    if trade.signalled_exit_ts != trade.signal_ts:
-        trade.signalled_exit_ts = trade.signal_ts
-        work.decide(f"exit_{trade.side}", outcome, code, tag=signal.exit_tag)
-
-
 def wish_for(work: Work, wish: ExitWish, kind: str) -> None:
     """Make `wish` the goal, or replace the one under way when that rests at another price."""
     trade = work.trade
     if trade.leaving is not None:
         resting = trade.working(Purpose.EXIT)
         if not resting or not all(_may_replace(work, order, wish) for order in resting):
+            fates.say(work, wish.reason, "ignored", Denial.ALREADY_LEAVING, wish.tag)
             return
         for order in resting:
             work.cancel(order)
     else:
-        work.decide(wish.reason, "traded", "TRADED", tag=wish.tag)
         trade.retry_at = 0
+    fates.mark(work, wish.reason)
+    work.decide(wish.reason, "traded", "TRADED", tag=wish.tag)
     trade.leaving, trade.leave_type = wish, kind
     pursue(work)
 

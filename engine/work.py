@@ -137,6 +137,7 @@ class Trade:
     stop_touched_at: Millis = 0
     retry_at: Millis = 0
     signalled_exit_ts: Millis = 0
+    custom_exit_ts: Millis = 0
     signal: Signal = NO_SIGNAL
     signal_ts: Millis = 0
     price: Decimal = ZERO

@@ -73,6 +73,16 @@ class Patient(Long):
         return proposed_rate * 1.004
 
 
+class Stubborn(Holding):
+    """Wants one price for what it holds, whatever the market says, and asks for it again and again."""
+
+    use_exit_signal = True
+
+    def custom_exit_price(self, **_: Any) -> float:
+        """As a limit order that rests."""
+        return 103.0
+
+
 class Asked(Reversing):
     """Has a callback for everything the machine asks, and raises in one at times."""
 

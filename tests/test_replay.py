@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,33 @@ def test_longs(seed: int) -> None:
     for reason in ("roi", "trailing_stop_loss", "exit_signal"):
         assert counted(found, "TradeClosed", exit_reason=reason), reason
     assert counted(found, "SignalDecided", code="NO_FREE_SLOT")
+
+
+@pytest.mark.parametrize("name", ["Long", "Stubborn", "Reversing"])
+def test_every_exit_signal_has_its_row(name: str) -> None:
+    """Traded, held back, nothing open, or the trade is being left already: each has a row, and none of these twice."""
+    timeouts = {"entry": 2, "exit": 60}
+    config, taped = made(name, 5, unfilledtimeout=timeouts, trading={"max_open_trades": 4})
+    found = check_equal(config, taped)
+
+    rows = Counter(
+        (event[2]["pair"], event[2]["candle_ts"], event[2]["signal"], event[2]["outcome"])
+        for events in found.values()
+        for event in events
+        if event[0] == "SignalDecided" and "exit" in event[2]["signal"]
+    )
+    told = {row[:2] for row in rows}
+    wanted = {
+        (pair, ts + 60_000)
+        for pair, each in taped.tapes.items()
+        for ts, signal in each.signals.items()
+        if signal.exit_long and ts < each.candles.ts[-1]
+    }
+    assert wanted <= told
+    assert len(wanted) > 80
+    assert [] == [row for row, count in rows.items() if count > 1 and row[3] != "traded"]
+    if name == "Stubborn":
+        assert counted(found, "SignalDecided", code="ALREADY_LEAVING", signal="exit_long") > 3
 
 
 @pytest.mark.parametrize("seed", [1, 2])
