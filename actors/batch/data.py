@@ -1,42 +1,25 @@
-"""Candles from files: what there is in a folder, and whole candles of the pairs that are asked for.
+"""Candles from files: whole candles of the pairs that are asked for, mark prices and funding rates.
 
-A file's name tells its pair and timeframe as Freqtrade's do: `ETH_BTC-5m.feather`, for futures
-`ETH_USDT_USDT-5m-futures.feather`; a name without a timeframe is read to find it. Folders within the
-folder (Freqtrade's `futures`) are looked into too. Where a pair has several files of a timeframe, the
-first format of `FORMATS` is taken.
+`catalog` knows which files there are, `readers` what is in one; `engine.repair` what is done about what is
+wrong in it. Everything here is plain functions of paths, so it may run in any process; `locate` first,
+to hand each process its files.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from actors.batch.readers import FORMATS, read, times_of
-from engine.candles import Candles, timeframe_ms, timeframe_text
+from actors.batch.catalog import CANDLES, FUNDING, MARK, DataFile, chosen, files_in, spacing
+from actors.batch.readers import RATE, Rows, count, read
+from engine.candles import Candles, Floats, timeframe_ms
 from engine.errors import DataError
 from engine.repair import Refusal, Repaired, repair
 from engine.types import Millis
-
-_NAME: Final = re.compile(
-    r"(?P<pair>.+?)(?:[-_](?P<timeframe>\d+(?:s|m|h|d|w))(?:-(?P<kind>futures|spot))?)?\.(?P<format>\w+)(?:\.gz)?",
-    re.ASCII,
-)
-_OTHER: Final = re.compile(r"-(mark|index|premiumIndex|funding_rate|trades)\b|-trades\.")
-
-
-@dataclass(frozen=True, slots=True)
-class DataFile:
-    """A candle file by its name; `timeframe` is empty where the name does not say it."""
-
-    path: Path
-    pair: str
-    timeframe: str
-    format: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +33,52 @@ class Available:
     first: Millis
     last: Millis
     path: Path
+    kind: str = CANDLES
+    exchange: str = ""
 
 
-def available(folder: Path | str) -> list[Available]:
+@dataclass(frozen=True, slots=True)
+class FundingRates:
+    """When a future's funding was due, in ms, ascending, and its rate; a positive one is paid by longs."""
+
+    ts: npt.NDArray[np.int64]
+    rate: Floats
+
+
+def available(folder: Path | str, kinds: Iterable[str] = (CANDLES,)) -> list[Available]:
     """Every candle file in a folder, by pair and timeframe; files without a row are left out.
 
     Raises:
         DataError: there is no such folder, or a file in it cannot be read.
     """
-    found = []
-    for file in files_in(Path(folder)):
-        ts = times_of(file.path)
-        if len(ts):
-            timeframe = file.timeframe or _spacing(ts)
-            first, last = int(ts.min()), int(ts.max())
-            found.append(Available(file.pair, timeframe, file.format, len(ts), first, last, file.path))
-    return found
+    files = (file for file in files_in(Path(folder)) if file.kind in set(kinds))
+    return [held for file in files if (held := held_by(file)) is not None]
+
+
+def held_by(file: DataFile) -> Available | None:
+    """What one file holds; None when it has no row. Raises DataError when it cannot be read."""
+    ts = read(file.path, ()).ts
+    if not len(ts):
+        return None
+    timeframe = file.timeframe or spacing(ts)
+    first, last = int(ts.min()), int(ts.max())
+    return Available(file.pair, timeframe, file.format, len(ts), first, last, file.path, file.kind, file.exchange)
+
+
+def locate(folder: Path | str, pairs: Sequence[str], timeframe: str, kind: str = CANDLES) -> dict[str, DataFile]:
+    """The file of each pair (none given: of all there are); nothing of it is read yet.
+
+    Raises:
+        DataError: pairs are missing (all are named, and what there is), or it cannot be told which file is meant.
+    """
+    if timeframe:
+        timeframe_ms(timeframe)
+    return chosen(Path(folder), files_in(Path(folder)), pairs, timeframe, kind)
+
+
+def row_count(file: DataFile) -> int:
+    """How many rows a file has, told without reading its values; missing candles are not counted."""
+    return count(file.path)
 
 
 def load_candles(
@@ -98,82 +111,61 @@ def load_candles(
 def load_repaired(folder: Path | str, pairs: Sequence[str], timeframe: str) -> dict[str, Repaired]:
     """As `load_candles`, uncut, with the counts of what was repaired."""
     timeframe_ms(timeframe)
-    folder = Path(folder)
-    files = files_in(folder)
-    chosen = _chosen(files, pairs, timeframe, single=folder.is_file())
-    missing = [pair for pair in pairs if pair not in chosen]
-    if missing or not chosen:
-        there = ", ".join(sorted({f"{file.pair} {file.timeframe or '?'}" for file in files})) or "no candle file"
-        wanted = ", ".join(missing) or "any pair"
-        raise DataError(f"{folder} has no candles of {timeframe} for {wanted}; there is {there}.")
-    return {pair: _whole(file, pair, timeframe) for pair, file in chosen.items()}
+    return {pair: load_file(file, pair, timeframe) for pair, file in locate(folder, pairs, timeframe).items()}
 
 
-def files_in(folder: Path) -> list[DataFile]:
-    """The candle files of a folder and of those in it, or the one file, in order of pair, timeframe and format.
+def load_file(file: DataFile, pair: str, timeframe: str) -> Repaired:
+    """Whole candles of one file.
 
     Raises:
-        DataError: there is no such folder or file.
+        DataError: it cannot be read, or has a row that cannot be used; the text names both.
     """
-    if not folder.exists():
-        raise DataError(f"{folder} does not exist; give the folder that holds the candle files.")
-    paths: Iterable[Path] = [folder] if folder.is_file() else [*folder.glob("*"), *folder.glob("*/*")]
-    named = (_named(path) for path in paths if path.is_file())
-    return sorted((file for file in named if file is not None), key=_order)
-
-
-def _order(file: DataFile) -> tuple[str, int, int, str]:
-    length = timeframe_ms(file.timeframe) if file.timeframe else 0
-    return file.pair, length, FORMATS.index(file.format), str(file.path)
-
-
-def _named(path: Path) -> DataFile | None:
-    found = _NAME.fullmatch(path.name)
-    if found is None or found["format"] not in FORMATS or _OTHER.search(path.name):
-        return None
-    return DataFile(path, _pair_of(found["pair"]), found["timeframe"] or "", found["format"])
-
-
-def _pair_of(name: str) -> str:
-    """`ETH_BTC` is ETH/BTC; a third part is the coin that futures are settled in."""
-    parts = re.split(r"[_-]", name)
-    return "/".join(parts[:2]) + (f":{parts[2]}" if len(parts) == 3 else "") if len(parts) in {2, 3} else name
-
-
-def _letters(pair: str) -> str:
-    return re.sub(r"[^A-Z0-9]", "", pair.upper())
-
-
-def _chosen(files: Sequence[DataFile], pairs: Sequence[str], timeframe: str, *, single: bool) -> dict[str, DataFile]:
-    """The file of each pair that has one of the timeframe: named so, or, failing that, holding such candles."""
-    fitting = [file for file in files if file.timeframe == timeframe]
-    fitting += [file for file in files if not file.timeframe and _spacing(times_of(file.path)) == timeframe]
-    exact = {file.pair: file for file in reversed(fitting)}  # the first of a pair, as the preferred format, wins
-    if not pairs:
-        return dict(sorted(exact.items()))
-    if single and len(pairs) == 1 and fitting:
-        return {pairs[0]: fitting[0]}
-    loose = {_letters(file.pair): file for file in reversed(fitting)}
-    found = {pair: exact.get(pair) or loose.get(_letters(pair)) for pair in pairs}
-    return {pair: file for pair, file in found.items() if file is not None}
-
-
-def _whole(file: DataFile, pair: str, timeframe: str) -> Repaired:
-    rows = read(file.path)
+    rows = rows_of(file)
     result = repair(pair, timeframe, rows.ts, rows.columns)
     if isinstance(result, Refusal):
         raise DataError(f"{file.path}, {rows.place(result.row)}: {result.why}.")
     return result
 
 
-def _spacing(ts: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> str:
-    """The timeframe of candles by their times: the most frequent distance; empty where there is none."""
-    steps, counts = np.unique(np.diff(np.sort(ts)), return_counts=True)
-    usable = steps > 0
-    if not usable.any():
-        return ""
-    step = int(steps[usable][np.argmax(counts[usable])])
-    return timeframe_text(step) if step % 1_000 == 0 else ""
+def rows_of(file: DataFile) -> Rows:
+    """A candle file's rows as they are; a mark price has no volume, whatever stands there."""
+    if file.kind == MARK:
+        rows = read(file.path, ("open", "high", "low", "close"))
+        return Rows(rows.ts, (*rows.columns, np.zeros(len(rows.ts))), rows.lines)
+    return read(file.path)
+
+
+def load_marks(folder: Path | str, pairs: Sequence[str], timeframe: str = "") -> dict[str, Candles]:
+    """Whole candles of futures' mark prices; without a timeframe, of the shortest that a pair has. Raises as above."""
+    found = locate(folder, pairs, timeframe, MARK)
+    return {pair: load_file(file, pair, file.timeframe or timeframe).candles for pair, file in found.items()}
+
+
+def load_funding(folder: Path | str, pairs: Sequence[str], timeframe: str = "") -> dict[str, FundingRates]:
+    """Futures' funding rates in order of time; times are as they are recorded, a repeated one counts once.
+
+    Raises:
+        DataError: as above; a rate is no number, or a time has two rates.
+    """
+    return {pair: rates_of(file) for pair, file in locate(folder, pairs, timeframe, FUNDING).items()}
+
+
+def rates_of(file: DataFile) -> FundingRates:
+    """The funding rates of one file. Raises as `load_funding`."""
+    rows = read(file.path, RATE)
+    order = np.argsort(rows.ts, kind="stable")
+    ts, rate = rows.ts[order], rows.columns[0][order]
+    wrong = np.flatnonzero(~np.isfinite(rate))
+    if len(wrong):
+        raise DataError(f"{file.path}, {rows.place(int(order[wrong].min()))}: the rate is not a finite number.")
+    again = np.flatnonzero(ts[1:] == ts[:-1]) + 1
+    differs = again[rate[again] != rate[again - 1]]
+    if len(differs):
+        row = rows.place(int(order[differs].min()))
+        raise DataError(f"{file.path}, {row}: another row of the same time, {int(ts[differs[0]])}, has another rate.")
+    keep = np.ones(len(ts), np.bool_)
+    keep[again] = False
+    return FundingRates(ts[keep], rate[keep])
 
 
 def _when(ts: Millis) -> str:

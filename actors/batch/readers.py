@@ -1,9 +1,11 @@
-"""Reading one candle file of any layout into columns: Parquet, Feather, JSON and CSV.
+"""Reading one file of any layout into columns: Parquet, Feather, JSON and CSV.
 
-Columns are found by name: Freqtrade's (`date open high low close volume`) and ccxt's (`timestamp …`);
-JSON and CSV may also be bare rows of these six in this order. Times are timestamps, ISO 8601 texts or
-numbers, whose size tells seconds from milli-, micro- and nanoseconds; those without a zone are UTC.
-pyarrow is imported by whoever calls: it is large, and the trading process mostly needs none of it.
+Columns are found by name, in large or small letters: ours (`ts open high low close volume`), Freqtrade's
+(`date …`), ccxt's (`timestamp …`) and those of common downloads (`TIMES`, `NAMES`); JSON and CSV may also
+be bare rows of these six in this order. Times are timestamps, ISO 8601 texts or numbers, whose size tells
+seconds from milli-, micro- and nanoseconds; those without a zone are UTC. No other column is read.
+Columns of Parquet and of uncompressed Feather are not copied. pyarrow is imported by whoever calls: it is
+large, and the trading process mostly needs none of it.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from __future__ import annotations
 import csv
 import gzip
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -24,14 +27,26 @@ from engine.candles import Floats
 from engine.errors import DataError
 
 PRICES: Final = ("open", "high", "low", "close", "volume")
-TIMES: Final = ("date", "timestamp", "time", "datetime", "open_time", "ts")
+RATE: Final = ("rate",)
+TIMES: Final = ("ts", "date", "timestamp", "time", "datetime", "open_time", "open time", "opentime", "unix", "t")
+NAMES: Final = {
+    "open": ("open", "o"),
+    "high": ("high", "h"),
+    "low": ("low", "l"),
+    "close": ("close", "c"),
+    "volume": ("volume", "v", "vol", "base_volume", "basevolume"),
+    "rate": ("rate", "funding_rate", "fundingrate", "open"),  # Freqtrade keeps a funding rate as a candle's open
+}
+"""What each column may be called. A volume may name its coin, as in `Volume BTC`: the first that does counts."""
+
 _WIDTH: Final = 6
 _UNITS: Final = ((1e17, 1e-6), (1e14, 1e-3), (1e11, 1.0))  # from this size on: nano-, micro-, milliseconds
+_TICKS: Final = {"s": (1_000, 1), "ms": (1, 1), "us": (1, 1_000), "ns": (1, 1_000_000)}  # to ms: times, over
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A file's rows as they are: open times in ms, and open, high, low, close, volume.
+    """A file's rows as they are: open times in ms, and the columns that were wanted, in that order.
 
     `lines` is where the first row stands in a text file (2 under a heading), 0 where there are no lines.
     """
@@ -42,100 +57,139 @@ class Rows:
 
     def place(self, row: int) -> str:
         """How a user finds a row, given its number from 0."""
-        return f"line {row + self.lines} (row {row + 1})" if self.lines else f"row {row + 1}"
+        return _place(row, self.lines)
 
 
-def read(path: Path) -> Rows:
-    """Read a file by the format its name tells.
+def read(path: Path, wanted: Sequence[str] = PRICES) -> Rows:
+    """Read a file by the format its name tells: its times, and the columns `wanted` (keys of `NAMES`).
 
     Raises:
         DataError: it cannot be read, is not of its format, lacks a column, or has a value that is no
             number or no time; the text names the file and, where there is one, the row.
     """
-    name = path.name.removesuffix(".gz")
-    reader = _READERS.get(name.rpartition(".")[2].lower())
-    if reader is None:
+    try:
+        return _READERS[_format(path)](path, tuple(wanted))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def count(path: Path) -> int:
+    """How many rows a file has, at little cost: by what Parquet and Feather say, else by the lines.
+
+    A CSV's heading counts as a row. Raises as `read`.
+    """
+    try:
+        match _format(path):
+            case "parquet":
+                import pyarrow.parquet as pq
+
+                with _arrow_errors(path):
+                    return int(pq.read_metadata(path).num_rows)
+            case "feather":
+                with _arrow_errors(path):
+                    return int(_feather(path, [0]).num_rows)
+            case "csv":
+                with _text(path) as file:
+                    return sum(1 for _ in file)
+            case _:
+                return len(read(path, ()).ts)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except (UnicodeDecodeError, EOFError):
+        raise DataError(f"{path} is no text file.") from None
+
+
+def _format(path: Path) -> str:
+    name = path.name.removesuffix(".gz").rpartition(".")[2].lower()
+    if name not in _READERS:
         raise DataError(f"{path}: files of this kind are not read; use {', '.join(FORMATS)}.")
-    try:
-        return reader(path)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
-
-
-def times_of(path: Path) -> npt.NDArray[np.int64]:
-    """Only the open times: cheaper where the format keeps columns apart. Raises as `read`."""
-    if path.suffix not in {".parquet", ".feather"}:
-        return read(path).ts
-    try:
-        names = _arrow_columns(path)
-        time_name = _time_name(path, names)
-        return _times(path, _arrow_table(path, [time_name])[time_name])
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from None
+    return name
 
 
 # ---------------------------------------------------------------- Parquet and Feather
 
 
-def _arrow_columns(path: Path) -> list[str]:
+@contextmanager
+def _arrow_errors(path: Path) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, ValueError) as error:
+        raise DataError(f"{path} is no whole {_format(path)} file: {_sentence(error)}.") from None
+
+
+def _read_parquet(path: Path, wanted: Sequence[str]) -> Rows:
+    import pyarrow.parquet as pq
+
+    with _arrow_errors(path), pq.ParquetFile(path) as file:
+        names = list(file.schema_arrow.names)
+        picked = _picked(path, names, wanted)
+        table = file.read(columns=picked, use_threads=False)
+        table = table.select(picked)
+    return _rows_of(path, table, wanted)
+
+
+def _read_feather(path: Path, wanted: Sequence[str]) -> Rows:
+    import pyarrow as pa
+
+    with _arrow_errors(path):
+        with pa.OSFile(str(path)) as source:
+            names = list(pa.ipc.open_file(source).schema.names)
+        picked = _picked(path, names, wanted)
+        table = _feather(path, sorted(names.index(name) for name in picked)).select(picked)
+    return _rows_of(path, table, wanted)
+
+
+def _feather(path: Path, fields: list[int]) -> Any:
     import pyarrow as pa
     import pyarrow.ipc
-    import pyarrow.parquet as pq
 
-    try:
-        if path.suffix == ".parquet":
-            return list(pq.read_schema(path).names)
-        with pa.OSFile(str(path)) as source:
-            return list(pa.ipc.open_file(source).schema.names)
-    except (pa.ArrowException, ValueError) as error:
-        raise DataError(f"{path} is no {path.suffix[1:]} file: {_sentence(error)}.") from None
+    options = pyarrow.ipc.IpcReadOptions(included_fields=fields, use_threads=False)
+    with pa.OSFile(str(path)) as source:
+        return pyarrow.ipc.open_file(source, options=options).read_all()
 
 
-def _arrow_table(path: Path, names: list[str]) -> Any:
-    import pyarrow as pa
-    import pyarrow.feather
-    import pyarrow.parquet as pq
-
-    try:
-        if path.suffix == ".parquet":
-            return pq.read_table(path, columns=names, partitioning=None)
-        return pa.feather.read_table(path, columns=names, memory_map=False)
-    except (pa.ArrowException, ValueError) as error:
-        raise DataError(f"{path} is damaged: {_sentence(error)}.") from None
+def _rows_of(path: Path, table: Any, wanted: Sequence[str]) -> Rows:
+    times, *columns = table.columns
+    return Rows(
+        _times(path, times),
+        tuple(_numbers(path, name, column) for name, column in zip(wanted, columns, strict=True)),
+    )
 
 
-def _read_arrow(path: Path) -> Rows:
-    names = _arrow_columns(path)
-    time_name, by_name = _time_name(path, names), _price_names(path, names)
-    table = _arrow_table(path, [time_name, *by_name])
-    return Rows(_times(path, table[time_name]), tuple(_numbers(path, name, table[name]) for name in by_name))
+def _flat(values: Any) -> Any:
+    """A chunked column as one array, without a copy where it has one chunk."""
+    return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
 
 
 # ---------------------------------------------------------------- CSV
 
 
-def _read_csv(path: Path) -> Rows:
+def _read_csv(path: Path, wanted: Sequence[str]) -> Rows:
     import pyarrow as pa
     import pyarrow.csv as pc
 
-    first = _first_line(path)
+    above, first = _first_line(path)
     delimiter = max(",;\t", key=first.count)
     cells = next(csv.reader([first], delimiter=delimiter), [])
     headed = not _is_number(cells[-1] if cells else "")
-    names = [cell.strip().lower() for cell in cells] if headed else _bare_names(path, len(cells))
-    time_name, by_name = _time_name(path, names), _price_names(path, names)
+    names = _unique([cell.strip() for cell in cells]) if headed else _bare_names(path, len(cells))
+    picked = _picked(path, names, wanted)
+    skipped = above + headed
     try:
         table = pc.read_csv(
             path,
-            read_options=pc.ReadOptions(column_names=names, skip_rows=int(headed)),
+            read_options=pc.ReadOptions(column_names=names, skip_rows=skipped),
             parse_options=pc.ParseOptions(delimiter=delimiter),
-            convert_options=pc.ConvertOptions(include_columns=[time_name, *by_name], strings_can_be_null=True),
+            convert_options=pc.ConvertOptions(include_columns=picked, strings_can_be_null=True),
         )
     except pa.ArrowException as error:
-        raise DataError(_bad_line(path, delimiter, len(names)) or f"{path}: {_sentence(error)}.") from None
-    lines = 1 + headed
-    columns = tuple(_numbers(path, name, table[name], lines) for name in by_name)
-    return Rows(_times(path, table[time_name], lines), columns, lines)
+        raise DataError(_bad_line(path, delimiter, len(names), above) or f"{path}: {_sentence(error)}.") from None
+    times, *columns = table.columns
+    lines = 1 + skipped
+    values = tuple(_numbers(path, name, column, lines) for name, column in zip(wanted, columns, strict=True))
+    return Rows(_times(path, times, lines), values, lines)
 
 
 def _text(path: Path) -> IO[str]:
@@ -144,21 +198,28 @@ def _text(path: Path) -> IO[str]:
     return file
 
 
-def _first_line(path: Path) -> str:
+def _first_line(path: Path) -> tuple[int, str]:
+    """The first line that is a heading or a row, and how many are above it: some begin with their origin's address."""
     try:
         with _text(path) as file:
-            return file.readline()
+            first = file.readline()
+            return (1, file.readline()) if "://" in first else (0, first)
     except (UnicodeDecodeError, gzip.BadGzipFile, EOFError):
         raise DataError(f"{path} is no text file.") from None
 
 
-def _bad_line(path: Path, delimiter: str, width: int) -> str:
+def _unique(names: list[str]) -> list[str]:
+    """Names as they are, those that come again with their place added: a heading may leave some empty."""
+    return [name if names.index(name) == i else f"{name}#{i}" for i, name in enumerate(names)]
+
+
+def _bad_line(path: Path, delimiter: str, width: int, above: int) -> str:
     """Which line has another number of values than the first; empty where that is not what is wrong."""
     try:
         with _text(path) as file:
             lines = csv.reader(file, delimiter=delimiter)
             for cells in lines:
-                if cells and len(cells) != width:
+                if cells and len(cells) != width and lines.line_num > above:
                     return f"{path}, line {lines.line_num}: {len(cells)} values instead of {width}."
     except (UnicodeDecodeError, csv.Error, EOFError):
         return f"{path} is no text file."
@@ -174,41 +235,47 @@ def _bare_names(path: Path, width: int) -> list[str]:
 # ---------------------------------------------------------------- JSON
 
 
-def _read_json(path: Path) -> Rows:
+def _read_json(path: Path, wanted: Sequence[str]) -> Rows:
     content = path.read_bytes()
     try:
         rows = orjson.loads(gzip.decompress(content) if path.name.endswith(".gz") else content)
-    except (orjson.JSONDecodeError, gzip.BadGzipFile) as error:
+    except (orjson.JSONDecodeError, gzip.BadGzipFile, EOFError) as error:
         raise DataError(f"{path} is no JSON file: {_sentence(error)}.") from None
     if not isinstance(rows, list):
         raise DataError(f"{path}: a list of candles is expected, not {type(rows).__name__}.")
     if rows and isinstance(rows[0], dict):
-        names = list(rows[0])
-        wanted = [_time_name(path, names), *_price_names(path, names)]
-        rows = [[row.get(name) for name in wanted] if isinstance(row, dict) else row for row in rows]
+        picked = _picked(path, list(rows[0]), wanted)
+        rows = [[row.get(name) for name in picked] if isinstance(row, dict) else None for row in rows]
+        places, width = list(range(len(picked))), len(picked)
+    else:
+        places, width = [0, *((1 + PRICES.index(name) if name in PRICES else 1) for name in wanted)], _WIDTH
     for number, row in enumerate(rows, 1):
-        if not isinstance(row, list) or len(row) < _WIDTH:
+        if not isinstance(row, list) or len(row) < width:
             raise DataError(f"{path}, row {number}: time, open, high, low, close and volume are needed.")
-    times, *prices = ([row[i] for row in rows] for i in range(_WIDTH))
-    columns = tuple(_numbers(path, name, values) for name, values in zip(PRICES, prices, strict=True))
-    return Rows(_times(path, times), columns)
+    times, *columns = ([row[i] for row in rows] for i in places)
+    values = tuple(_numbers(path, name, column) for name, column in zip(wanted, columns, strict=True))
+    return Rows(_times(path, times), values)
 
 
 # ---------------------------------------------------------------- values
 
 
-def _time_name(path: Path, names: Sequence[str]) -> str:
-    for name in TIMES:
-        if name in names:
-            return name
-    raise DataError(f"{path}: no column is the time (date or timestamp); there are {', '.join(names)}.")
-
-
-def _price_names(path: Path, names: Sequence[str]) -> list[str]:
-    missing = [name for name in PRICES if name not in names]
-    if missing:
-        raise DataError(f"{path}: the column {missing[0]} is missing; there are {', '.join(names)}.")
-    return list(PRICES)
+def _picked(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The names, as the file has them, of the time and of each column that is wanted."""
+    by_lower = {name.lower(): name for name in reversed(names)}
+    there = ", ".join(names)
+    time = next((by_lower[name] for name in TIMES if name in by_lower), None)
+    if time is None:
+        raise DataError(f"{path}: no column is the time (date or timestamp); there are {there}.")
+    found = [time]
+    for want in wanted:
+        name = next((by_lower[name] for name in NAMES[want] if name in by_lower), None)
+        if name is None and want == "volume":
+            name = next((name for name in names if name.lower().startswith("volume")), None)
+        if name is None:
+            raise DataError(f"{path}: the column {want} is missing; there are {there}.")
+        found.append(name)
+    return found
 
 
 def _plain(values: Any) -> list[Any]:
@@ -217,8 +284,9 @@ def _plain(values: Any) -> list[Any]:
 
 def _numbers(path: Path, name: str, values: Any, lines: int = 0) -> Floats:
     """Values as floats; a missing one is NaN, which `engine.repair` refuses with its row."""
-    if not isinstance(values, list) and str(values.type) in {"double", "float", "int64", "int32", "null"}:
-        numbers: Floats = np.asarray(values.cast("double").to_numpy(), np.float64)
+    if not isinstance(values, list) and str(values.type).startswith(_NUMBERS):
+        doubles = values if str(values.type) == "double" else values.cast("double")
+        numbers: Floats = np.asarray(_flat(doubles).to_numpy(zero_copy_only=False), np.float64)
         return numbers
     result = np.empty(len(values))
     for row, value in enumerate(_plain(values)):
@@ -231,19 +299,26 @@ def _numbers(path: Path, name: str, values: Any, lines: int = 0) -> Floats:
 
 def _times(path: Path, values: Any, lines: int = 0) -> npt.NDArray[np.int64]:
     """Times in ms."""
-    if not isinstance(values, list) and str(values.type).startswith(("timestamp", "date")) and not values.null_count:
-        kind = "datetime64[ms]"
-        result: npt.NDArray[np.int64] = values.to_numpy().astype(kind).astype(np.int64)
-        return result
-    if not isinstance(values, list) and str(values.type) in {"int64", "int32", "uint64"} and not values.null_count:
-        numbers = values.to_numpy().astype(np.int64)
-        if not len(numbers):
-            return np.empty(0, np.int64)
-        factor = _factor(float(numbers[0]))
-        times: npt.NDArray[np.int64] = numbers * int(factor) if factor >= 1 else numbers // round(1 / factor)
-        return times
+    if not isinstance(values, list) and not values.null_count:
+        kind = str(values.type)
+        if kind.startswith("timestamp"):
+            times, over = _TICKS[values.type.unit]
+            return _scaled(_flat(values).view("int64").to_numpy(), times, over)
+        if kind.startswith("date"):
+            return _scaled(_flat(values.cast("date64")).view("int64").to_numpy(), 1, 1)
+        if kind in {"int64", "int32", "uint64"}:
+            numbers = _flat(values.cast("int64")).to_numpy()
+            factor = _factor(float(numbers[0])) if len(numbers) else 1.0
+            return _scaled(numbers, int(factor), 1) if factor >= 1 else _scaled(numbers, 1, round(1 / factor))
     found = [_one_time(path, value, _place(row, lines)) for row, value in enumerate(_plain(values))]
     return np.array(found, np.int64)
+
+
+def _scaled(numbers: npt.NDArray[np.int64], times: int, over: int) -> npt.NDArray[np.int64]:
+    """Numbers in another unit; those that are in it already are not copied."""
+    if times == over == 1:
+        return numbers
+    return numbers * times if over == 1 else numbers // over
 
 
 def _one_time(path: Path, value: Any, place: str) -> int:
@@ -282,9 +357,11 @@ def _sentence(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0].rstrip(".")
 
 
-_READERS: Final[dict[str, Callable[[Path], Rows]]] = {
-    "parquet": _read_arrow,
-    "feather": _read_arrow,
+_NUMBERS: Final = ("double", "float", "int", "uint", "decimal", "null")
+
+_READERS: Final[dict[str, Callable[[Path, Sequence[str]], Rows]]] = {
+    "parquet": _read_parquet,
+    "feather": _read_feather,
     "csv": _read_csv,
     "json": _read_json,
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.batch.data import available, load_candles, load_repaired
+from actors.batch.data import available, load_candles, load_repaired, locate, row_count
 from engine.candles import Candle
 from engine.errors import DataError
 
@@ -82,6 +82,14 @@ WRITERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "csv with semicolons": ("ETH_BTC-5m.csv", lambda p: p.write_text(csv_text(ROWS, HEAD, ";"))),
     "csv.gz": ("ETH_BTC-5m.csv.gz", lambda p: p.write_bytes(gzip.compress(csv_text(ROWS).encode()))),
     "no timeframe in the name": ("ETH_BTC.csv", lambda p: p.write_text(csv_text(ROWS))),
+    "short names in capitals": (
+        "ETH_BTC-5m.csv",
+        lambda p: p.write_text(csv_text(ROWS, ("Unix", "Open", "High", "Low", "Close", "Volume ETH"))),
+    ),
+    "the origin's address above": (
+        "ETH_BTC-5m.csv",
+        lambda p: p.write_text("https://example.com\n" + csv_text(ROWS, ("Unix", *HEAD[1:]))),
+    ),
     "columns in another order": (
         "ETH_BTC-5m.csv",
         lambda p: p.write_text(csv_text([row[::-1] for row in ROWS], HEAD[::-1])),
@@ -245,6 +253,59 @@ def test_a_bad_row_in_json_is_named(tmp_path: Path) -> None:
     path.write_text(json.dumps([ROWS[0], [T + STEP, 1, "x", 1, 1, 1]]))
     with pytest.raises(DataError, match="row 2: high is 'x'"):
         load_candles(tmp_path, ["ETH/BTC"], "5m")
+
+
+def test_two_sources_of_one_pair_are_not_chosen_between(tmp_path: Path) -> None:
+    """The same pair and timeframe in two folders may differ: both are named, and neither is taken."""
+    for exchange in ("binance", "kraken"):
+        (tmp_path / exchange).mkdir()
+        write_feather(tmp_path / exchange / "ETH_BTC-5m.feather", ROWS)
+    with pytest.raises(DataError, match=r"ETH/BTC 5m is there several times: in .*binance, .*kraken"):
+        load_candles(tmp_path, ["ETH/BTC"], "5m")
+
+    assert len(load_candles(tmp_path / "kraken", ["ETH/BTC"], "5m")["ETH/BTC"]) == 6
+
+
+def test_two_files_of_one_format_are_not_chosen_between(tmp_path: Path) -> None:
+    """Nobody knows which of two CSV files of one pair is meant."""
+    (tmp_path / "ETH_BTC-5m.csv").write_text(csv_text(ROWS))
+    (tmp_path / "ETH-BTC-5m.csv").write_text(csv_text(ROWS[:3]))
+    with pytest.raises(DataError, match=r"in several files: ETH-BTC-5m\.csv, ETH_BTC-5m\.csv; leave one"):
+        load_candles(tmp_path, ["ETH/BTC"], "5m")
+
+
+def test_files_that_are_no_candles_are_in_nobodys_way(tmp_path: Path) -> None:
+    """A JSON file of something else beside the candles is not read when all pairs are asked for."""
+    write_parquet(tmp_path / "ETH_BTC-5m.parquet", ROWS)
+    (tmp_path / "markets.json").write_text('{"ETH/BTC": {}}')
+
+    assert list(load_candles(tmp_path, [], "5m")) == ["ETH/BTC"]
+
+
+def test_a_long_list_of_what_is_there_is_cut(tmp_path: Path) -> None:
+    """The pair that is missing in this timeframe is named first with those it has, and the list ends."""
+    for i in range(20):
+        (tmp_path / f"A{i:02d}_BTC-5m.csv").write_text(csv_text(ROWS))
+    with pytest.raises(DataError, match=r"for A15/BTC; there is A15/BTC 5m, A00/BTC 5m, .* and 8 more\."):
+        load_candles(tmp_path, ["A15/BTC"], "1h")
+
+
+@pytest.mark.parametrize("layout", ["parquet", "feather lz4", "freqtrade json", "headerless csv"])
+def test_rows_are_counted_without_being_read(layout: str, tmp_path: Path) -> None:
+    """What a file says of itself is how many rows it has."""
+    name, write = WRITERS[layout]
+    write(tmp_path / name)
+
+    assert row_count(locate(tmp_path, ["ETH/BTC"], "5m")["ETH/BTC"]) == 6
+
+
+def test_whole_candles_are_views_of_what_was_read(tmp_path: Path) -> None:
+    """Columns of a whole file are not copied, and nobody can change them."""
+    write_parquet(tmp_path / "ETH_BTC-5m.parquet", ROWS)
+    candles = load_repaired(tmp_path, ["ETH/BTC"], "5m")["ETH/BTC"].candles
+
+    assert not candles.close.flags.owndata
+    assert not candles.close.flags.writeable
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the shared real candles are not on this machine")
