@@ -7,11 +7,11 @@ closes it, an exit that did not is followed by the next.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from engine import closing, entry, leaving, pursuit
 from engine.actions import Alarm, LookUp, SetTimer
+from engine.change import changed
 from engine.denials import Denial
 from engine.exits import first_stop, tightened
 from engine.messages import (
@@ -98,7 +98,7 @@ def book(work: Work, order: Order, fill: Fill, order_id: str = "") -> None:
     if after is order:
         return
     if order_id and not after.order_id:  # real world: the fill overtakes the acknowledgement
-        after = replace(after, order_id=order_id)
+        after = changed(after, order_id=order_id)
         work.emit("OrderAccepted", client_order_id=order.client_order_id, order_id=order_id)
     trade, rules = work.trade, work.trade.rules
     trade.orders[order.client_order_id] = after

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
+from engine.change import changed
 from engine.clearing import Account, Clearing, Fees, Working
 from engine.depth import Depth
 from engine.ledger import InsufficientFunds
@@ -121,7 +122,7 @@ class Exchange:
         if refusal is not None:
             return refusal
         orders, fills = self.counts.get(order.pair, (0, 0))
-        order = replace(order, created_at=now).after(OrderEvent.ACCEPTED, now, order_id=f"{order.pair}#{orders + 1}")
+        order = changed(order, created_at=now).after(OrderEvent.ACCEPTED, now, order_id=f"{order.pair}#{orders + 1}")
         try:
             kept = self.clearing.accept(order, market, account, self._worst(order, market, price))
         except InsufficientFunds as error:
@@ -308,7 +309,7 @@ class Exchange:
         filled = OrderFilled(pair=order.pair, fill=fill, order_id=order.order_id)
         self.fills.append(filled)
         self._events.append(filled)
-        self._keep(replace(kept, order=order.with_fill(fill), locked=locked))
+        self._keep(Working(order.with_fill(fill), kept.account, kept.currency, locked))
         if kept.account is Account.REDUCE and self.clearing.positions.get(order.pair) is None:
             for other in self.orders(order.pair):
                 if other.account is Account.REDUCE:
@@ -319,7 +320,7 @@ class Exchange:
     def _end(self, client_id: str, ts: Millis, how: OrderEvent) -> None:
         kept = self.working[client_id]
         order = kept.order.after(how, ts)
-        self._keep(replace(kept, order=order))
+        self._keep(Working(order, kept.account, kept.currency, kept.locked))
         self._events.append(
             OrderCanceled(
                 pair=order.pair,
@@ -335,7 +336,7 @@ class Exchange:
         client_id = order.client_order_id
         if order.is_done:
             self.clearing.ledger.release(kept.currency, kept.locked)
-            kept = replace(kept, locked=ZERO)
+            kept = Working(order, kept.account, kept.currency, ZERO)
             self.working.pop(client_id, None)
             of_pair = self._by_pair.get(order.pair, {})
             of_pair.pop(client_id, None)

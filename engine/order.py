@@ -12,11 +12,12 @@ only by what the venue says, or by NOT_FOUND after the venue could no longer acc
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from engine.change import changed
 from engine.errors import IllegalTransition
 from engine.types import ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose, TimeInForce
 
@@ -157,7 +158,7 @@ class Fill:
     fee_cost: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Order:
     """One order, from the intent on.
 
@@ -207,7 +208,7 @@ class Order:
         status = ORDER_TRANSITIONS.get((self.status, event))
         if status is None:
             raise IllegalTransition(f"order {self.client_order_id}: {event} does not happen to a {self.status} order")
-        return replace(
+        return changed(
             self,
             status=status,
             updated_at=ts,
@@ -221,7 +222,7 @@ class Order:
             return self
         filled = self.filled + fill.amount
         event = OrderEvent.FULLY_FILLED if filled >= self.amount else OrderEvent.PARTLY_FILLED
-        return replace(
+        return changed(
             self,
             status=ORDER_TRANSITIONS[self.status, event],
             filled=filled,

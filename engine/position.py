@@ -7,15 +7,16 @@ is (profits, to 8 digits) is the booked figure, as in `semantics.md` 2.2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
+from engine.change import changed
 from engine.market import booked_profit, round8
 from engine.order import Fill
 from engine.types import ONE, ZERO, Side, exact
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Position:
     """What is held, what it cost with fees, and what partial exits have booked.
 
@@ -87,7 +88,7 @@ class Position:
         # A fee taken in the bought coin makes what is held smaller, not what was paid larger.
         paid_fee = ZERO if fill.fee_currency == base else fee
         value = cost + paid_fee if self.side is Side.LONG else cost - paid_fee
-        return replace(
+        return changed(
             self,
             amount=self.amount + got,
             cost=self.cost + got * fill.price,
@@ -109,7 +110,7 @@ class Position:
             held_cost = self.cost * fill.amount / self.amount
             held_value = self.value * fill.amount / self.amount
         brought = cost - fee if self.side is Side.LONG else cost + fee
-        return replace(
+        return changed(
             self,
             amount=max(self.amount - fill.amount, ZERO),
             cost=self.cost - held_cost,
@@ -127,7 +128,7 @@ class Position:
         if not self.amount:
             return self
         owed = ZERO if self.side is Side.LONG else self.value
-        return replace(
+        return changed(
             self,
             amount=ZERO,
             cost=ZERO,
@@ -142,7 +143,7 @@ class Position:
             return self
         got, paid = self.leaving_value, self.left_value
         profit = booked_profit(got, paid) if self.side is Side.LONG else booked_profit(paid, got)
-        return replace(self, booked=self.booked + profit, leaving_value=ZERO, left_value=ZERO)
+        return changed(self, booked=self.booked + profit, leaving_value=ZERO, left_value=ZERO)
 
     def profit_ratio_at(self, price: Decimal, fee_rate: Decimal) -> Decimal:
         """The leveraged profit ratio of leaving all of it at `price`, round8 (`semantics.md` 2.2)."""

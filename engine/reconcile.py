@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from engine import booking, entry, leaving, pursuit
 from engine.actions import Alarm, Cancel, SetTimer
+from engine.change import changed
 from engine.messages import VenueOrder, VenueSnapshot, WatchPrice
 from engine.order import Fill, Order
 from engine.types import ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose, Side
@@ -80,7 +80,7 @@ def _learn_order_id(work: Work, told: VenueOrder) -> None:
     """Take down the venue's name of an order whose acceptance was lost, before anything else is booked on it."""
     order = work.trade.orders.get(told.client_order_id)
     if order is not None and not order.order_id:
-        work.trade.orders[order.client_order_id] = replace(order, order_id=told.order_id)
+        work.trade.orders[order.client_order_id] = changed(order, order_id=told.order_id)
         work.emit("OrderAccepted", client_order_id=order.client_order_id, order_id=told.order_id)
 
 

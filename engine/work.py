@@ -6,9 +6,8 @@ held and what is working (`state_of`), so no path can forget to set it.
 
 from __future__ import annotations
 
-import copy
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -84,7 +83,7 @@ NO_ANSWER = _Mark()
 """The strategy raised, was late or gave nonsense: its default serves."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Pending:
     """An evaluation that waits for an answer. `answers` are those it has,
     by key; `waiting` is the id of the request under way and `key` where its answer goes.
@@ -103,7 +102,7 @@ class Pending:
     forced: bool = False
 
 
-@dataclass(slots=True)
+@dataclass
 class Trade:
     """One pair's trading: the open trade if there is one, and what is needed for the next.
 
@@ -167,16 +166,13 @@ class Trade:
     def copy(self) -> Trade:
         """A trade of its own to work on: step's purity costs this one shallow copy."""
         twin = object.__new__(Trade)
-        for name in _TRADE_FIELDS:  # copy.copy takes the long way round, by pickle's protocol
-            setattr(twin, name, getattr(self, name))
-        twin.orders = dict(self.orders)
+        twin.__dict__ = self.__dict__.copy()  # copy.copy takes the long way round, by pickle's protocol
+        twin.orders = self.orders.copy()
         if self.pending is not None:
-            twin.pending = copy.copy(self.pending)
-            twin.pending.answers = dict(self.pending.answers)
+            twin.pending = pending = object.__new__(Pending)
+            pending.__dict__ = self.pending.__dict__.copy()
+            pending.answers = self.pending.answers.copy()
         return twin
-
-
-_TRADE_FIELDS = tuple(f.name for f in fields(Trade))
 
 
 class Work:

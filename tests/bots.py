@@ -20,7 +20,6 @@ from actors.files import Files
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TRADEPIT: Final = (sys.executable, "-c", "import sys; from actors.cli import main; sys.exit(main())")
-TICKS: Final = os.sysconf("SC_CLK_TCK")
 Config = Mapping[str, Mapping[str, Any]]
 
 
@@ -61,12 +60,6 @@ def _stat(pid: int) -> list[str] | None:
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
-
-
-def cpu_s(pid: int) -> float:
-    """CPU seconds that a process has used; 0 when it is gone."""
-    fields = _stat(pid)
-    return 0.0 if fields is None else (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def pss_mb(pid: int) -> float:

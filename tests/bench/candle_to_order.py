@@ -1,9 +1,16 @@
 """What an entry in every pair at once costs, from the candle's close to the last order at the venue.
 
-The real bot: threads, judge workers, a journal on disk, the paper venue. CPU is read from the kernel's
-figures of all its processes every few milliseconds. What the bot uses anyhow (its idle rate just before
-the close, and with all positions open just after) is taken off. Wall times are the venue's own: when it
-accepted an order, in market time, whose speed is known.
+The real bot: threads, judge workers, a journal on disk, the paper venue. Every two milliseconds the CPU
+clocks of all its processes are read, each to the nanosecond. When an order came to the venue is the
+venue's own record, in market time, whose speed is known.
+
+    cpu_to_first_order_s, cpu_to_last_order_s   from the candle's close to that order at the venue; whatever
+                                                 the processes did in that time is in it, nothing is taken off
+    cpu_until_quiet_s                            until fills, acknowledgements and the history's rows are done
+                                                 too; what the bot uses anyhow (its rate just before the close,
+                                                 and with all positions open just after) is taken off
+
+Each for all processes, and as `cpu_trading_…` for the trading process alone.
 """
 
 from __future__ import annotations
@@ -14,17 +21,20 @@ import statistics
 import sys
 import tempfile
 import time
+from bisect import bisect
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bots import Bot, Failed, ask, cpu_s, pss_mb, running
+from tests.bots import Bot, Failed, ask, pss_mb, running
 
 CYCLE: Final = 4
 """Candles between two candles with entries."""
 
 BEFORE_S: Final = 1.5
 AFTER_S: Final = 2.0
+SAMPLE_S: Final = 0.002
+EACH: Final = ("cpu_to_last_order_s", "cpu_until_quiet_s", "last_order_s")
 STRATEGY: Final = Path(__file__).with_name("strategies") / "everybody.py"
 
 
@@ -54,21 +64,19 @@ def config_of(pairs: int, rtt_ms: int, speed: float, **strategy: Any) -> dict[st
     }
 
 
-def sample(bot: Bot) -> Sample:
-    """Read all processes' CPU."""
-    used = {process: cpu_s(process.pid) for process in bot.processes()}
-    trading = sum(seconds for process, seconds in used.items() if process.kind == "trading")
-    return Sample(time.time(), sum(used.values()), trading)
+def _cpu_clock(pid: int) -> int:
+    """The number of a process's CPU clock, as Linux makes it (`clock_getcpuclockid`)."""
+    return (~pid << 3) | 2
 
 
 def watch(bot: Bot, until: float) -> list[Sample]:
     """Samples until a moment; children are looked for once, as that is dear."""
-    processes = bot.processes()
+    clocks = [_cpu_clock(process.pid) for process in bot.processes()]
     samples = []
     while (now := time.time()) < until:
-        used = [cpu_s(process.pid) for process in processes]
+        used = [time.clock_gettime(clock) for clock in clocks]
         samples.append(Sample(now, sum(used), used[0]))
-        time.sleep(0.02)
+        time.sleep(SAMPLE_S)
     return samples
 
 
@@ -85,16 +93,24 @@ def measure(bot: Bot, pairs: int, speed: float) -> dict[str, float]:
     orders = [bot.wall_of(row[0]) - wall for row in ask(bot.files.venue, query, default=())]
     if len(orders) < pairs:
         raise Failed(f"{len(orders)} of {pairs} entries came within the candle")
-    end = wall + orders[-1]
-    return {
-        "first_order_s": orders[0],
-        "last_order_s": orders[-1],
-        "cpu_s": _used(samples, wall, end, "everybody"),
-        "cpu_trading_s": _used(samples, wall, end, "trading"),
-    }
+    found = {"first_order_s": orders[0], "last_order_s": orders[-1]}
+    for name, who in (("cpu", "everybody"), ("cpu_trading", "trading")):
+        closed = _at(samples, wall, who)
+        found[f"{name}_to_first_order_s"] = _at(samples, wall + orders[0], who) - closed
+        found[f"{name}_to_last_order_s"] = _at(samples, wall + orders[-1], who) - closed
+        found[f"{name}_until_quiet_s"] = _until_quiet(samples, wall, wall + orders[-1], who)
+    return found
 
 
-def _used(samples: list[Sample], wall: float, end: float, who: str) -> float:
+def _at(samples: list[Sample], moment: float, who: str) -> float:
+    """The CPU used until a moment, between two samples in proportion."""
+    later = bisect(samples, moment, key=lambda s: s.at)
+    a, b = samples[later - 1], samples[later]
+    start, end = getattr(a, who), getattr(b, who)
+    return float(start + (end - start) * (moment - a.at) / (b.at - a.at))
+
+
+def _until_quiet(samples: list[Sample], wall: float, end: float, who: str) -> float:
     """CPU from the close until all is quiet again, without what is used at all times."""
     before = [s for s in samples if s.at <= wall - 0.05]
     after = [s for s in samples if s.at >= max(end + 0.3, samples[-1].at - AFTER_S)]
@@ -118,7 +134,7 @@ def bench(pairs: int, rtt_ms: int, rounds: int, speed: float) -> dict[str, Any]:
             found = [measure(bot, pairs, speed) for _ in range(rounds)]
             memory = pss_mb(bot.pid)
     middle = {name: round(statistics.median(f[name] for f in found), 4) for name in found[0]}
-    each = {f"{name}_each": [round(f[name], 4) for f in found] for name in ("cpu_s", "cpu_trading_s", "last_order_s")}
+    each = {f"{name}_each": [round(f[name], 4) for f in found] for name in EACH}
     return {
         "pairs": pairs,
         "rtt_ms": rtt_ms,
