@@ -39,9 +39,14 @@ class Outbox:
     A record that is refused for good leaves an empty one under its number, so no number is missing.
     Numbers go on from where this writer's earlier incarnations ended, so `load` comes first; what
     is recorded before the answer waits for it.
+
+    What has no answer is sent again after `RESEND_MS`, then after twice that, and so on up to
+    `RESEND_MAX_MS`: a slow line is not filled with repetitions. An answer that moves things on, or a new
+    persistence actor, begins anew with the shortest wait.
     """
 
     RESEND_MS = 2_000
+    RESEND_MAX_MS = 16_000
     TIMER = "outbox"
 
     def __init__(self, actor: Owner, persistence: str = "persistence") -> None:
@@ -54,6 +59,8 @@ class Outbox:
         self._pending: dict[int, Record] = {}
         self._watching = False
         self._oldest = 0  # the first number without an answer when the timer was started
+        self._newest = 0  # the last number there was then
+        self._wait_ms = self.RESEND_MS
         actor.attach(self, {self.TIMER: self._check})
 
     @property
@@ -87,6 +94,7 @@ class Outbox:
         waiting, self._waiting = self._waiting, []
         for entries, state, grant_epoch in waiting:
             self.record(entries, state, grant_epoch)
+        self._wait_anew()
         return True
 
     def record(
@@ -115,8 +123,11 @@ class Outbox:
 
     def on_recorded(self, message: Recorded) -> None:
         """Let go of everything up to that number."""
-        for seq in [seq for seq in self._pending if seq <= message.seq]:
+        done = [seq for seq in self._pending if seq <= message.seq]
+        for seq in done:
             del self._pending[seq]
+        if done and self._wait_ms > self.RESEND_MS:
+            self._wait_anew()
 
     def on_record_refused(self, message: RecordRefused) -> None:
         """Give the record up, unless it may be tried again: then it stays, and is sent by the timer."""
@@ -131,24 +142,39 @@ class Outbox:
         """A new persistence actor knows nothing of what the old one held: send it all again, in order."""
         if message.name == self._persistence:
             self.resend()
+            self._wait_anew()
 
     def resend(self) -> None:
         """Send again whatever has had no answer, oldest first."""
+        self._send_again(self._seq)
+
+    def _send_again(self, newest: int) -> None:
         if self._loading:
             self._actor.tell(self._persistence, LoadState(writer=self._actor.name))
-        for record in self._pending.values():
+        for seq, record in self._pending.items():
+            if seq > newest:
+                break
             self._actor.tell(self._persistence, record)
         self._watch()
 
+    def _wait_anew(self) -> None:
+        self._wait_ms = self.RESEND_MS
+        self._watching = False
+        self._watch()
+
     def _watch(self) -> None:
-        # One timer at a time and none cancelled: a record a millisecond must not mean a timer a millisecond.
+        # One timer at a time and few cancelled: a record a millisecond must not mean a timer a millisecond.
         if not self._watching and (self._loading or self._pending):
             self._watching = True
-            self._oldest = next(iter(self._pending), 0)
-            self._actor.start_timer(self.TIMER, self.RESEND_MS)
+            self._oldest, self._newest = next(iter(self._pending), 0), self._seq
+            self._actor.start_timer(self.TIMER, self._wait_ms)
 
     def _check(self) -> None:
         self._watching = False
-        if next(iter(self._pending), 0) == self._oldest:
-            self.resend()
+        waits = self._loading or bool(self._pending)
+        if waits and next(iter(self._pending), 0) == self._oldest:
+            self._wait_ms = min(2 * self._wait_ms, self.RESEND_MAX_MS)
+            self._send_again(self._newest)  # what came later has not waited for long
+        else:
+            self._wait_ms = self.RESEND_MS
         self._watch()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from random import Random
 
 import pytest
 
@@ -209,17 +210,69 @@ def test_records_reach_the_disk_over_a_restart_of_persistence() -> None:
 
 
 def test_an_answer_that_never_comes_is_asked_for_by_the_timer() -> None:
-    """Without any announcement, records are sent again after two seconds."""
+    """Without any announcement, records are sent again, at last every 16 seconds."""
     sim, disk = SimRuntime(3), Disk()
     sim.spawn("root", probe(Seen()))
     sim.spawn("writer", Writer)
     sim.tell("writer", Poke(text="a"))
-    sim.run(for_ms=10_000)
+    sim.run(for_ms=100_000)
 
     sim.spawn("persistence", lambda ctx: MemoryPersistence(ctx, disk))
-    sim.run(for_ms=4_100)
+    sim.run(for_ms=16_000)
 
     assert texts(disk) == ["a"]
+
+
+class SlowLine:
+    """The writer's line to persistence takes `delay_ms`; persistence answers at once."""
+
+    def __init__(self, delay_ms: int) -> None:
+        self.delay_ms = delay_ms
+        self.records = 0
+
+    def __call__(self, rng: Random, sender: str, to: str, message: Message) -> tuple[int, ...]:
+        self.records += isinstance(message, Record)
+        return (self.delay_ms if to == "persistence" else 0,)
+
+
+def test_a_slow_line_is_not_filled_with_repetitions() -> None:
+    """Where each answer takes 20 s, a record is sent four times at most, and arrives once."""
+    line, disk = SlowLine(20_000), Disk()
+    sim = SimRuntime(3, faults=line)
+    sim.spawn("root", probe(Seen()))
+    sim.spawn("persistence", lambda ctx: MemoryPersistence(ctx, disk))
+    sim.spawn("writer", Writer)
+    sim.run(for_ms=30_000)
+    expected = [str(number) for number in range(60)]
+    for text in expected:
+        sim.tell("writer", Poke(text=text))
+        sim.run(for_ms=1_000)
+    sim.run(for_ms=60_000)
+
+    assert texts(disk) == expected
+    assert line.records <= 4 * len(expected)
+
+
+def test_a_new_persistence_actor_is_told_at_once_however_long_the_wait_has_become() -> None:
+    """After a long silence all is sent with its announcement, and lost once more, again after two seconds."""
+    sim, disk = SimRuntime(3), Disk()
+    sim.spawn("root", probe(Seen()))
+    first = sim.spawn("persistence", lambda ctx: MemoryPersistence(ctx, disk))
+    sim.spawn("writer", Writer)
+    sim.settle()
+    sim.kill("persistence")
+    for text in "abc":
+        sim.tell("writer", Poke(text=text))
+    sim.run(for_ms=100_000)
+
+    sent = sim.stats().dead_letters_to["persistence"]
+    sim.tell("writer", EpochAnnounced(name="persistence", epoch=first + 1))
+    sim.settle()
+    assert sent + 3 == sim.stats().dead_letters_to["persistence"]
+    sim.spawn("persistence", lambda ctx: MemoryPersistence(ctx, disk))
+    sim.run(for_ms=2_000)
+
+    assert texts(disk) == list("abc")
 
 
 @pytest.mark.parametrize("seed", range(8))
