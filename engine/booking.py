@@ -13,7 +13,7 @@ from engine import closing, entry, leaving, pursuit
 from engine.actions import Alarm, LookUp, SetTimer
 from engine.change import changed
 from engine.denials import Denial
-from engine.exits import first_stop, tightened
+from engine.exits import first_stop, liquidation_level, tightened
 from engine.messages import (
     CancelRejected,
     OrderAccepted,
@@ -163,6 +163,7 @@ def _entered(work: Work, *, first: bool) -> None:
     trade = work.trade
     position, ratio = trade.position, work.settings.stoploss
     rate = position.open_rate
+    trade.liquidation = liquidation_level(position, work.market, work.settings.liquidation_buffer)
     if first or trade.stop is None:
         trade.stop = first_stop(rate, ratio, trade.side, trade.leverage, work.market)
         trade.max_rate = max(trade.max_rate, rate)
@@ -176,6 +177,7 @@ def _entered(work: Work, *, first: bool) -> None:
             amount=position.amount,
             stake=position.stake,
             stop=trade.stop.level,
+            **({} if trade.liquidation is None else {"liquidation": trade.liquidation}),
         )
         work.do(WatchPrice(pair=trade.pair, watch=True))
         work.exposure()

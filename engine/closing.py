@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine import entry, fates, leaving
 from engine.actions import Alarm, Judge
 from engine.codec import to_plain
-from engine.market import round8
+from engine.market import reported
 from engine.messages import TradeClosed, WatchPrice
 from engine.types import ZERO, Purpose, Side
 from engine.work import Work
@@ -40,7 +40,7 @@ def close(work: Work) -> None:
         open_rate=position.open_rate,
         close_rate=position.close_rate,
         amount=position.entered_amount,
-        stake=round8(position.entered_cost / position.leverage),
+        stake=reported(position.entered_cost / position.leverage),
         leverage=trade.leverage,
         fee_open=position.entry_fee_rate,
         fee_close=position.exit_fee_rate,

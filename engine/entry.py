@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
-from engine import fates, leaving, pursuit
+from engine import fates, leaving, pursuit, staking
 from engine.denials import Denial
 from engine.exits import first_stop
 from engine.messages import (
@@ -14,7 +13,6 @@ from engine.messages import (
     CapitalReserved,
     ForceEnter,
     PassTurn,
-    ReserveCapital,
     Signal,
     SignalJudged,
     StrategyAnswered,
@@ -23,8 +21,8 @@ from engine.messages import (
 )
 from engine.position import Position
 from engine.settings import Settings
-from engine.sizing import entry_amount, max_stake, min_stake, validated_stake, within_distance
-from engine.types import ONE, ZERO, OrderType, Purpose, Side, TimeInForce, TradingState
+from engine.sizing import entry_amount, max_stake, min_stake, within_distance
+from engine.types import ZERO, OrderType, Purpose, Side, TimeInForce, TradingState
 from engine.work import NO_ANSWER, WAITING, Pending, Trade, Work
 
 
@@ -141,17 +139,16 @@ def advance(work: Work) -> None:
     price = _entry_price(work)
     if price is None:
         return
-    leverage = work.number("leverage", _facts(work, price, leverage=work.settings.leverage))
-    if leverage is WAITING:
+    leverage = staking.leverage_of(work, price)
+    if leverage is None:
         return
-    leverage = min(max(work.settings.leverage if leverage is None else leverage, ONE), market.leverage_max)
     least = min_stake(market, price, work.trade.rules.reserve_stop, work.settings.amount_reserve, leverage)
     most = max_stake(market, price, leverage)
     granted = pending.answers.get("capital")
     if granted is None:
-        _reserve(work, price, leverage, least, most)
+        staking.reserve(work, price, leverage, least, most)
         return
-    stake = _stake(work, granted, price, leverage, least, most)
+    stake = staking.stake_of(work, granted, price, leverage, least, most)
     if stake is None:
         return
     amount = entry_amount(market, stake, price, leverage) if stake > ZERO else ZERO
@@ -159,7 +156,9 @@ def advance(work: Work) -> None:
         detail = refusal if amount > ZERO else f"stake {stake:f} buys less than a step of {market.amount_step:f}"
         _give_up(work, Denial.STAKE_UNDER_MINIMUM, detail or "")
         return
-    confirmed = work.answer("confirm_trade_entry", _facts(work, price, amount=amount, leverage=leverage), default=True)
+    confirmed = work.answer(
+        "confirm_trade_entry", staking.facts(work, price, amount=amount, leverage=leverage), default=True
+    )
     if confirmed is WAITING:
         return
     if not confirmed:
@@ -185,9 +184,9 @@ def _entry_price(work: Work) -> Decimal | None:
     pending, market = work.pending, work.market
     # Stored candles have opens with binary noise; rounded, such a price may lie outside its own candle.
     price = market.round_price(pending.price) if pending.bound is None else pending.price
-    if _order_type(work) is OrderType.MARKET:
+    if staking.order_type(work) is OrderType.MARKET:
         return price
-    wanted = work.number("custom_entry_price", _facts(work, price))
+    wanted = work.number("custom_entry_price", staking.facts(work, price))
     if wanted is WAITING:
         return None
     if wanted is not None:
@@ -197,58 +196,9 @@ def _entry_price(work: Work) -> Decimal | None:
     return min(price, pending.bound) if pending.side is Side.LONG else max(price, pending.bound)
 
 
-def _order_type(work: Work) -> OrderType:
-    settings = work.settings
-    return OrderType(settings.force_entry_type if work.pending.forced else settings.entry_type)
-
-
-def _reserve(work: Work, price: Decimal, leverage: Decimal, least: Decimal, most: Decimal | None) -> None:
-    pending, trade = work.pending, work.trade
-    work.do(
-        ReserveCapital(
-            request_id=work.request_id("capital"),
-            pair=trade.pair,
-            side=pending.side,
-            price=price,
-            round_ts=trade.signal_ts,
-            stake_min=least,
-            stake_max=most,
-            score=trade.signal.score,
-            stake=pending.answers.get("own_stake"),
-            leverage=leverage,
-            forced=pending.forced,
-        )
-    )
-
-
-def _stake(
-    work: Work, granted: CapitalReserved, price: Decimal, leverage: Decimal, least: Decimal, most: Decimal | None
-) -> Decimal | None:
-    """The stake after the strategy's own wish; None while it, or more capital, is asked for."""
-    pending = work.pending
-    own = work.number(
-        "custom_stake_amount",
-        _facts(
-            work, price, leverage=leverage, proposed_stake=granted.stake, min_stake=least, max_stake=granted.available
-        ),
-        positive=False,
-    )
-    if own is WAITING:
-        return None
-    if own is None:
-        return granted.stake
-    wanted = validated_stake(own, least=least, most=most, available=granted.available)
-    if wanted <= granted.stake:
-        return wanted
-    pending.answers.pop("capital")
-    pending.answers["own_stake"] = wanted
-    _reserve(work, price, leverage, least, most)
-    return None
-
-
 def _enter(work: Work, price: Decimal, amount: Decimal, leverage: Decimal, epoch: int) -> None:
     trade, settings, pending = work.trade, work.settings, work.pending
-    reason, forced, kind = f"enter_{pending.side}", pending.forced, _order_type(work)
+    reason, forced, kind = f"enter_{pending.side}", pending.forced, staking.order_type(work)
     start_trade(trade, pending.side, leverage)
     trade.opened_at = work.now
     trade.enter_tag = pending.tag
@@ -277,6 +227,7 @@ def start_trade(trade: Trade, side: Side, leverage: Decimal) -> None:
     trade.position = Position(side=side, leverage=leverage)
     trade.orders = {}
     trade.stop = None
+    trade.liquidation = None
     trade.leaving = None
     trade.exit_reason = ""
     trade.exit_timeouts = trade.exit_failures = 0
@@ -361,25 +312,3 @@ def on_timer(work: Work, event: TimerFired) -> None:
         leaving.look_again(work)
     else:
         pursuit.pursue(work)
-
-
-def _facts(work: Work, price: Decimal, **more: Any) -> dict[str, Any]:
-    """The arguments of an entry callback, as plain values; none where there is no callback to read them."""
-    if not work.settings.callbacks:
-        return {}
-    pending, trade = work.pending, work.trade
-    facts: dict[str, Any] = {
-        "pair": trade.pair,
-        "current_time": work.now,
-        "current_rate": float(price),
-        "rate": float(price),
-        "proposed_rate": float(price),
-        "order_type": _order_type(work).value,
-        "time_in_force": work.settings.entry_time_in_force,
-        "entry_tag": pending.tag,
-        "side": pending.side.value,
-        "proposed_leverage": float(work.settings.leverage),
-        "max_leverage": float(work.market.leverage_max),
-    }
-    facts.update({name: float(v) if isinstance(v, Decimal) else v for name, v in more.items()})
-    return facts

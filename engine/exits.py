@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from engine.margin import Held, liquidation_price, tier_of
 from engine.market import Market
 from engine.messages import MarketRange, Signal
 from engine.position import Position
@@ -77,7 +78,40 @@ def tightened(
 
 def is_hit(stop: Stop, rng: MarketRange, side: Side) -> bool:
     """Whether the range reaches the stop."""
-    return stop.level >= rng.low if side is Side.LONG else stop.level <= rng.high
+    return reaches(rng, stop.level, side)
+
+
+def reaches(rng: MarketRange, level: Decimal, side: Side) -> bool:
+    """Whether the range goes against a position as far as `level`."""
+    return level >= rng.low if side is Side.LONG else level <= rng.high
+
+
+def liquidation_level(position: Position, market: Market, buffer: Decimal) -> Decimal | None:
+    """The price at which a position must be left before the venue takes it.
+
+    None where there is no such price: no futures market, or one whose tiers are not known.
+    """
+    tier = tier_of(market.tiers, position.stake)
+    if tier is None or not market.is_futures or not position.amount:
+        return None
+    held = Held(
+        sign=1 if position.side is Side.LONG else -1,
+        open_rate=float(position.open_rate),
+        amount=float(position.amount),
+        stake=float(position.stake),
+        leverage=float(position.leverage),
+        rate=float(tier.rate),
+        maintenance=float(tier.amount),
+        taker=float(market.taker_fee),
+    )
+    return market.round_price(liquidation_price(market.liquidation, held, buffer))
+
+
+def tighter(stop: Decimal, liquidation: Decimal | None, side: Side) -> Decimal:
+    """The one of a stop and a liquidation price that the market would reach first."""
+    if liquidation is None:
+        return stop
+    return max(stop, liquidation) if side is Side.LONG else min(stop, liquidation)
 
 
 def best_price(rng: MarketRange, side: Side) -> Decimal:
@@ -132,6 +166,7 @@ class Look:
     fee: Decimal
     opened_at: Millis
     open_rate: Decimal
+    liquidation: Decimal | None = None
     custom_exit: str = ""
     custom_roi: Decimal | None = None
 
@@ -165,7 +200,7 @@ def _profit_allows(look: Look) -> bool:
 
 
 def wishes(look: Look) -> Iterator[ExitWish]:
-    """The reasons to leave in the order they are tried: signal, stop, ROI, trailing stop.
+    """The reasons to leave in the order they are tried: signal, stop or liquidation, ROI, trailing stop.
 
     `look.stop` is the stop after trailing. The first wish that the strategy does not deny wins.
     """
@@ -176,6 +211,8 @@ def wishes(look: Look) -> Iterator[ExitWish]:
     stopped = is_hit(look.stop, look.rng, look.position.side)
     if stopped and not look.stop.moved:
         yield ExitWish("stop_loss", stop_price(look))
+    if not stopped and look.liquidation is not None and reaches(look.rng, look.liquidation, look.position.side):
+        yield ExitWish("liquidation", _level_or_open(look, look.liquidation))
     price = roi_price(look)
     if price is not None:
         yield ExitWish("roi", price)
@@ -190,11 +227,9 @@ def stop_price(look: Look) -> Decimal:
     path is assumed (`semantics.md` 2.4.6; the offset is *not* divided by the leverage there).
     """
     rng, stop, settings = look.rng, look.stop, look.settings
-    jumped = stop.level > rng.high if look.is_long else stop.level < rng.low
-    if jumped:
-        return rng.open
-    if not stop.moved or look.minutes or rng.is_point:
-        return stop.level
+    left_at = _level_or_open(look, stop.level)
+    if left_at != stop.level or not stop.moved or look.minutes or rng.is_point:
+        return left_at
     sign, start, leverage = (1 if look.is_long else -1), float(rng.open), float(look.position.leverage)
     offset, positive = settings.trailing_stop_positive_offset, settings.trailing_stop_positive
     armed_by_offset = settings.trailing_stop and settings.trailing_only_offset_is_reached and offset and positive
@@ -203,6 +238,12 @@ def stop_price(look: Look) -> Decimal:
     else:
         rate = exact(start * (1 - sign * abs(float(stop.ratio) / leverage)))
     return max(rng.low, rate) if look.is_long else min(rng.high, rate)
+
+
+def _level_or_open(look: Look, level: Decimal) -> Decimal:
+    """A level that was reached, or the open where the price jumped it."""
+    jumped = level > look.rng.high if look.is_long else level < look.rng.low
+    return look.rng.open if jumped else level
 
 
 def roi_price(look: Look) -> Decimal | None:

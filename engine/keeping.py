@@ -66,6 +66,8 @@ def trade_from_plain(pair: str, rules: Rules, plain: Mapping[str, Any]) -> Trade
             value, cls = plain[name], _CLASSES.get(name)
             if name == "side":
                 value = Side(value)
+            elif name == "liquidation":
+                value = None if value is None else Decimal(value)
             elif cls is not None and value is not None:
                 value = from_plain(cls, value)
             elif isinstance(getattr(trade, name), type(rules.fee)):

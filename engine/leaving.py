@@ -23,8 +23,10 @@ from engine.exits import (
     best_price,
     exit_signalled,
     is_hit,
+    reaches,
     rounded_exit,
     tightened,
+    tighter,
     trailed,
     wishes,
 )
@@ -74,7 +76,7 @@ def advance(work: Work) -> None:
     look = _look(work, rng, stop)
     if look is None:
         return
-    if not is_hit(stop, rng, trade.side):
+    if not reaches(rng, tighter(stop.level, trade.liquidation, trade.side), trade.side):
         trade.stop_touched_at = 0
     for wish in wishes(look):
         if _is_venues(work, wish):
@@ -140,6 +142,7 @@ def _look(work: Work, rng: MarketRange, stop: Stop) -> Look | None:
         fee=trade.rules.fee,
         opened_at=trade.opened_at,
         open_rate=trade.position.open_rate,
+        liquidation=trade.liquidation,
     )
     if not exit_signalled(look):
         own = work.answer("custom_exit", _facts(work, rng.open), None)
@@ -218,6 +221,8 @@ def _exit_price(work: Work, look: Look, wish: ExitWish) -> Decimal | None:
 
 
 def _confirmed(work: Work, look: Look, wish: ExitWish, price: Decimal) -> Any:
+    if wish.reason == "liquidation":
+        return True  # the venue would not ask either
     facts = {
         **_facts(work, look.rng.open),
         "order_type": _type_of(work, wish.reason),

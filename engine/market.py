@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import Final
 
+from engine.margin import MarginTier
 from engine.types import ONE, ZERO
 
 EIGHT_PLACES: Final = Decimal("1e-8")
@@ -34,6 +35,12 @@ def booked_profit(got: Decimal, paid: Decimal) -> Decimal:
     return rounded
 
 
+def reported(value: Decimal) -> Decimal:
+    """`value` to 8 digits as reports show it; an exact tie goes where its double lies, as above."""
+    rounded = round8(value)
+    return round8(Decimal(float(value))) if abs(value - rounded) == HALF_OF_EIGHT else rounded
+
+
 def to_step(value: Decimal, step: Decimal, rounding: str) -> Decimal:
     """`value` as a whole number of `step`s; a step of 0 leaves it as it is."""
     if not step:
@@ -43,7 +50,12 @@ def to_step(value: Decimal, step: Decimal, rounding: str) -> Decimal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Market:
-    """What a venue demands of orders on one pair. A limit of None is none."""
+    """What a venue demands of orders on one pair. A limit of None is none.
+
+    Amounts are base coins, also where the venue counts contracts of `contract_size` coins: then steps and
+    limits are whole contracts' worth. `tiers` are a futures market's, smallest positions first; without them
+    no liquidation price is known. `liquidation` names the venue's formula (`engine.margin.LIQUIDATION`).
+    """
 
     pair: str
     base: str
@@ -58,6 +70,14 @@ class Market:
     taker_fee: Decimal = Decimal("0.001")
     leverage_max: Decimal = ONE
     active: bool = True
+    contract_size: Decimal = ONE
+    tiers: tuple[MarginTier, ...] = ()
+    liquidation: str = "isolated"
+
+    @property
+    def is_futures(self) -> bool:
+        """Whether it trades contracts that are settled in a coin, `BTC/USDT:USDT`: positions are on margin."""
+        return ":" in self.pair
 
     def round_price(self, price: Decimal) -> Decimal:
         """To the nearest price step, halves up."""

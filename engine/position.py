@@ -25,7 +25,9 @@ class Position:
     entries: profit ratios are counted on it. `booked` is the sum of the rounded profits of
     finished exit orders. Of the exit order under way, `leaving_value` is what it brought (a short: cost)
     with fees, and `left_value` the entry value of what it took out. `entry_fee` and
-    `exit_fee` are worths in the quote coin, `fees` what was taken, by currency.
+    `exit_fee` are worths in the quote coin, `fees` what was taken, by currency. `funding` is what the position
+    has received in funding (negative: paid), `funding_booked` how much of it is in `booked`: an exit's profit
+    takes in all that came until then.
     """
 
     side: Side = Side.LONG
@@ -43,6 +45,8 @@ class Position:
     left_value: Decimal = ZERO
     entry_fee: Decimal = ZERO
     exit_fee: Decimal = ZERO
+    funding: Decimal = ZERO
+    funding_booked: Decimal = ZERO
     fees: tuple[tuple[str, Decimal], ...] = ()
 
     @property
@@ -79,6 +83,15 @@ class Position:
     def profit_ratio(self) -> Decimal:
         """Booked profit over the value of all entries, leveraged (not rounded)."""
         return self.booked / self.entered_value * self.leverage if self.entered_value else ZERO
+
+    @property
+    def funding_due(self) -> Decimal:
+        """Funding that no exit's profit has taken in yet."""
+        return self.funding - self.funding_booked
+
+    def funded(self, received: Decimal) -> Position:
+        """This position after a funding payment; a negative one was paid."""
+        return changed(self, funding=self.funding + received)
 
     def entered(self, fill: Fill, base: str, quote: str, fee_rate: Decimal) -> Position:
         """This position after an entry fill."""
@@ -141,16 +154,18 @@ class Position:
         """This position with the profit of the finished exit order booked, rounded to 8 digits."""
         if not self.left_value:
             return self
-        got, paid = self.leaving_value, self.left_value
-        profit = booked_profit(got, paid) if self.side is Side.LONG else booked_profit(paid, got)
-        return changed(self, booked=self.booked + profit, leaving_value=ZERO, left_value=ZERO)
+        got, paid, due = self.leaving_value, self.left_value, self.funding_due
+        profit = booked_profit(got + due, paid) if self.side is Side.LONG else booked_profit(paid, got - due)
+        return changed(
+            self, booked=self.booked + profit, leaving_value=ZERO, left_value=ZERO, funding_booked=self.funding
+        )
 
     def profit_ratio_at(self, price: Decimal, fee_rate: Decimal) -> Decimal:
         """The leveraged profit ratio of leaving all of it at `price`, round8 (`semantics.md` 2.2)."""
         worth = self.amount * price
         if self.side is Side.LONG:
-            return round8(((worth - worth * fee_rate) / self.value - ONE) * self.leverage)
-        return round8((ONE - (worth + worth * fee_rate) / self.value) * self.leverage)
+            return round8(((worth - worth * fee_rate + self.funding_due) / self.value - ONE) * self.leverage)
+        return round8((ONE - (worth + worth * fee_rate - self.funding_due) / self.value) * self.leverage)
 
     def price_at_profit(self, ratio: Decimal, fee_rate: Decimal) -> Decimal:
         """The price at which leaving gives exactly `ratio`: the inverse of `profit_ratio_at`, not rounded.
@@ -158,7 +173,7 @@ class Position:
         In doubles, see `engine.exits`.
         """
         sign = 1.0 if self.side is Side.LONG else -1.0
-        wanted = float(self.value) * (1.0 + float(ratio) / float(self.leverage) / sign)
+        wanted = float(self.value) * (1.0 + float(ratio) / float(self.leverage) / sign) - sign * float(self.funding_due)
         fee = self.amount * fee_rate
         return exact(wanted / float(self.amount - fee if self.side is Side.LONG else self.amount + fee))
 
@@ -166,8 +181,8 @@ class Position:
         """Booked profit and that of leaving the rest at `price`, in the quote coin."""
         worth = self.amount * price
         if self.side is Side.LONG:
-            return self.booked + round8(worth - worth * fee_rate - self.value)
-        return self.booked + round8(self.value - worth - worth * fee_rate)
+            return self.booked + round8(worth - worth * fee_rate + self.funding_due - self.value)
+        return self.booked + round8(self.value - worth - worth * fee_rate + self.funding_due)
 
 
 def fee_in_quote(fill: Fill, base: str, quote: str, fee_rate: Decimal) -> Decimal:

@@ -7,7 +7,7 @@ refused is tried again later (`retry_at`), what is not filled in time is given u
 from __future__ import annotations
 
 from engine.actions import SetTimer
-from engine.exits import ExitWish
+from engine.exits import ExitWish, tighter
 from engine.order import Order
 from engine.types import ZERO, OrderStatus, OrderType, Purpose, TimeInForce, TradingState
 from engine.work import Work
@@ -56,23 +56,23 @@ def _leave(work: Work, wish: ExitWish) -> None:
 
 
 def guard(work: Work) -> None:
-    """Keep one stop at the venue, for all that is held, at the stop's level: placed, followed, replaced."""
+    """Keep one stop at the venue, for all that is held, at the stop or the liquidation price, whichever is nearer: placed, followed, replaced."""
     trade, settings = work.trade, work.settings
     if not settings.stop_on_venue or trade.stop is None or trade.working(Purpose.EXIT):
         return  # an exit that is being cancelled still claims what a stop would
+    level = tighter(trade.stop.level, trade.liquidation, trade.side)
     amount = work.market.tradable(trade.position.amount)
     working = trade.working(Purpose.STOP)
     for extra in working[1:]:
         work.cancel(extra)
     if not working:
-        if work.now >= trade.retry_at and work.market.refusal(amount, trade.stop.level) is None:
-            level = trade.stop.level
+        if work.now >= trade.retry_at and work.market.refusal(amount, level) is None:
             work.place(Purpose.STOP, OrderType.STOP, amount, level, trigger_price=level, tag="stoploss_on_exchange")
         return
     order = working[0]
     if order.status not in RESTING:
         return
-    moved = order.trigger_price != trade.stop.level and work.now - order.created_at >= settings.stop_interval_ms
+    moved = order.trigger_price != level and work.now - order.created_at >= settings.stop_interval_ms
     if moved or order.remaining != amount:
         work.cancel(order)
 

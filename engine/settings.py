@@ -41,6 +41,9 @@ class TradingConfig:
     amount_reserve_percent: Decimal = doc(
         "reserve above the market's minimum, so that the stop can still be sold", D("0.05")
     )
+    liquidation_buffer: Decimal = doc(
+        "leave a futures position this part of the way to the entry before its liquidation price", D("0.05")
+    )
     leverage: Decimal = doc("leverage of every trade, unless the strategy's callback says otherwise", ONE)
     entry_order: str = doc(
         'who comes first in a round: "pairs" (order of the config) or "score" (the strategy\'s)', "pairs"
@@ -213,5 +216,6 @@ class Settings:
     position_adjustment: bool = False
     max_entry_adjustments: int = -1
     amount_reserve: Decimal = D("0.05")
+    liquidation_buffer: Decimal = D("0.05")
     callbacks: frozenset[str] = frozenset()
     callback_deadline_ms: int = 500

@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+from engine.margin import largest_notional
 from engine.market import Market
 from engine.settings import TradingConfig
 from engine.types import ONE, ZERO, exact
@@ -33,8 +34,11 @@ def min_stake(market: Market, price: Decimal, stoploss: Decimal, reserve: Decima
 
 
 def max_stake(market: Market, price: Decimal, leverage: Decimal) -> Decimal | None:
-    """The largest stake the market takes in one order; None when it has no maximum."""
+    """The largest stake the market takes in one order at this leverage; None when it has no maximum."""
     bounds = []
+    largest = largest_notional(market.tiers, leverage) if market.tiers else None
+    if largest is not None:
+        bounds.append(largest)
     if market.cost_max is not None:
         bounds.append(market.cost_max)
     if market.amount_max is not None:

@@ -293,6 +293,7 @@ def _settings(config: Config, facts: StrategyFacts, values: Mapping[str, Any]) -
         position_adjustment=values["position_adjustment_enable"],
         max_entry_adjustments=values["max_entry_position_adjustment"],
         amount_reserve=config.trading.amount_reserve_percent,
+        liquidation_buffer=config.trading.liquidation_buffer,
         callbacks=_callbacks(facts, values),
         callback_deadline_ms=config.strategy.callback_deadline_ms,
     )

@@ -107,6 +107,7 @@ class Trade:
     """One pair's trading: the open trade if there is one, and what is needed for the next.
 
     `number` counts the pair's trades and `run` is the run this one began in; `intents` the orders of this one; both make client order ids.
+    `liquidation` is where it must be left before the venue takes it, None where there is no such price.
     `orders` holds this trade's orders by client id, in order. `leaving` is the reason under way.
     `retry_at` is when a refused exit or stop may be tried again. `earned` is what all closed trades of
     the pair have earned: the portfolio adds these up, so that no lost message can lose a profit.
@@ -123,6 +124,7 @@ class Trade:
     position: Position = field(default_factory=Position)
     orders: dict[str, Order] = field(default_factory=dict)
     stop: Stop | None = None
+    liquidation: Decimal | None = None
     max_rate: Decimal = ZERO
     min_rate: Decimal = ZERO
     opened_at: Millis = 0

@@ -28,7 +28,7 @@ from actors.batch.audit_entries import (
 from actors.batch.findings import Findings
 from actors.segment import Row
 from engine.errors import IllegalTransition
-from engine.market import round8
+from engine.market import reported
 from engine.order import Fill, Order
 from engine.position import Position
 from engine.reconcile import CLIENT_ID
@@ -336,7 +336,7 @@ def _figures(kind: str, p: Position) -> dict[str, Decimal]:
         "open_rate": p.open_rate,
         "close_rate": p.close_rate,
         "amount": p.entered_amount,
-        "stake": round8(p.entered_cost / p.leverage),
+        "stake": reported(p.entered_cost / p.leverage),
         "leverage": p.leverage,
         "fee_open": p.entry_fee_rate,
         "fee_close": p.exit_fee_rate,

@@ -27,6 +27,7 @@ from typing import Any, Final
 from engine import messages as m
 from engine.actions import Alarm, Cancel, Emit, Judge, LookUp, Place
 from engine.keeping import trade_from_plain, trade_to_plain
+from engine.margin import MarginTier
 from engine.market import Market
 from engine.order import Fill
 from engine.settings import Settings
@@ -75,6 +76,13 @@ def _assignment(text: str) -> tuple[str, Any]:
         return name, frozenset(value.split(","))
     if name == "roi":
         return name, tuple((int(k), D(v)) for k, v in (part.split(":") for part in value.split(",")))
+    if name == "tiers":  # each: notional up to, margin rate, leverage
+        rows = [[D(v) for v in tier.split(":")] for tier in value.split(",")]
+        lows = [D(0), *(row[0] for row in rows)]
+        return name, tuple(
+            MarginTier(notional_min=low, notional_max=row[0], rate=row[1], leverage_max=row[2])
+            for low, row in zip(lows, rows, strict=False)
+        )
     if value in ("True", "False"):
         return name, value == "True"
     if re.fullmatch(r"-?\d+", value) and name.endswith(("_ms", "_count")):

@@ -1,0 +1,105 @@
+"""What an entry asks for before it becomes an order: leverage, capital, a stake (`semantics.md` 1.4, 1.5).
+
+Each function is part of an evaluation under way: None means that an answer is still to come.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from engine.margin import highest_leverage
+from engine.messages import CapitalReserved, ReserveCapital
+from engine.sizing import validated_stake
+from engine.types import ONE, ZERO, OrderType
+from engine.work import WAITING, Work
+
+
+def order_type(work: Work) -> OrderType:
+    """The kind of order the entry under way is placed as."""
+    settings = work.settings
+    return OrderType(settings.force_entry_type if work.pending.forced else settings.entry_type)
+
+
+def leverage_of(work: Work, price: Decimal) -> Decimal | None:
+    """The entry's leverage, as much as the market lets a position of its size have; None while that is asked."""
+    market, answers = work.market, work.pending.answers
+    most = market.leverage_max
+    if market.tiers:
+        if "size" not in answers:
+            if "capital" not in answers:
+                reserve(work, price, ONE, ZERO, None)
+                return None
+            answers["size"] = answers.pop("capital").stake
+        most = min(most, highest_leverage(market.tiers, answers["size"]))
+    wanted = work.number("leverage", facts(work, price, leverage=work.settings.leverage, max_leverage=most))
+    if wanted is WAITING:
+        return None
+    return min(max(work.settings.leverage if wanted is None else wanted, ONE), most)
+
+
+def reserve(work: Work, price: Decimal, leverage: Decimal, least: Decimal, most: Decimal | None) -> None:
+    """Ask the portfolio for capital, between what the market takes at least and at most."""
+    pending, trade = work.pending, work.trade
+    work.do(
+        ReserveCapital(
+            request_id=work.request_id("capital"),
+            pair=trade.pair,
+            side=pending.side,
+            price=price,
+            round_ts=trade.signal_ts,
+            stake_min=least,
+            stake_max=most,
+            score=trade.signal.score,
+            stake=pending.answers.get("own_stake"),
+            leverage=leverage,
+            forced=pending.forced,
+        )
+    )
+
+
+def stake_of(
+    work: Work, granted: CapitalReserved, price: Decimal, leverage: Decimal, least: Decimal, most: Decimal | None
+) -> Decimal | None:
+    """The stake after the strategy's own wish; None while it, or more capital, is asked for."""
+    pending = work.pending
+    own = work.number(
+        "custom_stake_amount",
+        facts(
+            work, price, leverage=leverage, proposed_stake=granted.stake, min_stake=least, max_stake=granted.available
+        ),
+        positive=False,
+    )
+    if own is WAITING:
+        return None
+    if own is None:
+        return granted.stake
+    wanted = validated_stake(own, least=least, most=most, available=granted.available)
+    if wanted <= granted.stake:
+        return wanted
+    pending.answers.pop("capital")
+    pending.answers["own_stake"] = wanted
+    reserve(work, price, leverage, least, most)
+    return None
+
+
+def facts(work: Work, price: Decimal, **more: Any) -> dict[str, Any]:
+    """The arguments of an entry callback, as plain values; none where there is no callback to read them."""
+    if not work.settings.callbacks:
+        return {}
+    pending, trade = work.pending, work.trade
+    told: dict[str, Any] = {
+        "pair": trade.pair,
+        "current_time": work.now,
+        "current_rate": float(price),
+        "rate": float(price),
+        "proposed_rate": float(price),
+        "order_type": order_type(work).value,
+        "time_in_force": work.settings.entry_time_in_force,
+        "entry_tag": pending.tag,
+        "side": pending.side.value,
+        "proposed_leverage": float(work.settings.leverage),
+        "max_leverage": float(work.market.leverage_max),
+    }
+    told.update({name: float(v) if isinstance(v, Decimal) else v for name, v in more.items()})
+    return told
