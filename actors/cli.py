@@ -192,17 +192,26 @@ def _add_running(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "trade stored candles on virtual time; the same data gives the same trades",
         "tradepit replay -c config.toml --strategy sample --data candles/ --pairs ETH/BTC,LTC/BTC --export trades.json",
     )
-    replay.add_argument("-c", "--config", metavar="CONFIG", default="config.toml", help="default: config.toml")
-    replay.add_argument("--strategy", metavar="NAME", help="instead of the configuration's")
-    replay.add_argument("--data", metavar="DIR", help="the folder of candles: Parquet, Feather or CSV")
-    replay.add_argument("--pairs", metavar="A,B,…", type=pair_list, help="instead of the configuration's")
-    replay.add_argument("--from", dest="start", metavar="TIME", help="the first candle, ISO 8601, UTC: 2025-01-31")
-    replay.add_argument("--to", dest="end", metavar="TIME", help="the end; candles from it on are left out")
-    replay.add_argument("--export", metavar="FILE.json", help="write the trades there")
+    _add_stored(replay)
     replay.add_argument("--db", metavar="FILE.duckdb", help="keep the history there")
     replay.add_argument("--seed", type=int, default=0, metavar="N", help="draws the order of messages (default: 0)")
     replay.add_argument("--durable", action="store_true", help="write the journal as it goes, not at the end")
     _add_json(replay)
+
+    backtest = _command(
+        commands,
+        "backtest",
+        "backtest",
+        "trade stored candles by the same rules without actors, as fast as it goes",
+        "tradepit backtest -c config.toml --strategy sample --data candles/ --pairs ETH/BTC,LTC/BTC --export trades.json",
+        (OK, FAILED, BAD_INPUT, INTERRUPTED),
+    )
+    _add_stored(backtest)
+    backtest.add_argument("--candle-by-candle", action="store_true", help="walk every candle; the trades are the same")
+    backtest.add_argument(
+        "--verify", action="store_true", help="replay it through the actors too, and say the first difference"
+    )
+    _add_json(backtest)
 
     check = _command(
         commands,
@@ -214,6 +223,17 @@ def _add_running(commands: Subparsers[argparse.ArgumentParser]) -> None:
     check.add_argument("-c", "--config", metavar="CONFIG", default="config.toml", help="default: config.toml")
     check.add_argument("--strategy", metavar="NAME", help="instead of the configuration's")
     _add_json(check)
+
+
+def _add_stored(parser: argparse.ArgumentParser) -> None:
+    """What is traded on stored candles: by `replay` and by `backtest`."""
+    parser.add_argument("-c", "--config", metavar="CONFIG", default="config.toml", help="default: config.toml")
+    parser.add_argument("--strategy", metavar="NAME", help="a name, FILE.py or FILE.py:Class, instead of the config's")
+    parser.add_argument("--data", metavar="DIR", help="the folder of candles: Parquet, Feather or CSV")
+    parser.add_argument("--pairs", metavar="A,B,…", type=pair_list, help="instead of the configuration's")
+    parser.add_argument("--from", dest="start", metavar="TIME", help="the first candle, ISO 8601, UTC: 2025-01-31")
+    parser.add_argument("--to", dest="end", metavar="TIME", help="the end; candles from it on are left out")
+    parser.add_argument("--export", metavar="FILE.json", help="write the trades there")
 
 
 def _add_asking(commands: Subparsers[argparse.ArgumentParser]) -> None:

@@ -1,25 +1,23 @@
-"""The trade machine driven over candles, without actors: the reference of what a run must give.
+"""The trade machine driven over candles, without actors.
 
-It walks every candle, gives the pairs their turns, and does at once what actors do by messages: the
-portfolio answers, the exchange fills, the strategy's callbacks are called. The rules are all elsewhere.
+It gives the pairs their turns, and does at once what actors do by messages: the portfolio answers, the
+exchange fills, the strategy's callbacks are called. The rules are all elsewhere. Candles on which nothing
+can happen to a pair are passed over (`engine.skipping`); `every_candle` walks them all, with equal events.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from engine.account import close_trade, pass_time
 from engine.actions import Cancel, Emit, Judge, LookUp, Place
-from engine.candles import Candles
 from engine.errors import IllegalTransition
 from engine.matching import Accepted, Exchange, Range
 from engine.messages import (
-    NO_SIGNAL,
     AskStrategy,
     CancelRejected,
     CapitalDenied,
@@ -29,51 +27,48 @@ from engine.messages import (
     OrderAccepted,
     OrderRejected,
     ReserveCapital,
-    Signal,
     StrategyAnswered,
+    TimerFired,
     TradeClosed,
     TurnRow,
 )
 from engine.portfolio import Portfolio
+from engine.protections import DAY_MS
+from engine.skipping import next_row, with_passed
+from engine.tape import Reel, Tape, last_rows
 from engine.trade import step
 from engine.turn import Match, Turn, turn_order, with_price_step
-from engine.types import Millis, exact
+from engine.types import Millis, Purpose
 from engine.work import Rules, Trade
 
 Asked = Callable[[AskStrategy], StrategyAnswered]
 
 
-@dataclass(frozen=True, slots=True)
-class Tape:
-    """A pair's candles and the signals judged on them, by the open time of the judged candle.
+@dataclass(slots=True)
+class Counters:
+    """What a run counts besides its trades: entries refused for want of a slot, orders given up, locks."""
 
-    `price_steps` are those of each month from its first millisecond on (2.1.6).
-    """
-
-    candles: Candles
-    signals: Mapping[Millis, Signal]
-    price_steps: tuple[tuple[Millis, Decimal], ...] = ()
-
-    def rows(self) -> list[tuple[Millis, float, float, float, float]]:
-        """Candles as (ts, open, high, low, close); the first only has its signal judged."""
-        c = self.candles
-        columns = (x.tolist() for x in (c.ts, c.open, c.high, c.low, c.close))
-        return list(zip(*columns, strict=True))[1:]
-
-    def price_step(self, ts: Millis) -> Decimal | None:
-        """The price step in the month of `ts`, None where it is not known."""
-        at = bisect_right(self.price_steps, ts, key=lambda s: s[0])
-        return self.price_steps[at - 1][1] if at else None
+    rejected_signals: int = 0
+    timedout_entry_orders: int = 0
+    timedout_exit_orders: int = 0
+    locks: int = 0
 
 
 @dataclass(slots=True)
 class Backtest:
-    """One run. `trades` are the closed trades in order, `events` the domain events by writer."""
+    """One run. `trades` are the closed trades in order, `events` the domain events by writer, if they are kept.
+
+    `now` is the candle under way, `visited` how many candles the pairs have seen.
+    """
 
     rules: Mapping[str, Rules]
     portfolio: Portfolio
     exchange: Exchange
     asked: Asked | None = None
+    keeps_events: bool = True
+    now: Millis = 0
+    visited: int = 0
+    counters: Counters = field(default_factory=Counters)
     book: dict[str, Trade] = field(init=False)
     trades: list[TradeClosed] = field(default_factory=list)
     events: dict[str, list[Emit]] = field(default_factory=dict)
@@ -83,16 +78,51 @@ class Backtest:
         for trade in self.book.values():
             trade.state = trade.state.FLAT
 
-    def run(self, tapes: Mapping[str, Tape], timeframe_ms: Millis) -> None:
-        """Walk all candles, then leave what is open (2.6)."""
-        for ts, rows in walk(tapes, timeframe_ms):
-            self._tell(pass_time(self.portfolio, ts))
+    def run(self, tapes: Mapping[str, Tape], timeframe_ms: Millis, *, every_candle: bool = False) -> None:
+        """Walk the candles on which something can happen, or all of them, then leave what is open (2.6)."""
+        reels = [Reel(tape, timeframe_ms) for tape in tapes.values()]
+        end = max((int(reel.times[-1]) for reel in reels if len(reel) > 1), default=0)
+        seen = [0] * len(reels)
+        due = [(int(reel.times[1]), number, 1) for number, reel in enumerate(reels) if len(reel) > 1]
+        heapify(due)
+        while due:
+            ts, rows, now = due[0][0], {}, []
+            self.now = ts
+            while due and due[0][0] == ts:
+                _, number, row = heappop(due)
+                reel = reels[number]
+                self.book[reel.pair] = with_passed(self.book[reel.pair], reel.tape.candles, seen[number] + 1, row)
+                rows[reel.pair] = reel.row(row, end)
+                seen[number] = row
+                now.append(number)
+            self.visited += len(rows)
+            self._pass_time(reels, ts)
             busy = (p for p in rows if rows[p].signal or self._is_active(p))
             for pair in turn_order(self.portfolio.open_order, busy):
                 self.turn(rows[pair], ts)
+            for number in now:
+                reel, row = reels[number], seen[number]
+                row = row + 1 if every_candle else next_row(self.book[reel.pair], reel, row)
+                if row < len(reel):
+                    heappush(due, (int(reel.times[row]), number, row))
+        self._end(tapes, reels, seen)
+
+    def _pass_time(self, reels: Sequence[Reel], ts: Millis) -> None:
+        """Let time pass until `ts`; a halt for the day's loss ends with the next day's first candle, seen or not."""
+        if "daily_loss" in self.portfolio.holds:
+            first = min((reel.first_time(self.portfolio.day + DAY_MS, ts) for reel in reels), default=ts)
+            self._tell(pass_time(self.portfolio, first))
+        self._tell(pass_time(self.portfolio, ts))
+
+    def _end(self, tapes: Mapping[str, Tape], reels: Sequence[Reel], seen: Sequence[int]) -> None:
+        for number, reel in enumerate(reels):
+            trade = self.book[reel.pair]
+            self.book[reel.pair] = with_passed(trade, reel.tape.candles, seen[number] + 1, len(reel))
+        self._pass_time(reels, max((int(reel.times[-1]) for reel in reels if len(reel) > 1), default=self.now))
         finals = last_rows(tapes)
         for pair in turn_order(self.portfolio.open_order, (p for p in finals if self._is_active(p))):
             self.turn(finals[pair], finals[pair].ts)
+        self.counters.rejected_signals = self.portfolio.rejected
 
     def _is_active(self, pair: str) -> bool:
         trade = self.book[pair]
@@ -111,6 +141,7 @@ class Backtest:
                 self._feed(row.pair, wanted, ts, turn)
 
     def _feed(self, pair: str, event: Message, ts: Millis, turn: Turn) -> None:
+        gives_up = isinstance(event, TimerFired)
         inbox: deque[Message] = deque([event])
         while inbox:
             outcome = step(self.book[pair], inbox.popleft(), ts)
@@ -118,8 +149,16 @@ class Backtest:
             for action in outcome.actions:
                 if isinstance(action, Judge):
                     turn.judge_again()
-                else:
-                    inbox.extend(self._do(pair, action, ts))
+                    continue
+                if gives_up and isinstance(action, Cancel):
+                    self._count_given_up(action)
+                inbox.extend(self._do(pair, action, ts))
+
+    def _count_given_up(self, action: Cancel) -> None:
+        if action.order.purpose is Purpose.ENTRY:
+            self.counters.timedout_entry_orders += 1
+        else:
+            self.counters.timedout_exit_orders += 1
 
     def _do(self, pair: str, action: Any, ts: Millis) -> Sequence[Message]:
         kind = type(action)
@@ -168,52 +207,7 @@ class Backtest:
             self._note("portfolio", event)
 
     def _note(self, writer: str, event: Emit) -> None:
-        self.events.setdefault(writer, []).append(event)
-
-
-def walk(tapes: Mapping[str, Tape], timeframe_ms: Millis) -> Iterator[tuple[Millis, dict[str, TurnRow]]]:
-    """(time, the rows of that time by pair) from the second candle to the end.
-
-    A row is candle t with the signal judged on the candle before it (2.1.2).
-    """
-    rows = {pair: deque(tape.rows()) for pair, tape in tapes.items()}
-    times = sorted({row[0] for of_pair in rows.values() for row in of_pair})
-    for ts in times:
-        found = {}
-        for pair, of_pair in rows.items():
-            if of_pair and of_pair[0][0] == ts:
-                row = of_pair.popleft()
-                signal = tapes[pair].signals.get(ts - timeframe_ms, NO_SIGNAL)
-                found[pair] = TurnRow(
-                    pair=pair,
-                    ts=ts,
-                    open=exact(row[1]),
-                    high=exact(row[2]),
-                    low=exact(row[3]),
-                    close=exact(row[4]),
-                    signal=signal,
-                    last_entry=ts == times[-1],
-                    price_step=tapes[pair].price_step(ts),
-                )
-        yield ts, found
-
-
-def last_rows(tapes: Mapping[str, Tape]) -> dict[str, TurnRow]:
-    """Each pair's last candle as the row that ends its data."""
-    found = {}
-    for pair, tape in tapes.items():
-        candles = tape.candles
-        if len(candles):
-            price, ts = exact(float(candles.open[-1])), int(candles.ts[-1])
-            found[pair] = TurnRow(
-                pair=pair,
-                ts=ts,
-                open=price,
-                high=price,
-                low=price,
-                close=price,
-                signal=NO_SIGNAL,
-                price_step=tape.price_step(ts),
-                final=True,
-            )
-    return found
+        if event.kind == "PairLocked":
+            self.counters.locks += 1
+        if self.keeps_events:
+            self.events.setdefault(writer, []).append(event)

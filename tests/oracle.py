@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backtest import Backtest, Tape
+from engine.backtest import Backtest
 from engine.candles import MINUTE, Candles
 from engine.market import Market
 from engine.matching import Exchange
@@ -25,6 +25,7 @@ from engine.matching import Rules as VenueRules
 from engine.messages import Signal, TradeClosed
 from engine.portfolio import Portfolio
 from engine.settings import RiskConfig, Settings, TradingConfig
+from engine.tape import Tape
 from engine.types import exact, use_money_context
 from engine.work import Rules
 
@@ -82,7 +83,7 @@ def tape_of(pair: str, rows: list[list[Any]], timeframe: int) -> Tape:
     return Tape(candles, signals)
 
 
-def run_case(case: Case) -> Backtest:
+def run_case(case: Case, *, every_candle: bool = False) -> Backtest:
     """A case through the engine."""
     config = case["config"]
     settings, fee = settings_of(config), exact(config["fee"])
@@ -110,7 +111,7 @@ def run_case(case: Case) -> Backtest:
     portfolio = Portfolio(trading, RiskConfig(), (), settings.timeframe_ms, exact(config["wallet"]))
     backtest = Backtest(rules, portfolio, exchange)
     tapes = {p: tape_of(p, case["candles"][p], config["timeframe_minutes"]) for p in config["pairs"]}
-    backtest.run(tapes, settings.timeframe_ms)
+    backtest.run(tapes, settings.timeframe_ms, every_candle=every_candle)
     return backtest
 
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orjson
 import pytest
 from loguru import logger
 
 from actors.batch.replay import closed_trades, run_replay
 from actors.batch.taping import Taped, rules_of, tape, tape_of, timeframe_of
+from actors.batch.verifying import events_of_journal, events_of_run
 from actors.journal import MemoryJournal
 from actors.judging.bench import FrameBench
 from actors.judging.loader import StrategyMaker
 from engine.backtest import Backtest
 from engine.candles import Candles
-from engine.codec import to_plain
 from engine.config import make_settings, parse_config
 from engine.matching import Exchange
 from engine.matching import Rules as VenueRules
@@ -99,23 +97,6 @@ def pure(config: Config, taped: Taped) -> Backtest:
     return run
 
 
-def domain_of(journal: MemoryJournal) -> dict[str, list[Any]]:
-    """The journal's domain stream by writer: (kind, ts, body)."""
-    found: dict[str, list[Any]] = {}
-    for _, ts, writer, _, _, _, stream, kind, body, _ in journal.rows:
-        if stream == "domain":
-            found.setdefault(writer, []).append((kind, ts, json.loads(body)))
-    return found
-
-
-def events_of(run: Backtest) -> dict[str, list[Any]]:
-    """The pure run's domain events, as they come out of a journal."""
-    return {
-        writer: [(event.kind, event.ts, orjson.loads(orjson.dumps(to_plain(event.body)))) for event in events]
-        for writer, events in run.events.items()
-    }
-
-
 def replayed(config: Config, taped: Taped, seed: int) -> MemoryJournal:
     """The run through the actors."""
     journal = MemoryJournal(installation="REPLAY")
@@ -127,7 +108,7 @@ def replayed(config: Config, taped: Taped, seed: int) -> MemoryJournal:
 
 def check_equal(config: Config, taped: Taped, seed: int = 1) -> dict[str, list[Any]]:
     """Assert that both ways give the same, and return it."""
-    expected, actual = events_of(pure(config, taped)), domain_of(replayed(config, taped, seed))
+    expected, actual = events_of_run(pure(config, taped).events), events_of_journal(replayed(config, taped, seed))
     assert expected.keys() == actual.keys()
     for writer, events in expected.items():
         for number, (wanted, given) in enumerate(zip(events, actual[writer], strict=False)):
@@ -257,7 +238,7 @@ def test_the_seed_draws_the_order_only() -> None:
     first, again, other = (replayed(config, taped, seed) for seed in (1, 1, 2))
 
     assert first.text() == again.text()
-    assert domain_of(first) == domain_of(other)
+    assert events_of_journal(first) == events_of_journal(other)
     assert len(closed_trades(first.rows)) > 10
 
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
 from actors.base import Context, EngineActor
-from actors.batch.taping import Taped, named, tape, timeframe_of
+from actors.batch.exporting import exported
+from actors.batch.taping import Taped, named, tape, time_of, timeframe_of
 from actors.commands.common import print_json, with_arguments
 from actors.config_file import read_config
 from actors.files import Files, RunLock
@@ -38,7 +38,6 @@ from actors.sim import SimRuntime
 from actors.supervisor import ChildSpec, RootActor
 from actors.venues.paper import PaperVenue
 from actors.venues.tape_market import TapeMarket
-from engine.backtest import last_rows, walk
 from engine.errors import DataError, StorageError
 from engine.messages import ControlAnswered, Entry, Record, ReportStatus, RoundEnded, Shutdown, StartRound, TimerFired
 from engine.portfolio import Portfolio
@@ -46,7 +45,8 @@ from engine.protections import protections_from
 from engine.quota import paper_limits
 from engine.settings import Config
 from engine.strategy_settings import effective_protections
-from engine.types import Millis, use_money_context
+from engine.tape import last_rows, walk
+from engine.types import use_money_context
 
 LOOK_MS: Final = 10
 
@@ -241,33 +241,3 @@ def _rows_after(files: Files, seq: int) -> Iterator[Row]:
 def closed_trades(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """The closed trades among a journal's rows, in the order of their ends, in the form of `--export`."""
     return [exported(decoded(row)) for row in rows if row[7] == "TradeClosed"]
-
-
-def exported(body: Mapping[str, Any]) -> dict[str, Any]:
-    """One closed trade as `--export` writes it."""
-    numbers = ("open_rate", "close_rate", "amount", "stake", "leverage", "fee_open", "fee_close", "profit_abs")
-    return {
-        "pair": body["pair"],
-        "side": body["side"],
-        "open_time": _iso(body["open_ts"]),
-        "close_time": _iso(body["close_ts"]),
-        **{name: float(body[name]) for name in numbers},
-        "profit_ratio": float(body["profit_ratio"]),
-        "exit_reason": body["exit_reason"],
-        "enter_tag": body["enter_tag"],
-    }
-
-
-def _iso(ts: Millis) -> str:
-    return datetime.fromtimestamp(ts / 1_000, UTC).isoformat()
-
-
-def time_of(text: str | None) -> Millis | None:
-    """Milliseconds of a time on the command line, None where none was given; a time without a zone is in UTC."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise DataError(f'"{text}" is no time; write it in ISO 8601, such as 2025-01-31 or 2025-01-31T12:00') from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)

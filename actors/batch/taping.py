@@ -5,13 +5,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import numpy as np
 
 from actors.batch.data import load_repaired
 from actors.judging.loader import StrategyMaker
-from engine.backtest import Tape
 from engine.candles import Candles, timeframe_ms
 from engine.config import make_settings
 from engine.errors import DataError, StrategyError
@@ -21,6 +21,7 @@ from engine.precision import price_steps
 from engine.reconcile import prefix_of
 from engine.settings import Config, Settings
 from engine.strategy import StrategyFacts, facts_of
+from engine.tape import Tape
 from engine.types import Millis
 from engine.window import check_signals
 from engine.work import Rules
@@ -117,3 +118,14 @@ def named(taped: Taped, installation: str) -> Taped:
 def timeframe_of(taped: Taped) -> Millis:
     """The length of the tapes' candles."""
     return timeframe_ms(taped.facts.timeframe)
+
+
+def time_of(text: str | None) -> Millis | None:
+    """Milliseconds of a time on the command line, None where none was given; a time without a zone is in UTC."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise DataError(f'"{text}" is no time; write it in ISO 8601, such as 2025-01-31 or 2025-01-31T12:00') from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)

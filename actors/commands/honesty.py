@@ -11,7 +11,7 @@ import numpy as np
 
 from actors.batch.data import load_repaired
 from actors.batch.honesty import Changed, Judging, Reach, lookahead, recursion, signals_by_time
-from actors.batch.replay import time_of
+from actors.batch.taping import time_of
 from actors.commands.common import print_json, print_table, time_text, with_arguments
 from actors.config_file import read_config
 from actors.judging.loader import StrategyMaker

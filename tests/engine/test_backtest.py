@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.backtest import Backtest, Tape, walk
+from engine.backtest import Backtest
 from engine.candles import Candles
 from engine.errors import IllegalTransition
 from engine.market import Market
@@ -19,6 +19,7 @@ from engine.matching import Rules as VenueRules
 from engine.messages import AskStrategy, Signal, StrategyAnswered
 from engine.portfolio import Portfolio
 from engine.settings import RiskConfig, Settings, TradingConfig
+from engine.tape import Tape, walk
 from engine.types import ZERO, use_money_context
 from engine.work import Rules
 

@@ -1,0 +1,178 @@
+"""`tradepit backtest`: stored candles through the trade machine without actors.
+
+`run_backtest` is what optimising and other tools build on: it runs tapes that are judged already, so one
+judgement serves many runs under other rules. What it gives is a `BacktestResult`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from actors.batch.exporting import exported
+from actors.batch.taping import Taped, tape, time_of, timeframe_of
+from actors.commands.common import percent_text, print_json, print_table, with_arguments
+from actors.config_file import read_config
+from actors.judging.bench import FrameBench
+from engine.actions import Emit
+from engine.backtest import Backtest, Counters
+from engine.codec import to_plain
+from engine.errors import DataError
+from engine.matching import Exchange
+from engine.matching import Rules as VenueRules
+from engine.messages import AskStrategy, StrategyAnswered, TradeClosed
+from engine.portfolio import Portfolio
+from engine.protections import protections_from
+from engine.settings import Config
+from engine.strategy_settings import effective_protections
+from engine.types import ZERO, Millis, use_money_context
+
+INTERRUPTED = 130
+
+
+@dataclass(slots=True, kw_only=True)
+class BacktestResult:
+    """What a run gave: the closed trades in order, what was counted, and how long each stage took.
+
+    `events` are the domain events by writer, empty unless they were asked for. [`start`, `end`] are the
+    open times of the first and the last candle that was traded on. `interrupted` is the candle at which
+    Ctrl-C ended it, None where it reached its end; positions held then are in no trade.
+    """
+
+    trades: Sequence[TradeClosed]
+    start: Millis
+    end: Millis
+    wallet: Decimal
+    counters: Counters = field(default_factory=Counters)
+    events: Mapping[str, Sequence[Emit]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    interrupted: Millis | None = None
+
+    @property
+    def profit(self) -> Decimal:
+        """The sum of the trades' profits, in the stake currency."""
+        return sum((trade.profit_abs for trade in self.trades), ZERO)
+
+    @property
+    def final_balance(self) -> Decimal:
+        """The wallet after the last trade."""
+        return self.wallet + self.profit
+
+
+def run_backtest(
+    config: Config, taped: Taped, *, every_candle: bool = False, keep_events: bool = False
+) -> BacktestResult:
+    """Trade the tapes by the rules in `taped` and the account of `config`.
+
+    `every_candle` walks all candles instead of those on which something can happen; trades and events are
+    the same. Ctrl-C ends it early; what was done until then is in the result.
+    """
+    began = time.perf_counter()
+    timeframe = timeframe_of(taped)
+    protections = protections_from(effective_protections(config, taped.facts), timeframe)
+    portfolio = Portfolio(config.trading, config.risk, protections, timeframe, config.paper.wallet)
+    exchange = Exchange({pair: rules.market for pair, rules in taped.rules.items()}, VenueRules())
+    run = Backtest(taped.rules, portfolio, exchange, _asked(taped), keeps_events=keep_events)
+    interrupted = None
+    try:
+        run.run(taped.tapes, timeframe, every_candle=every_candle)
+    except KeyboardInterrupt:
+        interrupted = run.now
+        run.counters.rejected_signals = portfolio.rejected
+    spans = [(int(t.candles.ts[1]), int(t.candles.ts[-1])) for t in taped.tapes.values() if len(t.candles) > 1]
+    return BacktestResult(
+        trades=run.trades,
+        start=min(first for first, _ in spans),
+        end=max(last for _, last in spans),
+        wallet=config.paper.wallet,
+        counters=run.counters,
+        events=run.events,
+        seconds={"trade": time.perf_counter() - began},
+        failed=taped.failed,
+        interrupted=interrupted,
+    )
+
+
+def _asked(taped: Taped) -> Any:
+    """Whom the machine asks for the strategy's callbacks; None where there are none."""
+    if not taped.facts.callbacks:
+        return None
+    bench = FrameBench(taped.maker, [taped.frames[pair] for pair in taped.tapes])
+    places = {pair: place for place, pair in enumerate(taped.tapes)}
+
+    def asked(ask: AskStrategy) -> StrategyAnswered:
+        answer = bench.ask(places[ask.pair], ask.callback, ask.arguments)
+        return StrategyAnswered(request_id=ask.request_id, pair=ask.pair, answer=answer.answer, failed=answer.failed)
+
+    return asked
+
+
+# ---------------------------------------------------------------- the command
+
+
+def backtest(arguments: argparse.Namespace) -> int:
+    """Run the command; its status."""
+    use_money_context()
+    config = with_arguments(read_config(arguments.config), arguments)
+    folder = arguments.data or config.feed.data
+    if not folder:
+        raise DataError("There are no candles to trade on: give --data DIR, or set feed.data in the config.")
+    began = time.perf_counter()
+    start, end = time_of(arguments.start), time_of(arguments.end)
+    taped = tape(config, folder, config.trading.pairs, start, end)
+    judged = time.perf_counter() - began
+    for pair, why in taped.failed.items():
+        print(f"{pair} is left out: {why}", file=sys.stderr)
+    result = run_backtest(config, taped, every_candle=arguments.candle_by_candle, keep_events=arguments.verify)
+    result.seconds = {"judge": judged, **result.seconds}
+    if arguments.export:
+        Path(arguments.export).write_text(json.dumps([exported(to_plain(t)) for t in result.trades], indent=1) + "\n")
+    tell(result, config, as_json=arguments.json)
+    if result.interrupted is not None:
+        return INTERRUPTED
+    differs = bool(arguments.verify) and not _verified(config, taped, result)
+    return 1 if differs or taped.failed else 0
+
+
+def _verified(config: Config, taped: Taped, result: BacktestResult) -> bool:
+    """Whether the actors give the same events; the first that differs is said."""
+    from actors.batch.verifying import first_difference
+
+    difference = first_difference(config, taped, result.events)
+    if difference:
+        print(f"The replay differs from the backtest, first in {difference}", file=sys.stderr)
+    else:
+        count = sum(map(len, result.events.values()))
+        print(f"The replay gives the same {count} domain events.", file=sys.stderr)
+    return not difference
+
+
+def tell(result: BacktestResult, config: Config, *, as_json: bool) -> None:
+    """Print the outcome: the one place where reports hook in."""
+    trades = result.trades
+    if as_json:
+        figures = {"trades": len(trades), "profit": result.profit, "final_balance": result.final_balance}
+        print_json({**figures, **to_plain(result.counters), "failed": dict(result.failed), "seconds": result.seconds})
+        return
+    if result.interrupted is not None:
+        at = time.strftime("%Y-%m-%d %H:%M", time.gmtime(result.interrupted / 1_000))
+        print(f"Ended early, at {at} UTC; positions held then are not counted.")
+    pairs: dict[str, list[TradeClosed]] = {}
+    for trade in trades:
+        pairs.setdefault(trade.pair, []).append(trade)
+    rows = [_row(pair, of_pair, result.wallet) for pair, of_pair in sorted(pairs.items())]
+    print_table(("pair", "trades", "won", "profit", "of wallet"), [*rows, _row("all", trades, result.wallet)])
+    print(f"{len(trades)} trades, profit {result.profit:f} {config.trading.stake_currency}")
+
+
+def _row(name: str, trades: Sequence[TradeClosed], wallet: Decimal) -> tuple[Any, ...]:
+    profit = sum((t.profit_abs for t in trades), ZERO)
+    return name, len(trades), sum(t.profit_abs > ZERO for t in trades), profit, percent_text(profit / wallet)

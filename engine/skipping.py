@@ -1,0 +1,215 @@
+"""Which candles a pair must see: those on which something can happen to it. The others change nothing.
+
+Rules
+    A flat pair sees the rows that carry a signal; one with an order at work, or an evaluation under way,
+    sees every row.
+    An open position sees, besides, the rows that may reach its stop or a ROI level, or move a trailing
+    stop, and the last one, on which it is left.
+    They are found in doubles with room for every rounding, so that a row too many may be seen and none
+    too few; what happens on a row is decided by the machine alone.
+    What is passed over leaves one trace, the extremes the price went to; `with_passed` books it.
+    Only what is known here is passed over: a setting, a callback or a field of the trade that this
+    module has not heard of makes the pair see every row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.candles import Candles, Floats
+from engine.exits import MINUTE_MS
+from engine.position import Position
+from engine.settings import Settings
+from engine.tape import Reel, Tape
+from engine.types import ZERO, Side, exact
+from engine.work import Rules, Trade
+
+ROUNDING: Final = 2e-8
+"""Profit ratios are rounded to 8 digits; a level is looked for so much below where it is."""
+NOISE: Final = 1e-9
+"""Room for the doubles' own error, as a ratio of a price."""
+BLOCKS: Final = (48, 192, 768, 3_072)
+"""Rows looked at together, fewer first: most positions are left soon."""
+
+_IDLE: Final = frozenset(
+    {
+        "confirm_trade_entry",
+        "confirm_trade_exit",
+        "custom_stake_amount",
+        "custom_entry_price",
+        "custom_exit_price",
+        "leverage",
+    }
+)
+"""Callbacks that are asked only where a rule of ours has something to do."""
+
+_SETTINGS: Final[dict[str, Callable[[Any], bool]]] = {
+    "stop_on_venue": lambda on: not on,
+    "position_adjustment": lambda on: not on,
+    "callbacks": lambda names: names <= _IDLE,
+}
+"""The settings whose value decides whether rows may be passed over."""
+
+_ANY_SETTING: Final = frozenset(
+    {
+        "timeframe_ms", "roi", "stoploss", "trailing_stop", "trailing_stop_positive", "trailing_stop_positive_offset",
+        "trailing_only_offset_is_reached", "use_exit_signal", "exit_profit_only", "exit_profit_offset",
+        "ignore_roi_if_entry_signal", "can_short", "leverage", "fee", "entry_type", "exit_type", "stop_type",
+        "emergency_type", "force_entry_type", "force_exit_type", "entry_time_in_force", "exit_time_in_force",
+        "stop_interval_ms", "entry_timeout_ms", "exit_timeout_ms", "exit_timeout_count", "signal_max_age_ms",
+        "max_entry_adjustments", "amount_reserve", "callback_deadline_ms",
+    }
+)  # fmt: skip
+"""Settings that may have any value: those of the rules below, and of what happens only on rows that are seen."""
+
+_TRADE: Final = frozenset(
+    {
+        "pair", "rules", "state", "run", "number", "intents", "side", "leverage", "position", "orders", "stop",
+        "max_rate", "min_rate", "opened_at", "enter_tag", "leaving", "leave_type", "exit_reason", "exit_timeouts",
+        "exit_failures", "stop_failed", "stop_touched_at", "retry_at", "signalled_exit_ts", "signal", "signal_ts",
+        "price", "pending", "queued", "questions", "earned", "last_closed", "quarantined", "reconciled", "trading",
+    }
+)  # fmt: skip
+_POSITION: Final = frozenset(
+    {
+        "side", "leverage", "amount", "cost", "value", "entered_amount", "entered_cost", "entered_value",
+        "exited_amount", "exited_cost", "booked", "leaving_value", "left_value", "entry_fee", "exit_fee", "fees",
+    }
+)  # fmt: skip
+_RULES: Final = frozenset({"settings", "market", "order_prefix", "run", "fee", "reserve_stop"})
+_TAPE: Final = frozenset({"candles", "signals", "price_steps"})
+
+
+def _unknown(cls: Any, known: frozenset[str]) -> tuple[Field[Any], ...]:
+    return tuple(field for field in fields(cls) if field.name not in known)
+
+
+_UNKNOWN: Final = {
+    Settings: _unknown(Settings, _ANY_SETTING | _SETTINGS.keys()),
+    Rules: _unknown(Rules, _RULES),
+    Trade: _unknown(Trade, _TRADE),
+    Position: _unknown(Position, _POSITION),
+    Tape: _unknown(Tape, _TAPE),
+}
+
+
+def is_known(value: Any) -> bool:
+    """Whether what this module has not heard of is switched off in `value`: it has its default."""
+    return all(getattr(value, field.name) == _default(field) for field in _UNKNOWN[type(value)])
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default_factory() if field.default_factory is not MISSING else field.default
+
+
+def may_skip(settings: Settings) -> bool:
+    """Whether a position under these settings may pass over rows at all."""
+    return is_known(settings) and all(fits(getattr(settings, name)) for name, fits in _SETTINGS.items())
+
+
+def next_row(trade: Trade, reel: Reel, number: int) -> int:
+    """The first row after `number` that `trade` must see; the number of rows where there is none."""
+    rules = trade.rules
+    if trade.working() or trade.pending is not None or trade.queued is not None or trade.leaving is not None:
+        return number + 1
+    if not (is_known(reel.tape) and is_known(rules) and may_skip(rules.settings) and is_known(trade)):
+        return number + 1
+    if trade.position.amount <= ZERO:
+        return reel.next_signalled(number)
+    if trade.stop is None or trade.stop_touched_at or not is_known(trade.position):
+        return number + 1
+    if number + 1 >= len(reel):
+        return number + 1
+    return _first_touch(trade, reel, number + 1, min(reel.next_signalled(number), len(reel) - 1))
+
+
+def with_passed(trade: Trade, candles: Candles, first: int, end: int) -> Trade:
+    """`trade` after the price went through rows [first, end) that it did not have to see."""
+    if first >= end or trade.position.amount <= ZERO:
+        return trade
+    twin = trade.copy()
+    twin.max_rate = max(trade.max_rate, exact(float(candles.high[first:end].max())))
+    twin.min_rate = min(trade.min_rate, exact(float(candles.low[first:end].min())))
+    return twin
+
+
+def _first_touch(trade: Trade, reel: Reel, first: int, end: int) -> int:
+    """The first row in [first, end) that may touch a level of the open position; `end` where none does."""
+    candles = reel.tape.candles
+    levels = _Levels(trade, reel.tape)
+    for size in (*BLOCKS, len(reel)):
+        if first >= end:
+            break
+        last = min(first + size, end)
+        part = slice(first, last)
+        touched = levels.touched(candles.ts[part], candles.high[part], candles.low[part])
+        at = int(touched.argmax())
+        if touched[at]:
+            return first + at
+        first = last
+    return end
+
+
+class _Levels:
+    """The prices at which something may happen to a position, as bounds of a candle's best and worst."""
+
+    __slots__ = ("is_long", "keys", "opened_at", "ratios_at", "stop", "targets", "trail")
+
+    def __init__(self, trade: Trade, tape: Tape) -> None:
+        settings, position = trade.rules.settings, trade.position
+        assert trade.stop is not None
+        self.is_long = position.side is Side.LONG
+        self.opened_at = trade.opened_at
+        self.stop = float(trade.stop.level)
+        self.keys = np.array([key for key, _ in settings.roi], np.int64)
+        targets = [self._price_at(trade, float(ratio) - ROUNDING) for _, ratio in settings.roi]
+        nowhere = np.inf if self.is_long else -np.inf
+        self.targets = np.array([nowhere, *targets])  # before the first key there is no target
+        self.trail = self._trail(trade, tape) if settings.trailing_stop else nowhere
+
+    def _price_at(self, trade: Trade, ratio: float) -> float:
+        """A price from which the profit may be over `ratio`."""
+        position, fee = trade.position, float(trade.rules.fee)
+        amount, value, leverage = float(position.amount), float(position.value), float(position.leverage)
+        if self.is_long:
+            return value * (1 + ratio / leverage) / (amount * (1 - fee)) * (1 - NOISE)
+        return value * (1 - ratio / leverage) / (amount * (1 + fee)) * (1 + NOISE)
+
+    def _trail(self, trade: Trade, tape: Tape) -> float:
+        """A price from which trailing may move the stop: past the offset where that counts, closer than the stop is."""
+        settings = trade.rules.settings
+        leverage = float(trade.position.leverage)
+        offset = float(settings.trailing_stop_positive_offset) - ROUNDING
+        step = max([float(trade.rules.market.price_step), *(float(s) for _, s in tape.price_steps)])
+        far = abs(float(settings.stoploss)) / leverage
+        near = far
+        if settings.trailing_stop_positive is not None:
+            near = abs(float(settings.trailing_stop_positive)) / leverage
+        past = self._price_at(trade, offset)
+        if self.is_long:
+            moves_far = (self.stop - step) / (1 - far) if far < 1 else -np.inf
+            moves_near = (self.stop - step) / (1 - near) if near < 1 else -np.inf
+            closer = max(past, moves_near) * (1 - NOISE)
+            return closer if settings.trailing_only_offset_is_reached else min(closer, moves_far * (1 - NOISE))
+        moves_far, moves_near = (self.stop + step) / (1 + far), (self.stop + step) / (1 + near)
+        closer = min(past, moves_near) * (1 + NOISE)
+        return closer if settings.trailing_only_offset_is_reached else max(closer, moves_far * (1 + NOISE))
+
+    def touched(self, ts: npt.NDArray[np.int64], high: Floats, low: Floats) -> npt.NDArray[np.bool_]:
+        """The rows that may touch one of the levels."""
+        if len(self.keys):
+            minutes = (ts - self.opened_at) // MINUTE_MS
+            target = self.targets[np.searchsorted(self.keys, minutes, side="right")]
+        else:
+            target = self.targets[:1]
+        found: npt.NDArray[np.bool_]
+        if self.is_long:
+            found = (low <= self.stop * (1 + NOISE)) | (high >= np.minimum(target, self.trail))
+        else:
+            found = (high >= self.stop * (1 - NOISE)) | (low <= np.maximum(target, self.trail))
+        return found

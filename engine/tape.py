@@ -1,0 +1,120 @@
+"""A pair's candles with the signals judged on them, and the rows of turns that are read off them.
+
+A row is candle t with the signal judged on the candle before it (`semantics.md` 2.1.2); so the first
+candle is only judged, and rows are numbered as the candles are.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.candles import Candles
+from engine.messages import NO_SIGNAL, Signal, TurnRow
+from engine.types import Millis, exact
+
+
+@dataclass(frozen=True, slots=True)
+class Tape:
+    """A pair's candles and the signals judged on them, by the open time of the judged candle.
+
+    `price_steps` are those of each month from its first millisecond on (2.1.6).
+    """
+
+    candles: Candles
+    signals: Mapping[Millis, Signal]
+    price_steps: tuple[tuple[Millis, Decimal], ...] = ()
+
+    def price_step(self, ts: Millis) -> Decimal | None:
+        """The price step in the month of `ts`, None where it is not known."""
+        at = bisect_right(self.price_steps, ts, key=lambda s: s[0])
+        return self.price_steps[at - 1][1] if at else None
+
+
+class Reel:
+    """A tape as it is read: the row of any candle, and which rows carry a signal."""
+
+    __slots__ = ("pair", "signalled", "tape", "timeframe_ms", "times")
+
+    def __init__(self, tape: Tape, timeframe_ms: Millis) -> None:
+        self.tape = tape
+        self.pair = tape.candles.pair
+        self.timeframe_ms = timeframe_ms
+        self.times = tape.candles.ts
+        self.signalled = _signalled(tape, timeframe_ms)
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def row(self, number: int, end: Millis) -> TurnRow:
+        """Candle `number` as a row; the data of all pairs ends at `end`."""
+        candles, ts = self.tape.candles, int(self.times[number])
+        return TurnRow(
+            pair=self.pair,
+            ts=ts,
+            open=exact(float(candles.open[number])),
+            high=exact(float(candles.high[number])),
+            low=exact(float(candles.low[number])),
+            close=exact(float(candles.close[number])),
+            signal=self.tape.signals.get(ts - self.timeframe_ms, NO_SIGNAL),
+            last_entry=ts == end,
+            price_step=self.tape.price_step(ts),
+        )
+
+    def first_time(self, since: Millis, end: Millis) -> Millis:
+        """The time of the first row at or after `since`, at most `end`."""
+        at = max(int(np.searchsorted(self.times, since)), 1)
+        return min(int(self.times[at]), end) if at < len(self.times) else end
+
+    def next_signalled(self, number: int) -> int:
+        """The first row after `number` that carries a signal; the number of rows where none does."""
+        at = int(np.searchsorted(self.signalled, number, side="right"))
+        return int(self.signalled[at]) if at < len(self.signalled) else len(self)
+
+
+def _signalled(tape: Tape, timeframe_ms: Millis) -> npt.NDArray[np.intp]:
+    """The numbers of the rows that carry a signal, in order."""
+    judged = np.fromiter(tape.signals, np.int64, len(tape.signals))
+    at = np.searchsorted(tape.candles.ts, judged + timeframe_ms)
+    at = np.unique(at[at < len(tape.candles)])
+    return at[at > 0]
+
+
+def walk(tapes: Mapping[str, Tape], timeframe_ms: Millis) -> Iterator[tuple[Millis, dict[str, TurnRow]]]:
+    """(time, the rows of that time by pair) from the second candle to the end, each candle in turn."""
+    reels = [Reel(tape, timeframe_ms) for tape in tapes.values()]
+    times = sorted({ts for reel in reels for ts in reel.times[1:].tolist()})
+    at = [1] * len(reels)
+    for ts in times:
+        found = {}
+        for place, reel in enumerate(reels):
+            if at[place] < len(reel) and reel.times[at[place]] == ts:
+                found[reel.pair] = reel.row(at[place], times[-1])
+                at[place] += 1
+        yield ts, found
+
+
+def last_rows(tapes: Mapping[str, Tape]) -> dict[str, TurnRow]:
+    """Each pair's last candle as the row that ends its data."""
+    found = {}
+    for pair, tape in tapes.items():
+        candles = tape.candles
+        if len(candles):
+            price, ts = exact(float(candles.open[-1])), int(candles.ts[-1])
+            found[pair] = TurnRow(
+                pair=pair,
+                ts=ts,
+                open=price,
+                high=price,
+                low=price,
+                close=price,
+                signal=NO_SIGNAL,
+                price_step=tape.price_step(ts),
+                final=True,
+            )
+    return found
