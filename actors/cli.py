@@ -118,6 +118,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and end")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_running(commands)
+    _add_batch(commands)
     _add_asking(commands)
     _add_commanding(commands)
     _add_honesty(commands)
@@ -185,6 +186,19 @@ def _add_running(commands: Subparsers[argparse.ArgumentParser]) -> None:
     run.add_argument("--db", metavar="FILE.duckdb", help="the history file, instead of the configuration's")
     run.add_argument("--no-screen", action="store_true", help="log lines even on a terminal")
 
+    check = _command(
+        commands,
+        "check",
+        "check",
+        "say what a configuration amounts to, and every mistake in it",
+        "tradepit check -c config.toml",
+    )
+    check.add_argument("-c", "--config", metavar="CONFIG", default="config.toml", help="default: config.toml")
+    check.add_argument("--strategy", metavar="NAME", help="instead of the configuration's")
+    _add_json(check)
+
+
+def _add_batch(commands: Subparsers[argparse.ArgumentParser]) -> None:
     replay = _command(
         commands,
         "replay",
@@ -212,17 +226,6 @@ def _add_running(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "--verify", action="store_true", help="replay it through the actors too, and say the first difference"
     )
     _add_json(backtest)
-
-    check = _command(
-        commands,
-        "check",
-        "check",
-        "say what a configuration amounts to, and every mistake in it",
-        "tradepit check -c config.toml",
-    )
-    check.add_argument("-c", "--config", metavar="CONFIG", default="config.toml", help="default: config.toml")
-    check.add_argument("--strategy", metavar="NAME", help="instead of the configuration's")
-    _add_json(check)
 
 
 def _add_stored(parser: argparse.ArgumentParser) -> None:
