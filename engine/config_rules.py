@@ -164,7 +164,6 @@ FREQTRADE: Final[dict[str, str]] = {
     "dry_run_wallet": "Write wallet = … under [paper]",
     "trading_mode": "Leave it out: a strategy's can_short and [trading] leverage say it",
     "margin_mode": _NOT_NEEDED,
-    "liquidation_buffer": "Write it under [trading]",
     "pair_whitelist": "Write pairs = […] under [trading]",
     "pair_blacklist": "Leave those pairs out of pairs under [trading]",
     "pairlists": "Write pairs = […] under [trading]",
