@@ -1,0 +1,121 @@
+"""What the account was worth over a run, open positions at the market's price, and what that says.
+
+The formulas are Freqtrade's for its wallet-based metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine import metrics
+from engine.candles import Candles, Floats
+from engine.columns import Ints, TradeColumns
+from engine.groups import figure
+from engine.metrics import DAY_MS
+from engine.types import Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Equity:
+    """What the account was worth at each candle's open, with open positions at that price."""
+
+    ts: Ints
+    total: Floats
+
+
+def equity_of(trades: TradeColumns, candles: Mapping[str, Candles], balance: float) -> Equity:
+    """The account marked to the market at each candle's open, before anything was done on that candle.
+
+    As Freqtrade's wallet history: fees count when a trade is closed, and the first candle of a run, which
+    only has its signal judged, is left out.
+    """
+    columns = [own.ts[1:] for own in candles.values() if len(own) > 1]
+    ts = np.unique(np.concatenate(columns)) if columns else np.zeros(0, np.int64)
+    ends = np.searchsorted(ts, trades.close_ts, "right")
+    realized = np.zeros(len(ts) + 1)
+    np.add.at(realized, ends, trades.profit_abs)
+    total = balance + np.cumsum(realized)[: len(ts)]
+    begins = np.searchsorted(ts, trades.open_ts, "right")
+    sizes = np.where(trades.is_short, -trades.amount, trades.amount)
+    for code, pair in enumerate(trades.pair.names):
+        own = candles.get(pair)
+        rows = np.flatnonzero(trades.pair.codes == code)
+        if own is None or not len(own) or not len(rows):
+            continue
+        held, cost = np.zeros(len(ts) + 1), np.zeros(len(ts) + 1)
+        for places, sign in ((begins[rows], 1.0), (ends[rows], -1.0)):
+            np.add.at(held, places, sign * sizes[rows])
+            np.add.at(cost, places, sign * sizes[rows] * trades.open_rate[rows])
+        price = own.open[np.clip(np.searchsorted(own.ts, ts, "right") - 1, 0, None)]
+        total += np.cumsum(held)[: len(ts)] * price - np.cumsum(cost)[: len(ts)]
+    return Equity(ts, total)
+
+
+def daily_returns(equity: Equity) -> Floats:
+    """By how much the account changed from the end of each UTC day to that of the next that has a candle."""
+    days = equity.ts // DAY_MS
+    last = equity.total[np.append(np.flatnonzero(np.diff(days)), len(days) - 1)] if len(days) else equity.total
+    return np.diff(last) / last[:-1] if len(last) else last
+
+
+def market_change(candles: Mapping[str, Candles]) -> float:
+    """By how much the pairs' prices changed from the first candle's close to the last's, on average."""
+    changes = [float(c.close[-1] / c.close[0]) - 1 for c in candles.values() if len(c)]
+    return sum(changes) / len(changes) if changes else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletFigures:
+    """What the marked balance says. The ratios are of daily returns; drawdown as `engine.metrics.Drawdown`."""
+
+    low_balance: float = figure("Min balance", "money")
+    low_ts: Millis = figure("Min balance at", "time", 0)
+    high_balance: float = figure("Max balance", "money")
+    high_ts: Millis = figure("Max balance at", "time", 0)
+    end_balance: float = figure("Balance at the last candle", "money")
+    sharpe: float = figure("Sharpe")
+    sortino: float = figure("Sortino")
+    calmar: float = figure("Calmar")
+    max_drawdown_abs: float = figure("Drawdown", "money")
+    max_drawdown_account: float = figure("Drawdown of account", "ratio")
+    max_relative_drawdown: float = figure("Max of account underwater", "ratio")
+    drawdown_start_ts: Millis = figure("Drawdown start", "time", 0)
+    drawdown_end_ts: Millis = figure("Drawdown end", "time", 0)
+    drawdown_duration_s: float = figure("Drawdown duration", "duration")
+    max_drawdown_high: float = figure("Profit at drawdown start", "money")
+    max_drawdown_low: float = figure("Profit at drawdown end", "money")
+
+
+def wallet_figures(equity: Equity) -> WalletFigures | None:
+    """The figures of an equity curve; None of one that has no point."""
+    ts, total = equity.ts, equity.total
+    if not len(total):
+        return None
+    start, end = float(total[0]), float(total[-1])
+    fall = metrics.balance_drawdown(ts, total - start, start)
+    returns = daily_returns(equity)
+    mean = float(returns.mean()) if len(returns) else 0.0
+    ratios = [metrics.annual_ratio(mean, r) if len(returns) else 0.0 for r in (returns, returns[returns < 0])]
+    daily = (end / start - 1) / metrics.days_of(int(ts[0]), int(ts[-1]))
+    low, high = int(np.argmin(total)), int(np.argmax(total))
+    return WalletFigures(
+        low_balance=float(total[low]),
+        low_ts=int(ts[low]),
+        high_balance=float(total[high]),
+        high_ts=int(ts[high]),
+        end_balance=end,
+        sharpe=ratios[0],
+        sortino=ratios[1],
+        calmar=metrics.calmar_ratio(daily, fall.account),
+        max_drawdown_abs=fall.absolute,
+        max_drawdown_account=fall.account,
+        max_relative_drawdown=fall.relative,
+        drawdown_start_ts=fall.start_ts,
+        drawdown_end_ts=fall.end_ts,
+        drawdown_duration_s=(fall.end_ts - fall.start_ts) / 1_000,
+        max_drawdown_high=fall.high,
+        max_drawdown_low=fall.low,
+    )
