@@ -52,8 +52,8 @@ class HistoryKeeper(Protocol):
     def poll(self, monotonic: float) -> Sequence[str]:
         """Start it when it is due, and tell in a sentence each what has become of it since the last call."""
 
-    def begin_stop(self) -> None:
-        """Have it catch up with the journal and end."""
+    def begin_stop(self, seq: int) -> None:
+        """Have it catch up with the journal, up to entry `seq` at least, and end; repeated where `seq` has grown."""
 
     @property
     def stopped(self) -> bool:
@@ -93,6 +93,7 @@ class PersistenceActor(EngineActor):
         self._tally = Tally()
         self._stop_for = ""
         self._stop_by = 0.0
+        self._stop_seq = 0
 
     def on_start(self) -> None:
         """Begin to watch the disk and the history process."""
@@ -157,7 +158,7 @@ class PersistenceActor(EngineActor):
             return
         self._stop_for = message.reply_to
         self._stop_by = self.monotonic() + HISTORY_STOP_MS / 1_000
-        self._history.begin_stop()
+        self._stop_history(self._history)
         self.start_timer("history", 20)
 
     def on_timer_fired(self, message: TimerFired) -> None:
@@ -337,4 +338,10 @@ class PersistenceActor(EngineActor):
             reply_to, self._stop_for = self._stop_for, ""
             self.tell(reply_to, ShutdownDone(name=self.name))
         else:
+            if self._journal.seq > self._stop_seq:
+                self._stop_history(history)  # a last word that came after the wish to end
             self.start_timer("history", 20)
+
+    def _stop_history(self, history: HistoryKeeper) -> None:
+        self._stop_seq = self._journal.seq
+        history.begin_stop(self._stop_seq)

@@ -13,7 +13,9 @@ Theory of operation
     Children start in the order of their specs and end in the reverse: neighbours of one kind
     (`pair:…`) together. First each stage is asked to finish (`Shutdown`, answered with
     `ShutdownDone`) while all it needs still runs; only when all have, or their time was over, are they
-    stopped, in the same order. Whoever crashes in between is restarted if its stage has not come yet.
+    stopped, in the same order. The first child keeps what the others have to say: it is asked last of
+    all, when they are gone, so what it finishes is final. Whoever crashes in between is restarted if its
+    stage has not come yet.
 """
 
 from __future__ import annotations
@@ -96,11 +98,12 @@ class RootActor(EngineActor):
         if len(self._children) != len(children):
             raise ValueError("two children have the same name")
         kinds = groupby(children, lambda spec: spec.kind)
-        self._stages = [[spec.name for spec in specs] for _, specs in kinds]
-        self._stages.reverse()
+        stages = [[spec.name for spec in specs] for _, specs in kinds][::-1]
+        parts = (stages[:-1], stages[-1:])
+        self._steps = [(phase, names) for part in parts for phase in ("finish", "stop") for names in part]
         self.outbox = Outbox(self)
-        self._phase = "run"  # run | finish | stop
-        self._stage = 0
+        self._phase = "run"  # run | finish | stop | ended
+        self._step = 0
         self._finished: set[str] = set()
         self._awaited: set[str] = set()
         self._late: list[str] = []
@@ -213,33 +216,28 @@ class RootActor(EngineActor):
         if self._phase != "run":
             self.ctx.request_exit(EXIT_AT_ONCE, "asked twice to end")
             return
-        self._phase = "finish"
-        self._begin_stage()
+        self._begin_step()
 
     def on_shutdown_done(self, message: ShutdownDone) -> None:
         """A child has nothing in flight any more."""
         if self._phase == "finish":
             self._done(message.name)
 
-    def _begin_stage(self) -> None:
-        while self._stage < len(self._stages):
-            names = self._stages[self._stage]
+    def _begin_step(self) -> None:
+        while self._step < len(self._steps):
+            self._phase, names = self._steps[self._step]
             self._finished.update(names)
             for name in names:
                 self.cancel_timer(f"restart:{name}")
             self._awaited = {name for name in names if self._children[name].alive}
             if self._awaited:
-                self._ask_to_end()
+                self._ask_to_end(names)
                 return
-            self._stage += 1
-        if self._phase == "finish":
-            self._phase, self._stage = "stop", 0
-            self._begin_stage()
-        else:
-            self._end()
+            self._step += 1
+        self._end()
 
-    def _ask_to_end(self) -> None:
-        for name in self._stages[self._stage]:
+    def _ask_to_end(self, names: Sequence[str]) -> None:
+        for name in names:
             if name not in self._awaited:
                 continue
             if self._phase == "finish":
@@ -247,19 +245,19 @@ class RootActor(EngineActor):
             else:
                 self.ctx.stop_child(name)
         limit_s = max(self._children[name].spec.shutdown_s for name in self._awaited)
-        self.start_timer("stage", int(limit_s * 1_000))
+        self.start_timer("step", int(limit_s * 1_000))
 
     def _done(self, name: str) -> None:
         if name not in self._awaited:
             return
         self._awaited.remove(name)
         if not self._awaited:
-            self._next_stage()
+            self._next_step()
 
-    def _next_stage(self) -> None:
-        self.cancel_timer("stage")
-        self._stage += 1
-        self._begin_stage()
+    def _next_step(self) -> None:
+        self.cancel_timer("step")
+        self._step += 1
+        self._begin_step()
 
     def _end(self) -> None:
         self._phase = "ended"
@@ -278,11 +276,11 @@ class RootActor(EngineActor):
             self._restart(self._children[name])
         elif what == "escalate":
             self._end_escalated()
-        elif what == "stage":
+        elif what == "step":
             late = sorted(self._awaited)
             self.log.warning("out of time to {}: {}", self._phase, ", ".join(late))
             self._late += [name for name in late if name not in self._late]
-            self._next_stage()
+            self._next_step()
         else:
             super().on_timer_fired(message)
 

@@ -3,7 +3,8 @@
 Read from top to bottom: what is opened, then the children in the order of their start: a pair that holds
 something finds its prices at once. They end in the reverse, while no entries are granted and the paper
 venue's market rests: no more judgements, then the pairs settle what is in flight, the portfolio keeps
-its figures, the venue answers for the last time, and persistence lets the history catch up. This is the only module that knows all actors.
+its figures, the venue answers for the last time. When all of these are gone nobody has anything to record any
+more, and persistence lets the history catch up. This is the only module that knows all actors.
 """
 
 from __future__ import annotations

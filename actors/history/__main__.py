@@ -4,7 +4,8 @@ Rules
     It may be killed at any instant: what it has written is exactly what `applied_seq` says.
     It is of no use to anyone but its parent: when its standard input ends, so does it. An alarm of the
     kernel's, pushed back in every round, ends it when it hangs, whatever it hangs in.
-    Standard input: one line of JSON with its settings; then `stop` asks it to catch up and end.
+    Standard input: one line of JSON with its settings; then `stop SEQ` asks it to catch up, up to that
+    entry at least, and end; a later one may move the entry.
     Standard output: lines of JSON: `applied` (in step with the journal up to here), `finding` and
     `fatal` (sentences), `door` (the port it serves at).
 Status: 0 stopped; 3 a client's statement went past its limit; 4 the file is refused; 5 anything else.
@@ -37,6 +38,8 @@ REFUSED: Final = 4
 FAILED: Final = 5
 
 ROUND_S: Final = 0.2
+IDLE_ROUNDS: Final = 10
+"""So often it looks again for the journal's last entry, which a segment being closed may hide for a moment."""
 HANG_S: Final = 20.0
 HEADROOM_BYTES: Final = 768 * 1_048_576
 """Address space that the process may take beyond what it has when the door opens."""
@@ -55,7 +58,13 @@ def leave(status: int) -> NoReturn:
 
 
 class Parent:
-    """Listens to standard input from a thread: `stopping` is set by the word or by its end."""
+    """Listens to standard input from a thread: `stopping` is set by the word or by its end.
+
+    `last` is the entry that must be in the history before an orderly end.
+    """
+
+    orphaned = False
+    last = 0
 
     def __init__(self) -> None:
         self.stopping = threading.Event()
@@ -63,14 +72,13 @@ class Parent:
         threading.Thread(target=self._listen, name="parent", daemon=True).start()
 
     def _listen(self) -> None:
-        orphaned = sys.stdin.readline().strip() != "stop"
-        if orphaned:
-            # The next bot wants the file: the batch in hand may be finished, no more.
-            signal.setitimer(signal.ITIMER_REAL, 3.0)
-        self.orphaned = orphaned
+        while (line := sys.stdin.readline().strip()).startswith("stop "):
+            self.last = int(line[5:])
+            self.stopping.set()
+        # The next bot wants the file: the batch in hand may be finished, no more.
+        signal.setitimer(signal.ITIMER_REAL, 3.0)
+        self.orphaned = True
         self.stopping.set()
-
-    orphaned = False
 
 
 def modest() -> None:
@@ -112,6 +120,7 @@ def follow(parent: Parent, store: Store, door: Door | None, statement_s: float) 
     """Keep in step with the journal until told to stop."""
     told = -1
     heard = 0.0
+    idle = 0
     limit_memory()
     while True:
         signal.setitimer(signal.ITIMER_REAL, 3.0 if parent.orphaned else HANG_S)
@@ -122,12 +131,15 @@ def follow(parent: Parent, store: Store, door: Door | None, statement_s: float) 
         if applied != told or now - heard > 1.0:
             say(applied=applied)
             told, heard = applied, now
-        if last_round and (parent.orphaned or not written):
+        idle = 0 if written or not last_round else idle + 1
+        if last_round and (parent.orphaned or (idle and (applied >= parent.last or idle > IDLE_ROUNDS))):
             leave(STOPPED)
         if door is not None and (ran := door.oldest_statement_s()) > statement_s:
             say(fatal=f"A statement of a client ran for {ran:.0f} s, past the limit of {statement_s:g} s.")
             leave(PAST_LIMIT)
-        if not written:
+        if idle:
+            time.sleep(ROUND_S)
+        elif not written:
             parent.stopping.wait(ROUND_S)
 
 

@@ -93,12 +93,12 @@ class HistoryProcess:
             return news
         return [*news, self._ended(status, monotonic)]
 
-    def begin_stop(self) -> None:
-        """Have it catch up with the journal and end; `stopped` says when, if it is polled."""
+    def begin_stop(self, seq: int) -> None:
+        """Have it catch up with the journal, up to entry `seq` at least, and end; `stopped` says when, if it is polled."""
         self._stopping = True
         if self._process is not None and self._process.stdin is not None:
             with suppress(OSError):
-                self._process.stdin.write(b"stop\n")
+                self._process.stdin.write(b"stop %d\n" % seq)
                 self._process.stdin.flush()
 
     def kill(self) -> None:

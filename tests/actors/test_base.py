@@ -246,7 +246,6 @@ def test_a_slow_line_is_not_filled_with_repetitions() -> None:
     expected = [str(number) for number in range(60)]
     for text in expected:
         sim.tell("writer", Poke(text=text))
-        sim.run(for_ms=1_000)
     sim.run(for_ms=60_000)
 
     assert texts(disk) == expected

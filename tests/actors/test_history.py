@@ -304,7 +304,7 @@ def test_kill_9_costs_nothing(files: Files, journal: FileJournal, keeper: Keeper
         os.kill(pid, signal.SIGKILL)
         keeper.until(partial(_replaced, keeper, pid))
     keeper.until(lambda: keeper.process.applied == journal.seq)
-    keeper.process.begin_stop()
+    keeper.process.begin_stop(journal.seq)
     keeper.until(lambda: keeper.process.stopped)
 
     assert sum("SIGKILL" in text for text in keeper.news) == 3
@@ -316,11 +316,35 @@ def test_it_catches_up_before_it_stops(files: Files, journal: FileJournal, keepe
     """Asked to stop, it writes what is in the journal first, and ends with status 0."""
     keeper.until(lambda: keeper.process.pid is not None)
     fill_journal(journal)
-    keeper.process.begin_stop()
+    keeper.process.begin_stop(journal.seq)
     keeper.until(lambda: keeper.process.stopped)
 
     assert history_end(files) == journal.seq
     assert keeper.news == []
+
+
+def test_it_waits_for_the_last_entry_before_it_stops(files: Files, journal: FileJournal, keeper: Keeper) -> None:
+    """What it is told to have in the end may be out of its sight at first, as while a segment is closed."""
+    bot = Bot(journal)
+    bot.start()
+    keeper.until(lambda: keeper.process.applied == journal.seq)
+
+    keeper.process.begin_stop(journal.seq + 1)
+    bot.say("PairLocked", pair="A/USDT", side="*", until=0, reason="at the last moment")
+    keeper.until(lambda: keeper.process.stopped)
+
+    assert history_end(files) == journal.seq
+
+
+def test_it_does_not_wait_for_ever(files: Files, journal: FileJournal, keeper: Keeper) -> None:
+    """An entry that never comes, since the journal is damaged, keeps nobody from ending."""
+    fill_journal(journal)
+    keeper.until(lambda: keeper.process.pid is not None)
+
+    keeper.process.begin_stop(journal.seq + 1_000)
+    keeper.until(lambda: keeper.process.stopped)
+
+    assert history_end(files) == journal.seq
 
 
 def test_it_does_not_outlive_its_parent(journal: FileJournal, keeper: Keeper) -> None:

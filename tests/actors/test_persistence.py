@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from actors.base import Context, EngineActor
+from actors.base import Context, EngineActor, Outbox
 from actors.disk import MIB, DiskWatch, Room
 from actors.files import Files
 from actors.journal import FileJournal, Journal, MemoryJournal
 from actors.opening import open_journal
 from actors.persistence import PersistenceActor
 from actors.sim import SimRuntime
+from actors.supervisor import ChildSpec, RootActor
 from engine.messages import (
     BalancesChanged,
     DataAlert,
@@ -33,6 +34,7 @@ from engine.messages import (
     Shutdown,
     ShutdownDone,
     StateLoaded,
+    TimerFired,
 )
 from engine.types import TradingState
 
@@ -50,26 +52,32 @@ class Witness(EngineActor):
 
 
 class FakeHistory:
-    """A history process that dies once, and stops when asked."""
+    """A history process that dies once, and when asked to stop has what it must have, and is gone `takes_s` later."""
 
-    def __init__(self) -> None:
+    def __init__(self, takes_s: float = 0.0) -> None:
         self.starts = 1
         self.stopping = False
+        self.takes_s = takes_s
+        self.applied = 0
+        self.asked_at = self.polled_at = 0.0
         self.news = ["The history process was ended by SIGKILL; it is started again."]
 
     def poll(self, monotonic: float) -> Sequence[str]:
         """What has happened."""
+        self.polled_at = monotonic
         news, self.news = self.news, []
         return news
 
-    def begin_stop(self) -> None:
-        """Remember it."""
-        self.stopping = True
+    def begin_stop(self, seq: int) -> None:
+        """Remember it, and the first time since when."""
+        if not self.stopping:
+            self.asked_at = self.polled_at
+        self.stopping, self.applied = True, seq
 
     @property
     def stopped(self) -> bool:
-        """At once."""
-        return self.stopping
+        """When its time is over."""
+        return self.stopping and self.polled_at >= self.asked_at + self.takes_s
 
     def kill(self) -> None:
         """Nothing is there."""
@@ -332,3 +340,49 @@ def test_shutdown_waits_for_the_history() -> None:
     assert history.stopping
     assert stage.told("root", ShutdownDone) == [ShutdownDone(name="persistence")]
     assert stage.journal.last("a") == 1
+
+
+class Talker(EngineActor):
+    """Records something every 50 ms for as long as it lives, and once more at its end."""
+
+    def __init__(self, ctx: Context) -> None:
+        super().__init__(ctx)
+        self.outbox = Outbox(self)
+
+    def on_start(self) -> None:
+        """Begin."""
+        self.outbox.load()
+        self.start_timer("talk", 50)
+
+    def on_state_loaded(self, message: StateLoaded) -> None:
+        """Go on from there."""
+        self.outbox.on_state_loaded(message)
+
+    def on_timer_fired(self, message: TimerFired) -> None:
+        """Say something."""
+        self.start_timer("talk", 50)
+        self.on_stop()
+
+    def on_stop(self) -> None:
+        """The last word."""
+        self.outbox.record([Entry(kind="Said", ts=self.now(), body={})])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_history_ends_where_the_journal_ends(seed: int) -> None:
+    """Whatever the others record while the end is on its way, the history is asked for last, when all is said."""
+    sim, journal, history = SimRuntime(seed), MemoryJournal(), FakeHistory(takes_s=1.0)
+    specs = [
+        ChildSpec("persistence", partial(PersistenceActor, journal=journal, history=history), shared=True),
+        ChildSpec("talker", Talker),
+    ]
+    sim.spawn("root", lambda ctx: RootActor(ctx, specs))
+    sim.run(1_000)
+
+    sim.tell("root", Shutdown(reply_to=""))
+    sim.run(20_000)
+
+    assert sim.exit_request is not None
+    assert "ended in order" == sim.exit_request.reason
+    assert journal.last("talker") > 15
+    assert journal.seq == history.applied

@@ -304,6 +304,21 @@ def test_the_orderly_end_goes_in_reverse_and_stops_only_when_all_have_finished()
     )
 
 
+def test_the_first_child_is_asked_to_finish_when_the_others_are_gone() -> None:
+    """What the others say until their very end is heard by whoever keeps it, before it ends itself."""
+    seen, sim = Seen(), SimRuntime(5)
+    specs = [ChildSpec(name, child(seen)) for name in ("keeper", "gateway", "pair:A")]
+    sim.spawn("root", lambda ctx: RootActor(ctx, specs))
+    sim.settle()
+
+    sim.tell("root", Shutdown(reply_to=""))
+    sim.run(for_ms=60_000)
+
+    assert what(seen)[3:] == [
+        *("pair:A shutdown", "gateway shutdown", "pair:A stop", "gateway stop", "keeper shutdown", "keeper stop")
+    ]
+
+
 def test_who_does_not_finish_is_not_waited_for_longer_than_it_may_take() -> None:
     """A deaf child costs its own `shutdown_s`, and is named."""
     world = World(ChildSpec("pair:A", child(Seen(), deaf=True), shutdown_s=3), ChildSpec("pair:B", child(Seen())))
