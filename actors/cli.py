@@ -123,6 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_commanding(commands)
     _add_honesty(commands)
     _add_making(commands)
+    _add_data(commands)
     return parser
 
 
@@ -347,6 +348,26 @@ def _add_making(commands: Subparsers[argparse.ArgumentParser]) -> None:
     )
     new.add_argument("name", metavar="NAME", help="its name: small letters, digits, underscores")
     new.add_argument("--dir", default="strategies", metavar="DIR", help="where to (default: strategies)")
+
+
+def _add_data(commands: Subparsers[argparse.ArgumentParser]) -> None:
+    data = _command(
+        commands,
+        "data",
+        "data",
+        "list, check, convert and repair files of candles; see docs/data.md",
+        "tradepit data convert user_data/data/binance --to candles --exchange binance",
+        (OK, FAILED, BAD_INPUT),
+    )
+    data.add_argument("action", choices=("list", "check", "convert", "repair"), metavar="ACTION", help="%(choices)s")
+    data.add_argument("folder", metavar="DIR", help="a folder of candles, or one file: Parquet, Feather, CSV or JSON")
+    data.add_argument("--pairs", metavar="A,B,…", type=pair_list, help="these only")
+    data.add_argument("--timeframe", metavar="5m", help="candles of this length only")
+    data.add_argument("--to", metavar="DIR", help="where converted candles go, or repaired copies instead of in place")
+    data.add_argument("--exchange", metavar="NAME", help="whose candles they are, where the files do not say it")
+    data.add_argument("--resample", dest="longer", metavar="1h", help="convert: make longer candles of them")
+    data.add_argument("--overwrite", action="store_true", help="replace what is there, made of something else")
+    _add_json(data)
 
 
 if __name__ == "__main__":

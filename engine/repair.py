@@ -11,6 +11,7 @@ Rules
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -116,8 +117,6 @@ class Repaired:
 
 def absurd_rows(ts: npt.NDArray[np.int64], columns: tuple[Floats, ...], step_ms: Millis) -> npt.NDArray[np.intp]:
     """The numbers of the rows that are absurd by themselves; `columns` are open, high, low, close, volume."""
-    if _all_sane(ts, columns, step_ms):
-        return np.empty(0, np.intp)
     opened, high, low, closed, volume = columns
     finite = np.isfinite(opened) & np.isfinite(high) & np.isfinite(low) & np.isfinite(closed) & np.isfinite(volume)
     sane = finite & (low > 0.0) & (volume >= 0.0) & (high <= low * JUMP_MAX)
@@ -126,22 +125,23 @@ def absurd_rows(ts: npt.NDArray[np.int64], columns: tuple[Floats, ...], step_ms:
     return np.flatnonzero(~sane)
 
 
-def _all_sane(ts: npt.NDArray[np.int64], columns: tuple[Floats, ...], step_ms: Millis) -> bool:
-    """Whether no row is absurd, found in a third of the time: most files are in order. NaN fails every comparison."""
-    if not len(ts):
-        return True
+def _needs_nothing(ts: npt.NDArray[np.int64], columns: tuple[Floats, ...], step_ms: Millis) -> bool:
+    """Whether rows are whole and surely sane, which most files are: found in a quarter of the time of all the rest.
+
+    Where the highest price of all is within `JUMP_MAX` of the lowest, no single step can be too far.
+    NaN fails every comparison.
+    """
+    if not _is_whole(ts, step_ms) or ts[0] < 0 or ts[0] % step_ms:
+        return False
     opened, high, low, closed, volume = columns
-    whole = _is_whole(ts, step_ms)
+    lowest = low.min()
     return bool(
-        low.min() > 0.0
-        and high.max() < math.inf
+        lowest > 0.0
+        and high.max() <= min(lowest * JUMP_MAX, sys.float_info.max)
         and volume.min() >= 0.0
         and volume.max() < math.inf
         and (low <= np.minimum(opened, closed)).all()
         and (np.maximum(opened, closed) <= high).all()
-        and (high <= low * JUMP_MAX).all()
-        and (ts[0] % step_ms == 0 if whole else (ts % step_ms == 0).all())
-        and (ts[0] if whole else ts.min()) >= 0
     )
 
 
@@ -172,12 +172,11 @@ def repair(pair: str, timeframe: str, ts: npt.NDArray[np.int64], columns: tuple[
     Returns a `Refusal` of the first row that cannot be used; with it nothing else is decided.
     """
     step_ms = timeframe_ms(timeframe)
+    if _needs_nothing(ts, columns, step_ms):
+        return Repaired(_candles(pair, timeframe, ts, columns), 0, 0, 0)
     refusal = first_refusal(ts, columns, step_ms)
     if refusal is not None:
         return refusal
-    if _is_whole(ts, step_ms):
-        refusal = _wild_row(ts, columns, None, step_ms)
-        return refusal or Repaired(_candles(pair, timeframe, ts, columns), 0, 0, 0)
     rows = np.arange(len(ts))
     out_of_order = int(np.count_nonzero(ts[1:] < ts[:-1]))
     if out_of_order:
@@ -209,20 +208,15 @@ def _candles(pair: str, timeframe: str, ts: npt.NDArray[np.int64], columns: tupl
 
 
 def _wild_row(
-    ts: npt.NDArray[np.int64], columns: tuple[Floats, ...], rows: npt.NDArray[np.intp] | None, step_ms: Millis
+    ts: npt.NDArray[np.int64], columns: tuple[Floats, ...], rows: npt.NDArray[np.intp], step_ms: Millis
 ) -> Refusal | None:
-    """The first row, in order of time, that lies impossibly far from the one before: in price or in time.
-
-    `rows` are the rows' numbers as they were read, None where they are as they were.
-    """
+    """The first row, in order of time, that lies impossibly far from the one before: in price or in time."""
     opened, before = columns[0][1:], columns[3][:-1]
     jumps = np.flatnonzero((opened > before * JUMP_MAX) | (opened < before / JUMP_MAX))
     if len(jumps):
         at = int(jumps[0]) + 1
         why = absurdity(row_at(ts, columns, at), step_ms, float(columns[3][at - 1]))
-        return Refusal(at if rows is None else int(rows[at]), why)
-    if rows is None:
-        return None
+        return Refusal(int(rows[at]), why)
     holes = np.flatnonzero(np.diff(ts) > FILL_MAX * step_ms)
     if len(holes):
         at = int(holes[0]) + 1
@@ -238,7 +232,7 @@ def _filled(
         return ts, columns
     whole = np.arange(int(ts[0]), int(ts[-1]) + step_ms, step_ms, dtype=np.int64)
     if len(whole) == len(ts):
-        return whole, tuple(np.array(column, np.float64) for column in columns)
+        return ts, columns
     at = np.searchsorted(ts, whole, side="right") - 1
     missing = ts[at] != whole
     filled = [np.where(missing, columns[3][at], column[at]) for column in columns[:4]]

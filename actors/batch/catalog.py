@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
@@ -101,7 +101,17 @@ def chosen(
     missing = [pair for pair, its in found.items() if not its]
     if missing or not found:
         raise DataError(_missing(folder, own, missing, timeframe, kind))
-    return {pair: _preferred(folder, pair, its, timeframe) for pair, its in found.items()}
+    return {pair: preferred(folder, pair, its) for pair, its in found.items()}
+
+
+def fitting(files: Sequence[DataFile], pairs: Sequence[str], timeframe: str) -> list[DataFile]:
+    """Those of `pairs` and of `timeframe`, each where given, called by the pair that was asked for."""
+    asked = {_letters(pair): pair for pair in pairs}
+    return [
+        replace(file, pair=asked.get(_letters(file.pair), file.pair))
+        for file in files
+        if (not pairs or _letters(file.pair) in asked) and timeframe in {"", file.timeframe}
+    ]
 
 
 def spacing(ts: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> str:
@@ -187,14 +197,15 @@ def _by_pair(files: Sequence[DataFile]) -> dict[str, list[DataFile]]:
     return result
 
 
-def _preferred(folder: Path, pair: str, files: Sequence[DataFile], timeframe: str) -> DataFile:
-    """The file to take of those of one pair, in order of preference.
+def preferred(folder: Path, pair: str, files: Sequence[DataFile]) -> DataFile:
+    """The file to take of those of one pair, which are in order of preference; the shortest timeframe's.
 
     Raises:
         DataError: another one is as good, and may hold something else.
     """
-    shortest = [file for file in files if file.timeframe == files[0].timeframe]
-    first = shortest[0]
+    first = files[0]
+    timeframe = first.timeframe
+    shortest = [file for file in files if file.timeframe == timeframe]
     rivals = [file for file in shortest if bool(file.exchange) == bool(first.exchange)]
     others = sorted({file.source for file in rivals})
     if len(others) > 1:
