@@ -254,11 +254,13 @@ def wish_for(work: Work, wish: ExitWish, kind: str) -> None:
 
 def _may_replace(work: Work, order: Order, wish: ExitWish) -> bool:
     leaving = work.trade.leaving
-    if order.type is not OrderType.LIMIT or order.status not in RESTING or order.price == wish.price:
+    if order.status not in RESTING or order.price == wish.price:
         return False
     candle = work.settings.timeframe_ms
     same = leaving is not None and leaving.reason == wish.reason
-    return not (same and order.created_at // candle == work.now // candle)
+    # A market order is about to fill; one that has not in a whole candle is asked for anew.
+    once = same or order.type is not OrderType.LIMIT
+    return not (once and order.created_at // candle == work.now // candle)
 
 
 def on_force_exit(work: Work, event: ForceExit) -> None:

@@ -1,7 +1,8 @@
 """`python -m tests.oracle FILE.jsonl[.gz]`: recorded cases through the pure engine, trade for trade.
 
 A case is one JSON line: `config`, `candles` by pair with the signals of each candle *before* the shift
-by one, and the `expected` trades. Prints the first difference of each failing case, last
+by one, and the `expected` trades; `callbacks` names the rules (`tests.reference.rules`) by which its strategy
+answers, where it has callbacks. Prints the first difference of each failing case, last
 `N passed, M failed`; the status is 1 when one failed, 2 when the file cannot be read.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,14 @@ from engine.candles import MINUTE, Candles
 from engine.market import Market
 from engine.matching import Exchange
 from engine.matching import Rules as VenueRules
-from engine.messages import Signal, TradeClosed
+from engine.messages import AskStrategy, Signal, StrategyAnswered, TradeClosed
 from engine.portfolio import Portfolio
+from engine.protections import protections_from
 from engine.settings import RiskConfig, Settings, TradingConfig
 from engine.tape import Tape
 from engine.types import exact, use_money_context
 from engine.work import Rules
+from tests.reference.rules import answer
 
 Case = Mapping[str, Any]
 
@@ -40,9 +43,11 @@ def read_cases(path: Path) -> Iterator[Case]:
                 yield json.loads(line)
 
 
-def settings_of(config: Mapping[str, Any]) -> Settings:
+def settings_of(case: Case) -> Settings:
     """The trade machine's settings of a case."""
+    config = case["config"]
     positive = config["trailing_stop_positive"]
+    timeout = config.get("unfilledtimeout", {"entry": 0, "exit": 0})
     return Settings(
         timeframe_ms=config["timeframe_minutes"] * MINUTE,
         roi=tuple(sorted((int(k), exact(v)) for k, v in config["roi"].items())),
@@ -57,7 +62,35 @@ def settings_of(config: Mapping[str, Any]) -> Settings:
         ignore_roi_if_entry_signal=config["ignore_roi_if_entry_signal"],
         can_short=config["can_short"],
         leverage=exact(config["leverage"]),
+        entry_timeout_ms=timeout["entry"] * MINUTE,
+        exit_timeout_ms=timeout["exit"] * MINUTE,
+        callbacks=frozenset(case.get("callbacks", {})),
+        **{f"{name}_type": kind for name, kind in config.get("order_types", {}).items()},
     )
+
+
+def asked_of(case: Case) -> Callable[[AskStrategy], StrategyAnswered]:
+    """Who answers a case's callbacks: its rules."""
+    rules = case.get("callbacks", {})
+
+    def asked(ask: AskStrategy) -> StrategyAnswered:
+        arguments = ask.arguments
+        said = answer(case["seed"], ask.callback, rules[ask.callback], facts_of(arguments))
+        return StrategyAnswered(request_id=ask.request_id, pair=ask.pair, answer=said)
+
+    return asked
+
+
+def facts_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A callback's arguments as the facts that rules know."""
+    facts = {**arguments, "minute": arguments["current_time"] // MINUTE}
+    facts["sign"] = -1 if arguments["side"] == "short" else 1
+    trade = arguments.get("trade")
+    if trade is not None:
+        facts.update(
+            {"entries": trade["entries"], "exits": trade["exits"], "stake": trade["stake_amount"], "fills": None}
+        )
+    return facts
 
 
 def tape_of(pair: str, rows: list[list[Any]], timeframe: int) -> Tape:
@@ -86,7 +119,7 @@ def tape_of(pair: str, rows: list[list[Any]], timeframe: int) -> Tape:
 def run_case(case: Case, *, every_candle: bool = False) -> Backtest:
     """A case through the engine."""
     config = case["config"]
-    settings, fee = settings_of(config), exact(config["fee"])
+    settings, fee = settings_of(case), exact(config["fee"])
     stake = config["stake"]
     trading = TradingConfig(
         stake_amount=stake if isinstance(stake, str) else exact(stake),
@@ -102,17 +135,24 @@ def run_case(case: Case, *, every_candle: bool = False) -> Backtest:
             quote=quote,
             price_step=exact(config["price_tick"]),
             amount_step=exact(config["amount_lot"]),
+            amount_min=_maybe(config.get("amount_min")),
+            cost_min=_maybe(config.get("cost_min")),
             maker_fee=fee,
             taker_fee=fee,
             leverage_max=Decimal(1_000),
         )
         rules[pair] = Rules(settings=settings, market=market, order_prefix=f"tpORACLEr1p{number:08x}", run=1, fee=fee)
     exchange = Exchange({p: r.market for p, r in rules.items()}, VenueRules())
-    portfolio = Portfolio(trading, RiskConfig(), (), settings.timeframe_ms, exact(config["wallet"]))
-    backtest = Backtest(rules, portfolio, exchange)
+    protections = protections_from(config.get("protections", ()), settings.timeframe_ms)
+    portfolio = Portfolio(trading, RiskConfig(), protections, settings.timeframe_ms, exact(config["wallet"]))
+    backtest = Backtest(rules, portfolio, exchange, asked_of(case))
     tapes = {p: tape_of(p, case["candles"][p], config["timeframe_minutes"]) for p in config["pairs"]}
     backtest.run(tapes, settings.timeframe_ms, every_candle=every_candle)
     return backtest
+
+
+def _maybe(value: float | None) -> Decimal | None:
+    return None if value is None else exact(value)
 
 
 def as_expected(trade: TradeClosed) -> dict[str, Any]:
@@ -129,6 +169,11 @@ def as_expected(trade: TradeClosed) -> dict[str, Any]:
         "profit_abs": float(trade.profit_abs),
         "profit_ratio": float(trade.profit_ratio),
         "exit_reason": trade.exit_reason,
+        "leverage": float(trade.leverage),
+        "max_rate": float(trade.max_rate),
+        "min_rate": float(trade.min_rate),
+        "initial_stop": float(trade.initial_stop),
+        "stop": float(trade.stop),
     }
 
 

@@ -1,0 +1,74 @@
+"""`python -m tests.reference.record --python FREQTRADE_PYTHON --kind dca --seeds 1-200 --out FILE`: record cases.
+
+Draws the cases of a kind, runs each through Freqtrade (with the Python of an environment that has it), and writes
+them with what came of them, one JSON line each, gzipped when FILE ends in .gz. A case that Freqtrade itself does not
+run is said and left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.reference.cases import KINDS, draw_case
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run_reference(python: str, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What Freqtrade says of each case: `expected`, or `error`."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    done = subprocess.run(
+        [python, "-m", "tests.reference.inside_freqtrade"],
+        input="\n".join(json.dumps(case) for case in cases),
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    if len(said) != len(cases):
+        sys.exit(f"Freqtrade ended after {len(said)} of {len(cases)} cases:\n{done.stderr[-3000:]}")
+    return said
+
+
+def seeds_of(text: str) -> range:
+    """`1-200`, or one number."""
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def write_cases(path: Path, cases: list[dict[str, Any]]) -> None:
+    """The file; the same cases give the same bytes."""
+    text = "".join(json.dumps(case, separators=(",", ":")) + "\n" for case in cases).encode()
+    path.write_bytes(gzip.compress(text, 9, mtime=0) if path.suffix == ".gz" else text)
+
+
+def main() -> None:
+    """See the module's text."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--python", required=True, help="the Python of an environment with Freqtrade")
+    parser.add_argument("--kind", required=True, choices=sorted(KINDS))
+    parser.add_argument("--seeds", required=True, type=seeds_of, help="such as 1-200")
+    parser.add_argument("--out", required=True, type=Path)
+    given = parser.parse_args()
+    drawn = [draw_case(given.kind, seed) for seed in given.seeds]
+    found = []
+    for case, said in zip(drawn, run_reference(given.python, drawn), strict=True):
+        if "error" in said:
+            print(f"seed {case['seed']}: {said['error']}")
+        else:
+            found.append({**case, **said})
+    write_cases(given.out, found)
+    trades = sum(len(case["expected"]["trades"]) for case in found)
+    print(f"{len(found)} cases with {trades} trades are written to {given.out}, {given.out.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

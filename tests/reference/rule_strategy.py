@@ -1,0 +1,126 @@
+"""The strategy that Freqtrade runs for a case: its signals are the case's columns, its callbacks the case's rules.
+
+Loaded by Freqtrade only. The case lies in `tests.reference.inside_freqtrade.CURRENT` when the file is imported, and
+the class has just those methods that the case has rules for: Freqtrade looks at which ones a class overrides.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from freqtrade.strategy import IStrategy
+
+from tests.reference.inside_freqtrade import CURRENT, minute_of
+from tests.reference.rules import answer
+
+CASE = CURRENT[0]
+RULES = CASE.get("callbacks", {})
+CONFIG = CASE["config"]
+
+
+def ask(callback: str, arguments: dict[str, Any]) -> Any:
+    """The rule's answer to a callback of these arguments."""
+    facts = {k: v for k, v in arguments.items() if isinstance(v, str | int | float | bool) or v is None}
+    trade, order = arguments.get("trade"), arguments.get("order")
+    facts["minute"] = minute_of(arguments["current_time"])
+    if trade is not None:
+        facts.setdefault("pair", trade.pair)
+        facts["sign"] = -1 if trade.is_short else 1
+        facts["entries"], facts["exits"] = trade.nr_of_successful_entries, trade.nr_of_successful_exits
+        facts["stake"] = trade.stake_amount
+        facts["fills"] = trade.get_custom_data("fills") if "order_filled" in RULES else None
+    else:
+        facts["sign"] = -1 if arguments["side"] == "short" else 1
+    if order is not None:
+        facts["age"] = facts["minute"] - minute_of(order.order_date_utc)
+    return answer(CASE["seed"], callback, RULES[callback], facts)
+
+
+class RuleStrategy(IStrategy):
+    """Freqtrade's side of a case."""
+
+    INTERFACE_VERSION = 3
+    timeframe = f"{CONFIG['timeframe_minutes']}m" if CONFIG["timeframe_minutes"] < 60 else "1h"
+    startup_candle_count = 0
+    minimal_roi = CONFIG["roi"]
+    stoploss = CONFIG["stoploss"]
+    trailing_stop = CONFIG["trailing_stop"]
+    trailing_stop_positive = CONFIG["trailing_stop_positive"]
+    trailing_stop_positive_offset = CONFIG["trailing_stop_positive_offset"]
+    trailing_only_offset_is_reached = CONFIG["trailing_only_offset_is_reached"]
+    use_exit_signal = CONFIG["use_exit_signal"]
+    exit_profit_only = CONFIG["exit_profit_only"]
+    exit_profit_offset = CONFIG["exit_profit_offset"]
+    ignore_roi_if_entry_signal = CONFIG["ignore_roi_if_entry_signal"]
+    can_short = CONFIG["can_short"]
+    use_custom_stoploss = "custom_stoploss" in RULES
+    use_custom_roi = "custom_roi" in RULES
+    position_adjustment_enable = "adjust_trade_position" in RULES
+    max_entry_position_adjustment = CONFIG.get("max_entry_position_adjustment", -1)
+    order_types = {  # noqa: RUF012 -- Freqtrade's form
+        "entry": "limit",
+        "exit": "limit",
+        "stoploss": "market",
+        "stoploss_on_exchange": False,
+        **CONFIG.get("order_types", {}),
+    }
+    protections = CONFIG.get("protections", [])
+
+    def populate_indicators(self, dataframe: Any, metadata: dict[str, Any]) -> Any:
+        """The case's columns, by candle."""
+        rows = CASE["candles"][metadata["pair"].partition(":")[0]]
+        columns = CASE["columns"]
+        for name in columns[5:9]:
+            at = columns.index(name)
+            signals = {row[0]: row[at] for row in rows}
+            dataframe[f"case_{name}"] = [signals[minute_of(date)] for date in dataframe["date"]]
+        return dataframe
+
+    def populate_entry_trend(self, dataframe: Any, metadata: dict[str, Any]) -> Any:
+        """The entries."""
+        for name in ("enter_long", "enter_short"):
+            dataframe[name] = dataframe[f"case_{name}"]
+        return dataframe
+
+    def populate_exit_trend(self, dataframe: Any, metadata: dict[str, Any]) -> Any:
+        """The exits."""
+        for name in ("exit_long", "exit_short"):
+            dataframe[name] = dataframe[f"case_{name}"]
+        return dataframe
+
+    if "leverage" in RULES or CONFIG["leverage"] != 1.0:
+
+        def leverage(self, **arguments: Any) -> float:
+            if "leverage" not in RULES:
+                return float(CONFIG["leverage"])
+            return float(ask("leverage", arguments))
+
+    if "custom_stoploss" in RULES and RULES["custom_stoploss"].get("takes_after_fill"):
+
+        def custom_stoploss(self, pair: str, trade: Any, current_time: Any, after_fill: bool, **kwargs: Any) -> Any:
+            facts = {**kwargs, "pair": pair, "trade": trade, "current_time": current_time, "after_fill": after_fill}
+            return ask("custom_stoploss", facts)
+
+    elif "custom_stoploss" in RULES:
+
+        def custom_stoploss(self, pair: str, trade: Any, current_time: Any, **kwargs: Any) -> Any:
+            return ask("custom_stoploss", {**kwargs, "pair": pair, "trade": trade, "current_time": current_time})
+
+    if "order_filled" in RULES:
+
+        def order_filled(self, pair: str, trade: Any, order: Any, current_time: Any, **kwargs: Any) -> None:
+            facts = {"pair": pair, "trade": trade, "order": order, "current_time": current_time}
+            trade.set_custom_data("fills", ask("order_filled", facts))
+
+
+def _method(callback: str) -> Any:
+    def method(self: Any, **arguments: Any) -> Any:
+        return ask(callback, arguments)
+
+    method.__name__ = callback
+    return method
+
+
+for _name in RULES:
+    if _name not in ("leverage", "custom_stoploss", "order_filled"):
+        setattr(RuleStrategy, _name, _method(_name))
