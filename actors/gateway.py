@@ -225,7 +225,10 @@ class GatewayActor(EngineActor):
 
     def on_match_market(self, message: MatchMarket) -> None:
         """A candle's turn: fill what it fills, then say so."""
-        self._own_venue().match(message.pair, message.ts, message.low, message.high, message.open)
+        asked = message
+        self._own_venue().match(
+            asked.pair, asked.ts, asked.low, asked.high, asked.open, entries_only=asked.entries_only
+        )
         self._collect()
         self._answer(message.reply_to, MarketMatched(pair=message.pair, ts=message.ts))
 

@@ -344,7 +344,10 @@ class PairActor(SendingActor):
             elif isinstance(wanted, Match):
                 self._matching = True
                 low, high = self._turn.bounds
-                match = MatchMarket(pair=self.pair, ts=row.ts, low=low, high=high, reply_to=self.name)
+                first = wanted is Match.ENTRIES
+                match = MatchMarket(
+                    pair=self.pair, ts=row.ts, low=low, high=high, reply_to=self.name, entries_only=first
+                )
                 self.tell("gateway", match)
             else:
                 self.tell_trade(wanted)

@@ -133,11 +133,12 @@ class Backtest:
         turn = Turn(row)
         self.book[row.pair] = with_price_step(self.book[row.pair], row)
         while (wanted := turn.next(self.book[row.pair])) is not None:
-            if wanted is Match.NOW:
+            if isinstance(wanted, Match):
                 low, high = turn.bounds
-                for event in self.exchange.match(Range(row.pair, ts, low, high)):
+                seen = Range(row.pair, ts, low, high, entries_only=wanted is Match.ENTRIES)
+                for event in self.exchange.match(seen):
                     self._feed(row.pair, event, ts, turn)
-            elif not isinstance(wanted, Match):
+            else:
                 self._feed(row.pair, wanted, ts, turn)
 
     def _feed(self, pair: str, event: Message, ts: Millis, turn: Turn) -> None:

@@ -55,6 +55,7 @@ class Range:
 
     `open` None: only the bounds are known. `tolerant`: market orders of the `candle` model fill at the
     nearest price of the range instead of waiting for their own; it is for prices that come as they come.
+    `entries_only`: in the `candle` model other orders are left alone, since their turn comes later (2.3).
     """
 
     pair: str
@@ -65,6 +66,7 @@ class Range:
     close: Decimal | None = None
     volume: Decimal | None = None
     tolerant: bool = False
+    entries_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,8 @@ class Exchange:
             client_id = order.client_order_id
             if client_id not in self.working:
                 continue  # ended by a fill just before: it was against a position that is gone
+            if seen.entries_only and order.purpose is not Purpose.ENTRY:
+                continue
             at = self._candle_price(order, seen)
             if at is not None:
                 at = self.markets[seen.pair].round_price(at)  # candles' prices, but for their binary noise, are on it

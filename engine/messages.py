@@ -695,6 +695,7 @@ class MatchMarket(Message):
     """pair → gateway: let this pair's orders meet the candle [low, high]; for runs that go by candles.
 
     What fills is told first, then `MarketMatched`. `open`, where given, says where a stop fills after a gap.
+    `entries_only` leaves other orders alone: their turn comes later (`semantics.md` 2.3).
     """
 
     pair: str
@@ -703,6 +704,7 @@ class MatchMarket(Message):
     high: Decimal
     reply_to: str
     open: Decimal | None = None
+    entries_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,16 +12,17 @@ from decimal import Decimal
 from enum import Enum, auto
 
 from engine.messages import DataEnded, MarketRange, SignalJudged, TimerFired, TurnRow
-from engine.types import ZERO, OrderStatus
+from engine.types import ZERO, OrderStatus, Purpose
 from engine.work import Trade
 
 AWAITED = (OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.IN_DOUBT)
 
 
 class Match(Enum):
-    """What a turn wants besides events: let the venue fill what this candle fills."""
+    """What a turn wants besides events: let the venue fill what this candle fills, entries alone or all."""
 
-    NOW = auto()
+    ENTRIES = auto()
+    ALL = auto()
 
 
 class _Phase(Enum):
@@ -54,7 +55,7 @@ class Turn:
         return (row.open, row.open) if row.final else (row.low, row.high)
 
     def next(self, trade: Trade) -> TimerFired | SignalJudged | MarketRange | DataEnded | Match | None:
-        """The next event, or `Match.NOW`, or None when the pair has settled."""
+        """The next event, or a `Match`, or None when the pair has settled."""
         while True:
             if self._phase is _Phase.END:
                 if not self._again:
@@ -70,8 +71,11 @@ class Turn:
             if phase is _Phase.LOOK:
                 if trade.position.amount > ZERO and not self.row.final:
                     return self._range()
+            elif phase is _Phase.FILL_ENTRY and not self.row.final:
+                if trade.working(Purpose.ENTRY):
+                    return Match.ENTRIES
             elif trade.working():
-                return Match.NOW
+                return Match.ALL
 
     def _first(self) -> SignalJudged | DataEnded:
         row = self.row

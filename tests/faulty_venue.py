@@ -112,8 +112,10 @@ class FaultyVenue:
         low: Decimal,
         high: Decimal,
         open: Decimal | None = None,
+        *,
+        entries_only: bool = False,
     ) -> None:
-        self.venue.match(pair, ts, low, high, open)
+        self.venue.match(pair, ts, low, high, open, entries_only=entries_only)
 
     def advance(self, now: Millis) -> None:
         self._arrive(now)

@@ -235,9 +235,19 @@ class PaperVenue:
 
     # ------------------------------------------------------------ the market goes on
 
-    def match(self, pair: str, ts: Millis, low: Decimal, high: Decimal, open: Decimal | None = None) -> None:
+    def match(
+        self,
+        pair: str,
+        ts: Millis,
+        low: Decimal,
+        high: Decimal,
+        open: Decimal | None = None,
+        *,
+        entries_only: bool = False,
+    ) -> None:
         """See `TradingVenue`."""
-        self._events.extend(self._exchange.match(Range(pair, ts, low, high, open=open)))
+        seen = Range(pair, ts, low, high, open=open, entries_only=entries_only)
+        self._events.extend(self._exchange.match(seen))
 
     def advance(self, now: Millis) -> None:
         """See `TradingVenue`; only pairs with working orders cost anything."""

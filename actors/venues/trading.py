@@ -112,6 +112,8 @@ class TradingVenue(Protocol):
         low: Decimal,
         high: Decimal,
         open: Decimal | None = None,
+        *,
+        entries_only: bool = False,
     ) -> None:
         """Let a pair's orders meet a candle: for runs that go by candles."""
         ...
