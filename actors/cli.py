@@ -38,6 +38,7 @@ _STATUSES: Final = {
     GAVE_UP: "the bot gave up on itself; start it again, which is a recovery",
     INTERRUPTED: "ended at once by a second Ctrl-C; nothing is lost",
 }
+PERIODS: Final = ("day", "week", "month", "year")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 Subparsers = argparse._SubParsersAction  # noqa: SLF001 -- argparse has no public name for it
@@ -102,6 +103,15 @@ def positive(text: str) -> int:
 def lengths(text: str) -> tuple[int, ...]:
     """The whole numbers of `N,N,N`."""
     return tuple(positive(part.strip()) for part in text.split(","))
+
+
+def periods_list(text: str) -> tuple[str, ...]:
+    """The periods of `day,week`."""
+    found = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    for period in found:
+        if period not in PERIODS:
+            raise argparse.ArgumentTypeError(f"{period!r} is no period; write some of {','.join(PERIODS)}")
+    return found
 
 
 # ---------------------------------------------------------------- what can be said
@@ -225,6 +235,13 @@ def _add_batch(commands: Subparsers[argparse.ArgumentParser]) -> None:
     backtest.add_argument("--candle-by-candle", action="store_true", help="walk every candle; the trades are the same")
     backtest.add_argument(
         "--verify", action="store_true", help="replay it through the actors too, and say the first difference"
+    )
+    backtest.add_argument(
+        "--breakdown",
+        metavar="day,week,…",
+        type=periods_list,
+        default=(),
+        help="what each day, week, month, year earned",
     )
     _add_json(backtest)
 

@@ -39,6 +39,10 @@ class Labels:
         """Some rows; the names stay, used or not."""
         return Labels(self.codes[rows], self.names)
 
+    def is_any(self, *texts: str) -> Bools:
+        """Which rows have one of these texts."""
+        return np.isin(self.codes, [code for code, name in enumerate(self.names) if name in texts])
+
     def texts(self) -> list[str]:
         """Each row's text."""
         return [self.names[code] for code in self.codes.tolist()]

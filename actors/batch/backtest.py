@@ -10,61 +10,29 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from actors.batch.exporting import exported
+from actors.batch.outcome import BacktestResult, outcome_of
+from actors.batch.tables import tell
 from actors.batch.taping import Taped, tape, time_of, timeframe_of
-from actors.commands.common import percent_text, print_json, print_table, with_arguments
+from actors.commands.common import with_arguments
 from actors.config_file import read_config
 from actors.judging.bench import FrameBench
-from engine.actions import Emit
-from engine.backtest import Backtest, Counters
+from engine.backtest import Backtest
 from engine.codec import to_plain
 from engine.errors import DataError
 from engine.matching import Exchange
 from engine.matching import Rules as VenueRules
-from engine.messages import AskStrategy, StrategyAnswered, TradeClosed
+from engine.messages import AskStrategy, StrategyAnswered
 from engine.portfolio import Portfolio
 from engine.protections import protections_from
 from engine.settings import Config
 from engine.strategy_settings import effective_protections
-from engine.types import ZERO, Millis, use_money_context
+from engine.types import use_money_context
 
 INTERRUPTED = 130
-
-
-@dataclass(slots=True, kw_only=True)
-class BacktestResult:
-    """What a run gave: the closed trades in order, what was counted, and how long each stage took.
-
-    `events` are the domain events by writer, empty unless they were asked for. [`start`, `end`] are the
-    open times of the first and the last candle that was traded on. `interrupted` is the candle at which
-    Ctrl-C ended it, None where it reached its end; positions held then are in no trade.
-    """
-
-    trades: Sequence[TradeClosed]
-    start: Millis
-    end: Millis
-    wallet: Decimal
-    counters: Counters = field(default_factory=Counters)
-    events: Mapping[str, Sequence[Emit]] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    failed: Mapping[str, str] = field(default_factory=dict)
-    interrupted: Millis | None = None
-
-    @property
-    def profit(self) -> Decimal:
-        """The sum of the trades' profits, in the stake currency."""
-        return sum((trade.profit_abs for trade in self.trades), ZERO)
-
-    @property
-    def final_balance(self) -> Decimal:
-        """The wallet after the last trade."""
-        return self.wallet + self.profit
 
 
 def run_backtest(
@@ -135,7 +103,7 @@ def backtest(arguments: argparse.Namespace) -> int:
     result.seconds = {"judge": judged, **result.seconds}
     if arguments.export:
         Path(arguments.export).write_text(json.dumps([exported(to_plain(t)) for t in result.trades], indent=1) + "\n")
-    tell(result, config, as_json=arguments.json)
+    tell([outcome_of(config, taped, result)], arguments.breakdown, as_json=arguments.json)
     if result.interrupted is not None:
         return INTERRUPTED
     differs = bool(arguments.verify) and not _verified(config, taped, result)
@@ -153,26 +121,3 @@ def _verified(config: Config, taped: Taped, result: BacktestResult) -> bool:
         count = sum(map(len, result.events.values()))
         print(f"The replay gives the same {count} domain events.", file=sys.stderr)
     return not difference
-
-
-def tell(result: BacktestResult, config: Config, *, as_json: bool) -> None:
-    """Print the outcome: the one place where reports hook in."""
-    trades = result.trades
-    if as_json:
-        figures = {"trades": len(trades), "profit": result.profit, "final_balance": result.final_balance}
-        print_json({**figures, **to_plain(result.counters), "failed": dict(result.failed), "seconds": result.seconds})
-        return
-    if result.interrupted is not None:
-        at = time.strftime("%Y-%m-%d %H:%M", time.gmtime(result.interrupted / 1_000))
-        print(f"Ended early, at {at} UTC; positions held then are not counted.")
-    pairs: dict[str, list[TradeClosed]] = {}
-    for trade in trades:
-        pairs.setdefault(trade.pair, []).append(trade)
-    rows = [_row(pair, of_pair, result.wallet) for pair, of_pair in sorted(pairs.items())]
-    print_table(("pair", "trades", "won", "profit", "of wallet"), [*rows, _row("all", trades, result.wallet)])
-    print(f"{len(trades)} trades, profit {result.profit:f} {config.trading.stake_currency}")
-
-
-def _row(name: str, trades: Sequence[TradeClosed], wallet: Decimal) -> tuple[Any, ...]:
-    profit = sum((t.profit_abs for t in trades), ZERO)
-    return name, len(trades), sum(t.profit_abs > ZERO for t in trades), profit, percent_text(profit / wallet)
