@@ -13,6 +13,7 @@ from typing import Any, Final
 from actors.base import Context
 from actors.sending import NO_PERMIT, SendingActor
 from engine.actions import Alarm, Cancel, Emit, Judge, LookUp, Place, SetTimer
+from engine.closing import heard
 from engine.keeping import trade_from_plain
 from engine.messages import (
     AskStrategy,
@@ -52,6 +53,8 @@ from engine.messages import (
     TakeSnapshot,
     TimerFired,
     TradeClosed,
+    TradesClosed,
+    TradesHeard,
     TradingStateChanged,
     VenueSnapshot,
     WatchPrice,
@@ -142,7 +145,9 @@ class PairActor(SendingActor):
         if to is not None:
             if kind is WatchPrice and self.by_turns:
                 return  # prices come with the turns
-            if kind is ReserveCapital:
+            if kind is TradeClosed:
+                action = TradesClosed(pair=self.pair, trades=self.trade.unheard)
+            elif kind is ReserveCapital:
                 self._reserving = action
                 self.start_timer("reserve", RETRY_MS * 2)
             elif kind is WatchPrice and action.watch:
@@ -248,11 +253,13 @@ class PairActor(SendingActor):
     def _answer_census(self) -> None:
         trade = self.trade
         asking = trade.pending is not None and trade.pending.kind == "entry"
-        answer = CensusAnswered(
-            epoch=self._census, exposure=exposure_of(trade), last_closed=trade.last_closed, asking=asking
-        )
+        answer = CensusAnswered(epoch=self._census, exposure=exposure_of(trade), closed=trade.unheard, asking=asking)
         self._census = 0
         self.tell("portfolio", answer)
+
+    def on_trades_heard(self, message: TradesHeard) -> None:
+        """The portfolio has my closed trades in its books."""
+        self.trade = heard(self.trade, message.trade_id)
 
     # ------------------------------------------------------------ the venue
 

@@ -44,6 +44,8 @@ from engine.messages import (
     TakeCensus,
     TimerFired,
     TradeClosed,
+    TradesClosed,
+    TradesHeard,
     TradingStateChanged,
     TurnRow,
 )
@@ -87,6 +89,7 @@ class PortfolioActor(RecoveringActor):
         self._uncounted = set(self._pairs)
         self._census_from = 0.0
         self._held: dict[str, ReserveCapital] = {}
+        self._heard: dict[str, tuple[int, str]] = {}
         self._turns: deque[TurnRow] = deque()
         self._turn_ts = 0
         self._on_turn = ""
@@ -148,8 +151,7 @@ class PortfolioActor(RecoveringActor):
         self.account.exposure_changed(message.exposure)
         if held is not None and message.asking:
             self.account.reserved[pair] = held
-        if message.last_closed is not None:
-            self._close(message.last_closed)
+        self._close(pair, message.closed)
         self._counted(message.exposure.pair)
 
     def _counted(self, pair: str) -> None:
@@ -227,15 +229,25 @@ class PortfolioActor(RecoveringActor):
             self._say_state_to(message.pair)
         self._counted(message.pair)
 
-    def on_trade_closed(self, message: TradeClosed) -> None:
-        """A trade has closed: what it earned, and what it brings."""
-        self._close(message)
+    def on_trades_closed(self, message: TradesClosed) -> None:
+        """Trades have closed: what they bring."""
+        self._close(message.pair, message.trades)
 
-    def _close(self, trade: TradeClosed) -> None:
-        if self.account.heard.get(trade.pair) == trade.trade_id:
-            return
-        before = self.account.state
-        self._record(close_trade(self.account, trade, self._turn_ts or self.now()), before)
+    def _close(self, pair: str, trades: Sequence[TradeClosed]) -> None:
+        for trade in trades:
+            if not self.account.has_heard(trade):
+                before = self.account.state
+                self._record(close_trade(self.account, trade, self._turn_ts or self.now()), before)
+        if trades:
+            self._heard[pair] = (self.outbox.seq, trades[-1].trade_id)
+            self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        """Tell the pairs whose closed trades are on disk: they need not repeat them."""
+        done = [pair for pair, (seq, _) in self._heard.items() if seq <= self.outbox.recorded]
+        for pair in done:
+            _, trade_id = self._heard.pop(pair)
+            self.tell(f"pair:{pair}", TradesHeard(pair=pair, trade_id=trade_id))
 
     def _record(self, events: Sequence[Emit], before: TradingState) -> None:
         """Keep the account with what has happened to it; tell whom a turn of the switch, which stood at `before`, concerns."""
@@ -347,6 +359,7 @@ class PortfolioActor(RecoveringActor):
     def on_recorded(self, message: Recorded) -> None:
         """Our records are on disk."""
         self.outbox.on_recorded(message)
+        self._acknowledge()
 
     def on_record_refused(self, message: RecordRefused) -> None:
         """The journal did not want a record."""

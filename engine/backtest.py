@@ -15,6 +15,7 @@ from typing import Any
 
 from engine.account import close_trade, pass_time
 from engine.actions import Cancel, Emit, Judge, LookUp, Place
+from engine.closing import heard
 from engine.errors import IllegalTransition
 from engine.matching import Accepted, Exchange, Range
 from engine.messages import (
@@ -202,6 +203,7 @@ class Backtest:
     def _closed(self, trade: TradeClosed, ts: Millis) -> None:
         self.trades.append(trade)
         self._tell(close_trade(self.portfolio, trade, ts))
+        self.book[trade.pair] = heard(self.book[trade.pair], trade.trade_id)
 
     def _tell(self, events: Sequence[Emit]) -> None:
         for event in events:

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from engine import entry, fates, leaving
 from engine.actions import Alarm, Judge
 from engine.codec import to_plain
 from engine.market import reported
 from engine.messages import TradeClosed, WatchPrice
-from engine.types import ZERO, Purpose, Side
-from engine.work import Work
+from engine.types import ZERO, Purpose, Side, trade_order
+from engine.work import Trade, Work
+
+UNHEARD_MAX: Final = 64
+"""So many closed trades are kept for a portfolio that does not acknowledge them. Their profits are in `earned`
+in any case, and it grants no entry while it cannot hear: more are not to be expected.
+"""
+
+
+def heard(trade: Trade, trade_id: str) -> Trade:
+    """`trade` without the closed ones up to `trade_id`, which the portfolio has in its books; the same where that is no news."""
+    upto = trade_order(trade_id)
+    left = tuple(closed for closed in trade.unheard if trade_order(closed.trade_id) > upto)
+    if len(left) == len(trade.unheard):
+        return trade
+    twin = trade.copy()
+    twin.unheard = left
+    return twin
 
 
 def close_dust(work: Work) -> None:
@@ -56,6 +74,7 @@ def close(work: Work) -> None:
     )
     trade.earned += closed.profit_abs
     trade.last_closed = closed
+    trade.unheard = (*trade.unheard, closed)[-UNHEARD_MAX:]
     work.exposure()
     work.emit("TradeClosed", **{k: v for k, v in to_plain(closed).items() if k not in ("pair", "trade_id")})
     work.do(closed)

@@ -23,6 +23,7 @@ from engine.work import Rules, Trade
 
 _NOT_KEPT: Final = frozenset({"pair", "rules", "pending", "queued", "reconciled", "state", "quarantined", "trading"})
 _KEPT: Final = tuple(f.name for f in fields(Trade) if f.name not in _NOT_KEPT)
+_LISTS: Final = ("orders", "unheard")
 _CLASSES: Final[Mapping[str, type]] = {
     "position": Position,
     "stop": Stop,
@@ -61,7 +62,7 @@ def trade_from_plain(pair: str, rules: Rules, plain: Mapping[str, Any]) -> Trade
     trade = Trade(pair=pair, rules=rules)
     try:
         for name in _KEPT:
-            if name not in plain or name == "orders":
+            if name not in plain or name in _LISTS:
                 continue
             value, cls = plain[name], _CLASSES.get(name)
             if name == "side":
@@ -73,6 +74,7 @@ def trade_from_plain(pair: str, rules: Rules, plain: Mapping[str, Any]) -> Trade
             elif isinstance(getattr(trade, name), type(rules.fee)):
                 value = type(rules.fee)(value)
             setattr(trade, name, value)
+        trade.unheard = tuple(from_plain(TradeClosed, each) for each in plain.get("unheard", ()))
         trade.orders = {o.client_order_id: o for o in (from_plain(Order, each) for each in plain["orders"])}
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(f"the kept state of {pair} cannot be read: {error}") from error

@@ -301,6 +301,22 @@ class TradeClosed(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TradesClosed(Message):
+    """pair → portfolio: every closed trade that it has not acknowledged, the oldest first."""
+
+    pair: str
+    trades: tuple[TradeClosed, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradesHeard(Message):
+    """portfolio → pair: this closed trade, and all of yours before it, are in the account's books and on disk."""
+
+    pair: str
+    trade_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TakeCensus(Message):
     """portfolio → pairs: what do you hold? A new portfolio grants nothing before all have answered.
 
@@ -312,14 +328,14 @@ class TakeCensus(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CensusAnswered(Message):
-    """pair → portfolio: what I hold, for the census of `epoch`, and my last closed trade, in case it was lost.
+    """pair → portfolio: what I hold, for the census of `epoch`, and the closed trades it has not acknowledged.
 
     `asking`: I wait for capital, so what is reserved for me is still wanted.
     """
 
     epoch: int
     exposure: ExposureChanged
-    last_closed: TradeClosed | None = None
+    closed: tuple[TradeClosed, ...] = ()
     asking: bool = False
 
 

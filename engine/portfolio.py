@@ -10,6 +10,7 @@ Rules
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ from engine.protections import DAY_MS, Lock, Protection
 from engine.settings import RiskConfig, TradingConfig
 from engine.sizing import proposed_stake, validated_stake
 from engine.summed import Summed
-from engine.types import ZERO, Millis, TradingState
+from engine.types import ZERO, Millis, TradingState, trade_order
 
 OF_THIS_RUN: Final = ("disk", "shutdown")
 """Hands of the kill switch that are not kept: who has them says so again, and nobody else would let go."""
@@ -41,6 +42,7 @@ Hold = tuple[TradingState, str]
 
 
 _stake: Final = attrgetter("stake")
+_close_ts: Final = attrgetter("close_ts")
 _realized: Final = attrgetter("realized")
 
 
@@ -204,9 +206,9 @@ class Portfolio:
     def trade_closed(self, trade: TradeClosed) -> tuple[list[Lock], SetTradingState | None]:
         """The locks and the halt that a closed trade brings; its profit came with the pair's exposure.
 
-        A repetition brings nothing.
+        A pair's trades come in order; a repetition brings nothing.
         """
-        if trade.trade_id == self.heard.get(trade.pair):
+        if self.has_heard(trade):
             return [], None
         self.heard[trade.pair] = trade.trade_id
         self._new_day(trade.close_ts, trade.profit_abs)
@@ -220,13 +222,18 @@ class Portfolio:
         self.locks = [lock for lock in self.locks if lock.until > trade.close_ts] + found
         return found, self._limit_passed()
 
+    def has_heard(self, trade: TradeClosed) -> bool:
+        """Whether this trade, or a later one of its pair, is in the books."""
+        last = self.heard.get(trade.pair)
+        return last is not None and trade_order(trade.trade_id) <= trade_order(last)
+
     def _remember(self, trade: TradeClosed) -> None:
         longest = max((p.lookback_ms for p in self.protections), default=0)
         if any(p.mode == "equity" for p in self.protections):
             longest = max(longest, 365 * DAY_MS)
         if not longest:
             return
-        self.closed.append(trade)
+        insort(self.closed, trade, key=_close_ts)  # some pairs are heard late
         while self.closed and self.closed[0].close_ts <= trade.close_ts - longest:
             self.closed.popleft()
 

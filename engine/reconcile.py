@@ -126,8 +126,9 @@ def _after_restart(work: Work) -> None:
     trade.reconciled = True
     trade.pending = None
     work.exposure()
-    if trade.last_closed is not None and trade.last_closed not in work.actions:
-        work.do(trade.last_closed)  # the portfolio may have missed it; it knows a repetition
+    for closed in trade.unheard:
+        if closed not in work.actions:
+            work.do(closed)  # the portfolio may have missed it; it knows a repetition
     if trade.position.amount > ZERO:
         work.do(WatchPrice(pair=trade.pair, watch=True))
         if trade.queued is not None:

@@ -115,6 +115,12 @@ class Priority(StrEnum):
     DATA = "data"
 
 
+def trade_order(trade_id: str) -> tuple[int, int]:
+    """Where a trade stands among its pair's: the run it began in, and its number; of `BTC/USDT#3-17` these are 3, 17."""
+    run, _, number = trade_id.rpartition("#")[2].partition("-")
+    return int(run), int(number)
+
+
 def order_side(side: Side, purpose: Purpose) -> OrderSide:
     """The order side that opens (ENTRY) or reduces (EXIT, STOP) a position of `side`."""
     opens = purpose is Purpose.ENTRY

@@ -111,6 +111,7 @@ class Trade:
     `orders` holds this trade's orders by client id, in order. `leaving` is the reason under way.
     `retry_at` is when a refused exit or stop may be tried again. `earned` is what all closed trades of
     the pair have earned: the portfolio adds these up, so that no lost message can lose a profit.
+    `unheard` are closed trades that the portfolio has not acknowledged, the oldest first.
     """
 
     pair: str
@@ -147,6 +148,7 @@ class Trade:
     questions: int = 0
     earned: Decimal = ZERO
     last_closed: TradeClosed | None = None
+    unheard: tuple[TradeClosed, ...] = ()
     quarantined: bool = False
     reconciled: bool = False
     trading: TradingState = TradingState.ACTIVE

@@ -91,11 +91,11 @@ class World:
         self.permit()
         return self.gateway.of(m.SubmitOrder)[-1].order.client_order_id
 
-    def opened(self) -> str:
+    def opened(self, fill_id: str = "f1") -> str:
         """An entry that is filled: its client id."""
         entry = self.enter()
         self.tell(m.OrderAccepted(pair=PAIR, client_order_id=entry, order_id="V1", ts=self.sim.now()))
-        fill = Fill(fill_id="f1", client_order_id=entry, ts=self.sim.now(), price=D(100), amount=D(10))
+        fill = Fill(fill_id=fill_id, client_order_id=entry, ts=self.sim.now(), price=D(100), amount=D(10))
         self.tell(m.OrderFilled(pair=PAIR, fill=fill, order_id="V1"))
         return entry
 
@@ -187,3 +187,29 @@ def test_an_entry_that_has_not_left_stays_here_when_entries_are_halted(state: Tr
     assert world.gateway.of(m.SubmitOrder) == []
     assert world.decisions()[-1] == ("enter_long", state.value)
     assert world.portfolio.of(m.ExposureChanged)[-1].trade_id == ""
+
+
+def test_closed_trades_are_kept_until_they_are_acknowledged() -> None:
+    """Told with each further one and to every census; what is acknowledged is not repeated."""
+    world = World()
+    ids = []
+    for number in (1, 2):
+        world.opened(f"e{number}")
+        world.tell(m.ForceExit(request_id="x", pair=PAIR, reply_to="root"))
+        world.permit()
+        out = world.gateway.of(m.SubmitOrder)[-1].order.client_order_id
+        fill = Fill(fill_id=f"x{number}", client_order_id=out, ts=world.sim.now(), price=D(101), amount=D(10))
+        world.tell(m.OrderFilled(pair=PAIR, fill=fill, order_id=f"X{number}"))
+        ids.append(world.actor.trade.trade_id)
+        world.sim.run_for(MINUTE)
+
+    told = [[t.trade_id for t in each.trades] for each in world.portfolio.of(m.TradesClosed)]
+    assert [ids[:1], ids] == told
+
+    world.tell(m.TradesHeard(pair=PAIR, trade_id=ids[0]))
+    world.tell(m.TakeCensus(epoch=7))
+    assert [ids[1]] == [t.trade_id for t in world.portfolio.of(m.CensusAnswered)[-1].closed]
+
+    world.tell(m.TradesHeard(pair=PAIR, trade_id=ids[1]))
+    world.tell(m.TakeCensus(epoch=8))
+    assert () == world.portfolio.of(m.CensusAnswered)[-1].closed

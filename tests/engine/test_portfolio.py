@@ -60,7 +60,7 @@ def closed(
     """A trade's end."""
     return TradeClosed(
         pair=pair,
-        trade_id=f"{pair}#{number}",
+        trade_id=f"{pair}#1-{number}",
         side=Side.LONG,
         open_ts=0,
         close_ts=ts,
@@ -186,6 +186,15 @@ def test_a_closed_trade_counts_once() -> None:
     assert 1 == len(portfolio.trade_closed(closed())[0])
     assert ([], None) == portfolio.trade_closed(closed())
     assert 1 == len(portfolio.locks)
+
+
+def test_what_is_heard_late_is_looked_back_on_in_its_place() -> None:
+    """A pair whose message was lost is heard later: its trade stands where it closed, and an older one is no news."""
+    portfolio = account(protections=({"method": "StoplossGuard", "lookback_period": 600, "trade_limit": 9},))
+    for pair, number, ts in (("A/U", 1, NOW), ("A/U", 12, NOW + 3), ("B/U", 1, NOW + 1), ("A/U", 2, NOW + 2)):
+        portfolio.trade_closed(closed(pair, number, ts=ts))
+
+    assert ["A/U#1-1", "B/U#1-1", "A/U#1-12"] == [trade.trade_id for trade in portfolio.closed]
 
 
 def test_the_strictest_hand_holds() -> None:

@@ -110,8 +110,26 @@ def _shared(world: World) -> Iterator[str]:
         told, known = exposure_of(world.trade(pair)), account.exposures.get(pair)
         if (known or told) != told or (known is None) != (not told.trade_id):
             yield f"the portfolio knows of {known}, {pair} holds {told}"
+    yield from _heard(world)
     if feed._next is None or world.runtime.now() - feed._next > 130_000:
         yield f"the feed stands at {feed._next}"
+
+
+def _heard(world: World) -> Iterator[str]:
+    """What protections look back on is what has closed, each trade once, however many were not heard of at first."""
+    account = world.actor("portfolio").account
+    longest = max((p.lookback_ms for p in account.protections), default=0)
+    ends = {
+        row["trade_id"]: row["close_ts"] for row in (decoded(r) for r in world.journal.rows if r[7] == "TradeClosed")
+    }
+    since = max(ends.values(), default=0) - longest
+    there = Counter(trade.trade_id for trade in account.closed if trade.close_ts > since)
+    wanted = Counter(trade_id for trade_id, ts in ends.items() if longest and ts > since)
+    if there != wanted:
+        yield f"the portfolio looks back on {sorted(there - wanted)} too many, and misses {sorted(wanted - there)}"
+    for pair in world.pairs:
+        if world.trade(pair).unheard:
+            yield f"{pair} has closed trades that the portfolio has not acknowledged"
 
 
 def fills_of(world: World) -> list[dict[str, Any]]:

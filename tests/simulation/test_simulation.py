@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from random import Random
 
 import pytest
 from loguru import logger
 
 from actors.batch.audit import audit
 from actors.files import Files
+from engine.messages import CensusAnswered, Message, TradesClosed
 from engine.types import ZERO, use_money_context
 from tests.simulation.checks import fills_of, settled_capital
-from tests.simulation.world import World
+from tests.simulation.world import World, scene_of
 
 MINUTES = 8
 
@@ -48,6 +51,26 @@ def test_a_hostile_world(seed: int, tmp_path: Path) -> None:
     world.save(files)
     found = [str(difference) for difference in audit(files)]
     assert [] == found, _say(world, found, "the audit disagrees")
+
+
+def _lose_what_closed(_rng: Random, _sender: str, _to: str, message: Message) -> tuple[int, ...]:
+    return () if isinstance(message, TradesClosed | CensusAnswered) else (0,)
+
+
+def test_several_closed_trades_lost_in_a_row_come_to_the_account() -> None:
+    """A pair keeps its closed trades until the portfolio has them on disk: protections look back on every one."""
+    world = World(next(seed for seed in count(1) if scene_of(seed).config.protections))
+    world.pass_time(1)
+    world.runtime.faults = _lose_what_closed
+    world.pass_time(8)
+    lost = [len(world.trade(pair).unheard) for pair in world.pairs]
+    world.runtime.kill("portfolio")
+
+    wrong = world.quiet()
+
+    assert [] == wrong, _say(world, wrong, "not settled")
+    assert max(lost) > 1
+    assert sum(lost) <= len(world.actor("portfolio").account.closed)
 
 
 def test_a_seed_repeats_itself() -> None:
