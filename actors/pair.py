@@ -14,7 +14,7 @@ from actors.base import Context
 from actors.sending import NO_PERMIT, SendingActor
 from engine.actions import Alarm, Cancel, Emit, Judge, LookUp, Place, SetTimer
 from engine.closing import heard
-from engine.keeping import trade_from_plain
+from engine.keeping import figures_of, trade_from_plain
 from engine.messages import (
     AskStrategy,
     CancelRejected,
@@ -146,7 +146,7 @@ class PairActor(SendingActor):
             if kind is WatchPrice and self.by_turns:
                 return  # prices come with the turns
             if kind is TradeClosed:
-                action = TradesClosed(pair=self.pair, trades=self.trade.unheard)
+                action = TradesClosed(trades=self.trade.unheard)
             elif kind is ReserveCapital:
                 self._reserving = action
                 self.start_timer("reserve", RETRY_MS * 2)
@@ -449,19 +449,4 @@ class PairActor(SendingActor):
 
     def status(self) -> dict[str, Plain]:
         """The trade in figures."""
-        trade, position = self.trade, self.trade.position
-        figures: dict[str, Plain] = {"pair": self.pair, "state": trade.state.value, "earned": str(trade.earned)}
-        if position.amount > ZERO and trade.price > ZERO:
-            figures |= {
-                "trade_id": trade.trade_id,
-                "side": trade.side.value,
-                "amount": str(position.amount),
-                "open_rate": str(position.open_rate),
-                "price": str(trade.price),
-                "profit_ratio": str(position.profit_ratio_at(trade.price, self.rules.fee)),
-                "profit_abs": str(position.profit_abs_at(trade.price, self.rules.fee)),
-                "stop": str(trade.stop.level) if trade.stop else "",
-                "opened_at": trade.opened_at,
-                "tag": trade.enter_tag,
-            }
-        return figures
+        return figures_of(self.trade)

@@ -151,7 +151,7 @@ class PortfolioActor(RecoveringActor):
         self.account.exposure_changed(message.exposure)
         if held is not None and message.asking:
             self.account.reserved[pair] = held
-        self._close(pair, message.closed)
+        self._close(message.closed)
         self._counted(message.exposure.pair)
 
     def _counted(self, pair: str) -> None:
@@ -231,15 +231,15 @@ class PortfolioActor(RecoveringActor):
 
     def on_trades_closed(self, message: TradesClosed) -> None:
         """Trades have closed: what they bring."""
-        self._close(message.pair, message.trades)
+        self._close(message.trades)
 
-    def _close(self, pair: str, trades: Sequence[TradeClosed]) -> None:
+    def _close(self, trades: Sequence[TradeClosed]) -> None:
         for trade in trades:
             if not self.account.has_heard(trade):
                 before = self.account.state
                 self._record(close_trade(self.account, trade, self._turn_ts or self.now()), before)
         if trades:
-            self._heard[pair] = (self.outbox.seq, trades[-1].trade_id)
+            self._heard[trades[-1].pair] = (self.outbox.seq, trades[-1].trade_id)
             self._acknowledge()
 
     def _acknowledge(self) -> None:

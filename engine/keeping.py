@@ -18,7 +18,7 @@ from engine.exits import ExitWish, Stop
 from engine.messages import Signal, TradeClosed
 from engine.order import TERMINAL, Order
 from engine.position import Position
-from engine.types import Side
+from engine.types import ZERO, Side
 from engine.work import Rules, Trade
 
 _NOT_KEPT: Final = frozenset({"pair", "rules", "pending", "queued", "reconciled", "state", "quarantined", "trading"})
@@ -79,3 +79,23 @@ def trade_from_plain(pair: str, rules: Rules, plain: Mapping[str, Any]) -> Trade
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(f"the kept state of {pair} cannot be read: {error}") from error
     return trade
+
+
+def figures_of(trade: Trade) -> dict[str, Any]:
+    """What a user asks of a pair, as plain values: its state, and what is held at the last price heard of."""
+    position, fee = trade.position, trade.rules.fee
+    figures: dict[str, Any] = {"pair": trade.pair, "state": trade.state.value, "earned": str(trade.earned)}
+    if position.amount > ZERO and trade.price > ZERO:
+        figures |= {
+            "trade_id": trade.trade_id,
+            "side": trade.side.value,
+            "amount": str(position.amount),
+            "open_rate": str(position.open_rate),
+            "price": str(trade.price),
+            "profit_ratio": str(position.profit_ratio_at(trade.price, fee)),
+            "profit_abs": str(position.profit_abs_at(trade.price, fee)),
+            "stop": str(trade.stop.level) if trade.stop else "",
+            "opened_at": trade.opened_at,
+            "tag": trade.enter_tag,
+        }
+    return figures

@@ -34,10 +34,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandlesClosed(Message):
-    """feed → judges: these pairs' candles that opened at `ts` have closed and are complete.
-
-    `last_price` of a candle is its close. One message a judge and candle, all its pairs in it.
-    """
+    """feed → judges: these candles that opened at `ts` have closed; one message a judge, all its pairs in it."""
 
     timeframe_ms: Millis
     ts: Millis
@@ -66,10 +63,7 @@ class LoadHistory(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketRange(Message):
-    """Where a price went: a whole candle in a backtest, the ticks since the last message when live.
-
-    One event serves every mode; a single tick is a range of one price.
-    """
+    """Where a price went: a whole candle in a backtest, live the ticks since the last message, often one price."""
 
     pair: str
     ts: Millis
@@ -302,9 +296,8 @@ class TradeClosed(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradesClosed(Message):
-    """pair → portfolio: every closed trade that it has not acknowledged, the oldest first."""
+    """pair → portfolio: every closed trade of mine that you have not acknowledged, the oldest first."""
 
-    pair: str
     trades: tuple[TradeClosed, ...]
 
 
