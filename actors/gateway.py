@@ -39,6 +39,7 @@ from engine.messages import (
     Plain,
     RecordRefused,
     ReportUsage,
+    SettleFunding,
     Shutdown,
     ShutdownDone,
     StateLoaded,
@@ -232,6 +233,12 @@ class GatewayActor(EngineActor):
         self._collect()
         self._answer(message.reply_to, MarketMatched(pair=message.pair, ts=message.ts))
 
+    def on_settle_funding(self, message: SettleFunding) -> None:
+        """Funding in a candle's turn: let it be paid, then say so."""
+        self._own_venue().settle(message.due)
+        self._collect()
+        self._answer(message.reply_to, MarketMatched(pair=message.pair, ts=message.ts))
+
     # ------------------------------------------------------------ permits
 
     def on_report_usage(self, message: ReportUsage) -> None:
@@ -274,6 +281,7 @@ class GatewayActor(EngineActor):
                 unknown=snapshot.unknown,
                 position=snapshot.position,
                 final=snapshot.final,
+                payments=snapshot.payments,
             )
             if snapshot.final:
                 self._doubted.difference_update(take.client_order_ids)

@@ -27,6 +27,7 @@ from engine.messages import (
     ExposureChanged,
     ForceEnter,
     ForceExit,
+    FundingPaid,
     MarketMatched,
     MarketRange,
     MatchMarket,
@@ -43,6 +44,7 @@ from engine.messages import (
     Plain,
     Proceed,
     ReserveCapital,
+    SettleFunding,
     SetTradingState,
     Shutdown,
     ShutdownDone,
@@ -61,7 +63,7 @@ from engine.messages import (
 )
 from engine.reconcile import snapshot_since
 from engine.trade import step
-from engine.turn import Match, Turn, is_busy, with_price_step
+from engine.turn import Match, Settle, Turn, is_busy, with_price_step
 from engine.types import ZERO, TradeState, TradingState
 from engine.work import Rules, exposure_of
 
@@ -280,6 +282,10 @@ class PairActor(SendingActor):
         """An execution."""
         self._heard(message)
 
+    def on_funding_paid(self, message: FundingPaid) -> None:
+        """Funding for what is held."""
+        self._heard(message)
+
     def on_order_canceled(self, message: OrderCanceled) -> None:
         """It works no longer."""
         self._heard(message)
@@ -356,6 +362,9 @@ class PairActor(SendingActor):
                     pair=self.pair, ts=row.ts, low=low, high=high, reply_to=self.name, entries_only=first
                 )
                 self.tell("gateway", match)
+            elif isinstance(wanted, Settle):
+                self._matching = True
+                self.tell("gateway", SettleFunding(pair=self.pair, ts=row.ts, due=wanted.due, reply_to=self.name))
             else:
                 self.tell_trade(wanted)
 

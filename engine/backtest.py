@@ -38,7 +38,7 @@ from engine.protections import DAY_MS
 from engine.skipping import next_row, with_passed
 from engine.tape import Reel, Tape, last_rows
 from engine.trade import step
-from engine.turn import Match, Turn, turn_order, with_price_step
+from engine.turn import Match, Settle, Turn, turn_order, with_price_step
 from engine.types import Millis, Purpose
 from engine.work import Rules, Trade
 
@@ -138,6 +138,9 @@ class Backtest:
                 low, high = turn.bounds
                 seen = Range(row.pair, ts, low, high, entries_only=wanted is Match.ENTRIES)
                 for event in self.exchange.match(seen):
+                    self._feed(row.pair, event, ts, turn)
+            elif isinstance(wanted, Settle):
+                for event in self.exchange.settle(wanted.due):
                     self._feed(row.pair, event, ts, turn)
             else:
                 self._feed(row.pair, wanted, ts, turn)

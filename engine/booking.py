@@ -106,6 +106,7 @@ def book(work: Work, order: Order, fill: Fill, order_id: str = "") -> None:
     came_late = trade.is_closed
     if came_late and order.purpose is Purpose.ENTRY:
         _begun_again(work, after, fill)
+    trade.filled_at = max(trade.filled_at, fill.ts)
     _emit_fill(work, fill, order_id or order.order_id)
     if order.purpose is not Purpose.ENTRY and fill.amount > trade.position.amount:
         text = f"{trade.pair}: {fill.amount:f} left by {order.client_order_id}, {trade.position.amount:f} was held"

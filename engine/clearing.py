@@ -7,8 +7,8 @@ on one of three `Account`s, settled when it is accepted:
     OPEN    opens or adds to a position on margin: locks cost / leverage as collateral
     REDUCE  closes of a position on margin: locks nothing; profit or loss comes in quote
 
-An order is on margin when its leverage is over 1, when it is an entry that sells, or when the pair has
-a position on margin. An exit that comes too late is never taken for a short.
+An order is on margin when its market is a futures market, when its leverage is over 1, when it is an entry
+that sells, or when the pair has a position on margin. Funding is paid on positions on margin. An exit that comes too late is never taken for a short.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from decimal import Decimal
 from enum import StrEnum
 
 from engine.ledger import Ledger, PositionLedger, to_places
+from engine.margin import FundingRate, funding_of
 from engine.market import Market
+from engine.messages import FundingPaid
 from engine.order import Order
 from engine.types import ONE, ZERO, OrderSide, Purpose, Side
 
@@ -72,14 +74,14 @@ class Clearing:
         self.ledger = Ledger(overdraft=overdraft)
         self.positions = PositionLedger()
 
-    def account(self, order: Order) -> Account:
+    def account(self, order: Order, market: Market) -> Account:
         """What the order works on if it is accepted now."""
         held = self.positions.get(order.pair)
         if held is not None:
             return Account.OPEN if (held.side is Side.LONG) == (order.side is BUY) else Account.REDUCE
         if order.purpose is not Purpose.ENTRY or order.reduce_only:
-            return Account.SPOT if order.side is SELL else Account.REDUCE
-        return Account.OPEN if order.leverage > ONE or order.side is SELL else Account.SPOT
+            return Account.SPOT if order.side is SELL and not market.is_futures else Account.REDUCE
+        return Account.OPEN if market.is_futures or order.leverage > ONE or order.side is SELL else Account.SPOT
 
     def reducible(self, order: Order, market: Market, account: Account) -> Decimal | None:
         """The most that the order may be for since it must not open anything; None where it may."""
@@ -158,6 +160,24 @@ class Clearing:
         from_lock = min(locked, fee.amount) if fee.currency == kept.currency else ZERO
         self.ledger.pay_fee(fee.currency, fee.amount, from_lock)
         return fee, locked - from_lock
+
+    def fund(self, due: FundingRate, market: Market) -> FundingPaid | None:
+        """Move the money of one funding; None where the pair has no position. The payment's id is the caller's."""
+        held = self.positions.get(due.pair)
+        if held is None:
+            return None
+        received = to_places(funding_of(held.side, held.amount, due))
+        self.ledger.receive(market.quote, received)
+        return FundingPaid(
+            pair=due.pair,
+            payment_id="",
+            ts=due.ts,
+            received=received,
+            currency=market.quote,
+            rate=due.rate,
+            price=due.price,
+            amount=held.amount,
+        )
 
     def _fee(self, kept: Working, market: Market, amount: Decimal, price: Decimal, rate: Decimal) -> Fee:
         cost = to_places(amount * price * rate)

@@ -7,7 +7,7 @@ from typing import Final
 from engine import entry, fates, leaving
 from engine.actions import Alarm, Judge
 from engine.codec import to_plain
-from engine.market import reported
+from engine.market import told_stake
 from engine.messages import TradeClosed, WatchPrice
 from engine.types import ZERO, Purpose, Side, trade_order
 from engine.work import Trade, Work
@@ -58,7 +58,7 @@ def close(work: Work) -> None:
         open_rate=position.open_rate,
         close_rate=position.close_rate,
         amount=position.entered_amount,
-        stake=reported(position.entered_cost / position.leverage),
+        stake=told_stake(position.entered_cost, position.leverage),
         leverage=trade.leverage,
         fee_open=position.entry_fee_rate,
         fee_close=position.exit_fee_rate,
@@ -71,6 +71,7 @@ def close(work: Work) -> None:
         initial_stop=stop.initial if stop else ZERO,
         stop=stop.level if stop else ZERO,
         fees=position.fees,
+        funding_fees=position.funding,
     )
     trade.earned += closed.profit_abs
     trade.last_closed = closed

@@ -234,6 +234,8 @@ def start_trade(trade: Trade, side: Side, leverage: Decimal) -> None:
     trade.stop_failed = False
     trade.stop_touched_at = trade.retry_at = 0
     trade.custom_exit_ts = 0
+    trade.filled_at = 0
+    trade.payment_ids = ()
 
 
 def _give_up(work: Work, code: Denial | str, detail: str = "") -> None:

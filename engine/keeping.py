@@ -69,6 +69,8 @@ def trade_from_plain(pair: str, rules: Rules, plain: Mapping[str, Any]) -> Trade
                 value = Side(value)
             elif name == "liquidation":
                 value = None if value is None else Decimal(value)
+            elif name == "payment_ids":
+                value = tuple(value)
             elif cls is not None and value is not None:
                 value = from_plain(cls, value)
             elif isinstance(getattr(trade, name), type(rules.fee)):

@@ -35,10 +35,11 @@ def booked_profit(got: Decimal, paid: Decimal) -> Decimal:
     return rounded
 
 
-def reported(value: Decimal) -> Decimal:
-    """`value` to 8 digits as reports show it; an exact tie goes where its double lies, as above."""
-    rounded = round8(value)
-    return round8(Decimal(float(value))) if abs(value - rounded) == HALF_OF_EIGHT else rounded
+def told_stake(cost: Decimal, leverage: Decimal) -> Decimal:
+    """The stake that a trade's result names: `cost` / `leverage` to 8 digits; a tie goes by the doubles, as above."""
+    exact = cost / leverage
+    rounded = round8(exact)
+    return round8(Decimal(float(cost) / float(leverage))) if abs(exact - rounded) == HALF_OF_EIGHT else rounded
 
 
 def to_step(value: Decimal, step: Decimal, rounding: str) -> Decimal:

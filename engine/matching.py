@@ -30,15 +30,16 @@ from engine.change import changed
 from engine.clearing import Account, Clearing, Fees, Working
 from engine.depth import Depth
 from engine.ledger import InsufficientFunds
+from engine.margin import FundingRate
 from engine.market import Market
-from engine.messages import OrderCanceled, OrderFilled
+from engine.messages import FundingPaid, OrderCanceled, OrderFilled
 from engine.order import Fill, Order, OrderEvent
 from engine.types import ONE, ZERO, Millis, OrderSide, OrderType, Purpose, TimeInForce
 
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
 
-VenueEvent = OrderFilled | OrderCanceled
-"""What can happen to an order by itself."""
+VenueEvent = OrderFilled | OrderCanceled | FundingPaid
+"""What can happen by itself: to an order, or to a position."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,7 @@ class Exchange:
         self.working: dict[str, Working] = {}
         self.changed: dict[str, Working] = {}
         self.fills: list[OrderFilled] = []
+        self.payments: list[FundingPaid] = []
         self.counts: dict[str, tuple[int, int]] = {}
         self._by_pair: dict[str, dict[str, None]] = {}
         self._events: list[VenueEvent] = []
@@ -119,7 +121,7 @@ class Exchange:
         market = self.markets.get(order.pair)
         if market is None:
             return Refused(_INVALID, f"{order.pair} is not traded here")
-        account = self.clearing.account(order)
+        account = self.clearing.account(order, market)
         refusal = self._refusal(order, market, account, price)
         if refusal is not None:
             return refusal
@@ -158,9 +160,21 @@ class Exchange:
             (self._match_candle if self.rules.depth is None else self._match_book)(seen)
         return self._drain()
 
+    def settle(self, due: Iterable[FundingRate]) -> tuple[VenueEvent, ...]:
+        """Let the positions of these pairs pay or receive funding, and say what was paid."""
+        for rate in due:
+            payment = self.clearing.fund(rate, self.markets[rate.pair])
+            if payment is not None:
+                # No two payments of a pair are for the same fills and moment, so equal runs give equal ids.
+                number = self.counts[rate.pair][1]
+                paid = replace(payment, payment_id=f"{rate.pair}#p{number}.{rate.ts}")
+                self.payments.append(paid)
+                self._events.append(paid)
+        return self._drain()
+
     def restore(self, working: Iterable[Working], counts: Mapping[str, tuple[int, int]]) -> None:
         """Take over orders and counters; the ledgers are restored by themselves."""
-        self.working, self._by_pair, self.changed, self.fills = {}, {}, {}, []
+        self.working, self._by_pair, self.changed, self.fills, self.payments = {}, {}, {}, [], []
         self.counts = dict(counts)
         for kept in working:
             self.working[kept.order.client_order_id] = kept

@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine.candles import Candle
+from engine.margin import FundingRate
 from engine.order import Fill, Order
 from engine.types import ONE, ZERO, Millis, Priority, Side, TradingState
 
@@ -292,6 +293,7 @@ class TradeClosed(Message):
     initial_stop: Decimal
     stop: Decimal
     fees: tuple[tuple[str, Decimal], ...] = ()
+    funding_fees: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,7 +365,8 @@ class LockPair(Message):
 class TurnRow(Message):
     """One candle of one pair, and the signal that was judged on the candle before it.
 
-    `price_step` is the market's in this candle's month, None for what it was before. `final`: the data
+    `price_step` is the market's in this candle's month, None for what it was before. `funding` is what was
+    due since the row before. `final`: the data
     has ended, so the pair leaves at `open`, its last candle's (`semantics.md` 2.6).
     """
 
@@ -376,6 +379,7 @@ class TurnRow(Message):
     signal: Signal
     last_entry: bool = False
     price_step: Decimal | None = None
+    funding: tuple[FundingRate, ...] = ()
     final: bool = False
 
 
@@ -619,6 +623,23 @@ class OrderFilled(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FundingPaid(Message):
+    """gateway → pair: the venue has paid (or, negative, taken) funding for the position held at `ts`.
+
+    `received` is in `currency`; it was reckoned by `rate` on `amount` base coins at the mark `price`.
+    """
+
+    pair: str
+    payment_id: str
+    ts: Millis
+    received: Decimal
+    currency: str
+    rate: Decimal
+    price: Decimal
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderCanceled(Message):
     """gateway → pair: it works no longer; `filled` is the venue's own figure, to find missing fills by."""
 
@@ -687,6 +708,7 @@ class VenueSnapshot(Message):
     `unknown` are the asked client ids that the venue does not have; `final` says that it could not
     still accept them. `orders` include foreign ones; the prefix of the client id tells whose.
     `position` is the base held on the venue (spot: the base coin's balance, free and locked).
+    `payments` are funding since then, oldest first.
     """
 
     request_id: str
@@ -697,6 +719,7 @@ class VenueSnapshot(Message):
     unknown: tuple[str, ...]
     position: Decimal | None = None
     final: bool = True
+    payments: tuple[FundingPaid, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -717,8 +740,21 @@ class MatchMarket(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SettleFunding(Message):
+    """pair → gateway: let this pair's position meet the funding that is due; for runs that go by candles.
+
+    What is paid is told first, then `MarketMatched`.
+    """
+
+    pair: str
+    ts: Millis
+    due: tuple[FundingRate, ...]
+    reply_to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarketMatched(Message):
-    """gateway → pair: everything that `MatchMarket` of `ts` filled has been told."""
+    """gateway → pair: everything that `MatchMarket` or `SettleFunding` of `ts` brought has been told."""
 
     pair: str
     ts: Millis

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from engine import booking, entry, leaving, pursuit
+from engine import booking, entry, funding, leaving, pursuit
 from engine.actions import Alarm, Cancel, SetTimer
 from engine.change import changed
 from engine.messages import VenueOrder, VenueSnapshot, WatchPrice
@@ -42,6 +42,7 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     for told in snap.orders:
         _learn_order_id(work, told)
     adopt(work, lost, snap.fills)
+    funding.book_missed(work, snap.payments)  # before what closes the trade, whose profit they belong to
     _book_all(work, snap.fills)
     for told in snap.orders:
         order = trade.orders.get(told.client_order_id)

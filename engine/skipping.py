@@ -62,7 +62,7 @@ _ANY_SETTING: Final = frozenset(
         "ignore_roi_if_entry_signal", "can_short", "leverage", "fee", "entry_type", "exit_type", "stop_type",
         "emergency_type", "force_entry_type", "force_exit_type", "entry_time_in_force", "exit_time_in_force",
         "stop_interval_ms", "entry_timeout_ms", "exit_timeout_ms", "exit_timeout_count", "signal_max_age_ms",
-        "max_entry_adjustments", "amount_reserve", "callback_deadline_ms",
+        "max_entry_adjustments", "amount_reserve", "liquidation_buffer", "callback_deadline_ms",
     }
 )  # fmt: skip
 """Settings that may have any value: those of the rules below, and of what happens only on rows that are seen."""
@@ -73,6 +73,7 @@ _TRADE: Final = frozenset(
         "max_rate", "min_rate", "opened_at", "enter_tag", "leaving", "leave_type", "exit_reason", "exit_timeouts",
         "exit_failures", "stop_failed", "stop_touched_at", "retry_at", "signalled_exit_ts", "signal", "signal_ts",
         "price", "pending", "queued", "questions", "earned", "last_closed", "quarantined", "reconciled", "trading",
+        "filled_at",
     }
 )  # fmt: skip
 _POSITION: Final = frozenset(

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.candles import Candles
+from engine.margin import FundingRate
 from engine.messages import NO_SIGNAL, Signal, TurnRow
 from engine.types import Millis, exact
 
@@ -23,12 +24,14 @@ from engine.types import Millis, exact
 class Tape:
     """A pair's candles and the signals judged on them, by the open time of the judged candle.
 
-    `price_steps` are those of each month from its first millisecond on (2.1.6).
+    `price_steps` are those of each month from its first millisecond on (2.1.6), `funding` what a future's
+    holders pay each other, in order of time.
     """
 
     candles: Candles
     signals: Mapping[Millis, Signal]
     price_steps: tuple[tuple[Millis, Decimal], ...] = ()
+    funding: tuple[FundingRate, ...] = ()
 
     def price_step(self, ts: Millis) -> Decimal | None:
         """The price step in the month of `ts`, None where it is not known."""
@@ -64,7 +67,14 @@ class Reel:
             signal=self.tape.signals.get(ts - self.timeframe_ms, NO_SIGNAL),
             last_entry=ts == end,
             price_step=self.tape.price_step(ts),
+            funding=self._funding(int(self.times[number - 1]), ts) if self.tape.funding else (),
         )
+
+    def _funding(self, after: Millis, ts: Millis) -> tuple[FundingRate, ...]:
+        """What was due in (after, ts]."""
+        due = self.tape.funding
+        first = bisect_right(due, after, key=lambda rate: rate.ts)
+        return due[first : bisect_right(due, ts, key=lambda rate: rate.ts)]
 
     def first_time(self, since: Millis, end: Millis) -> Millis:
         """The time of the first row at or after `since`, at most `end`."""

@@ -13,7 +13,7 @@ Theory of operation
     evaluation (`Pending`); its answer is added and the evaluation is run again from the start, so
     there are no continuations to lose in a crash.
     Rooms: `work.py` the state, `entry.py` decides entries, `leaving.py` exits, `pursuit.py` does what the
-    goal needs, `booking.py` order events, `closing.py` a trade's end, `reconcile.py` what the venue says is
+    goal needs, `booking.py` order events, `funding.py` funding, `closing.py` a trade's end, `reconcile.py` what the venue says is
     true, `halting.py` the kill switch.
 """
 
@@ -23,7 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine import booking, entry, halting, leaving, reconcile
+from engine import booking, entry, funding, halting, leaving, reconcile
 from engine.actions import Action
 from engine.errors import IllegalTransition
 from engine.messages import (
@@ -33,6 +33,7 @@ from engine.messages import (
     DataEnded,
     ForceEnter,
     ForceExit,
+    FundingPaid,
     MarketRange,
     Message,
     OrderAccepted,
@@ -73,6 +74,7 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.RECONCILING, SignalJudged): frozenset({S.RECONCILING}),  # noted as a decision, not acted on
     (S.RECONCILING, MarketRange): frozenset({S.RECONCILING}),  # kept, and looked at when reconciled
     (S.RECONCILING, OrderFilled): frozenset({S.RECONCILING}),  # a fact is a fact
+    (S.RECONCILING, FundingPaid): frozenset({S.RECONCILING}),  # the snapshot tells it
     (S.RECONCILING, OrderCanceled): frozenset({S.RECONCILING}),
     (S.RECONCILING, OrderAccepted): frozenset({S.RECONCILING}),
     (S.RECONCILING, OrderRejected): frozenset({S.RECONCILING}),
@@ -106,6 +108,7 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.FLAT, OrderRejected): _FLAT,
     (S.FLAT, OrderInDoubt): _FLAT,
     (S.FLAT, OrderFilled): _ANY,  # real world: a fill after the trade was closed or given up
+    (S.FLAT, FundingPaid): _FLAT,  # real world: paid for a position that is left already
     (S.FLAT, OrderCanceled): _FLAT,
     (S.FLAT, OrderNotFound): _FLAT,
     (S.FLAT, CancelRejected): _FLAT,
@@ -127,6 +130,7 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.QUARANTINED, OrderRejected): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, OrderInDoubt): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, OrderFilled): _ANY,
+    (S.QUARANTINED, FundingPaid): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, OrderCanceled): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, OrderNotFound): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, CancelRejected): frozenset({S.QUARANTINED}),
@@ -148,6 +152,7 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.ENTERING, OrderRejected): _ENDED,
     (S.ENTERING, OrderInDoubt): frozenset({S.ENTERING}),
     (S.ENTERING, OrderFilled): _ANY,  # what the fee leaves may be dust
+    (S.ENTERING, FundingPaid): frozenset({S.ENTERING}),
     (S.ENTERING, OrderCanceled): _ENDED,
     (S.ENTERING, OrderNotFound): _ENDED,
     (S.ENTERING, CancelRejected): frozenset({S.ENTERING}),
@@ -169,6 +174,7 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.OPEN, OrderRejected): _ANY,  # a stop refused because the price is past it: leave
     (S.OPEN, OrderInDoubt): frozenset({S.OPEN}),
     (S.OPEN, OrderFilled): _ANY,  # a stop at the venue closes the trade
+    (S.OPEN, FundingPaid): frozenset({S.OPEN}),
     (S.OPEN, OrderCanceled): _ANY,  # what an ended order leaves may be dust, and written off
     (S.OPEN, OrderNotFound): _ANY,  # as above
     (S.OPEN, CancelRejected): frozenset({S.OPEN}),
@@ -190,6 +196,7 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.EXITING, OrderRejected): _ANY,
     (S.EXITING, OrderInDoubt): frozenset({S.EXITING}),
     (S.EXITING, OrderFilled): _ANY,
+    (S.EXITING, FundingPaid): frozenset({S.EXITING}),
     (S.EXITING, OrderCanceled): _ANY,
     (S.EXITING, OrderNotFound): _ANY,
     (S.EXITING, CancelRejected): frozenset({S.EXITING}),
@@ -213,6 +220,7 @@ HANDLERS: Final[dict[type[Message], Callable[[Work, Any], None]]] = {
     OrderRejected: booking.on_rejected,
     OrderInDoubt: booking.on_doubt,
     OrderFilled: booking.on_filled,
+    FundingPaid: funding.on_paid,
     OrderCanceled: booking.on_canceled,
     OrderNotFound: booking.on_not_found,
     CancelRejected: booking.on_cancel_rejected,

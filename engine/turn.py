@@ -7,15 +7,23 @@ next; the machine decides what it means. A pair settles when its turn has nothin
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import Enum, auto
 
+from engine.margin import FundingRate
 from engine.messages import DataEnded, MarketRange, SignalJudged, TimerFired, TurnRow
 from engine.types import ZERO, OrderStatus, Purpose
 from engine.work import Trade
 
 AWAITED = (OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.IN_DOUBT)
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """What a turn wants besides events: let the venue pay the funding that is due."""
+
+    due: tuple[FundingRate, ...]
 
 
 class Match(Enum):
@@ -29,6 +37,7 @@ class _Phase(Enum):
     GIVE_UP = auto()
     JUDGE = auto()
     FILL_ENTRY = auto()
+    FUND = auto()
     LOOK = auto()
     FILL_EXIT = auto()
     END = auto()
@@ -54,8 +63,8 @@ class Turn:
         row = self.row
         return (row.open, row.open) if row.final else (row.low, row.high)
 
-    def next(self, trade: Trade) -> TimerFired | SignalJudged | MarketRange | DataEnded | Match | None:
-        """The next event, or a `Match`, or None when the pair has settled."""
+    def next(self, trade: Trade) -> TimerFired | SignalJudged | MarketRange | DataEnded | Match | Settle | None:
+        """The next event, a `Match`, a `Settle`, or None when the pair has settled."""
         while True:
             if self._phase is _Phase.END:
                 if not self._again:
@@ -68,7 +77,11 @@ class Turn:
                 continue
             if phase is _Phase.JUDGE:
                 return self._first()
-            if phase is _Phase.LOOK:
+            if phase is _Phase.FUND:
+                due = tuple(rate for rate in self.row.funding if rate.ts >= trade.filled_at)
+                if due and trade.position.amount > ZERO:
+                    return Settle(due)
+            elif phase is _Phase.LOOK:
                 if trade.position.amount > ZERO and not self.row.final:
                     return self._range()
             elif phase is _Phase.FILL_ENTRY and not self.row.final:

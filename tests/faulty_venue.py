@@ -8,6 +8,7 @@ from decimal import Decimal
 from random import Random
 
 from actors.venues.trading import Acknowledged, Canceled, Found, InDoubt, Refused, Snapshot, TradingVenue, VenueEvent
+from engine.margin import FundingRate
 from engine.market import Market
 from engine.messages import OrderFilled
 from engine.order import Order
@@ -103,7 +104,14 @@ class FaultyVenue:
         self._arrive(now)
         told = self.venue.snapshot(pair, client_order_ids, since, now)
         coming = {order.client_order_id for _, order in self._late}
-        return Snapshot(told.orders, told.fills, told.unknown, told.position, final=not coming & set(told.unknown))
+        return Snapshot(
+            told.orders,
+            told.fills,
+            told.unknown,
+            told.position,
+            final=not coming & set(told.unknown),
+            payments=told.payments,
+        )
 
     def match(
         self,
@@ -116,6 +124,9 @@ class FaultyVenue:
         entries_only: bool = False,
     ) -> None:
         self.venue.match(pair, ts, low, high, open, entries_only=entries_only)
+
+    def settle(self, due: Sequence[FundingRate]) -> None:
+        self.venue.settle(due)
 
     def advance(self, now: Millis) -> None:
         self._arrive(now)

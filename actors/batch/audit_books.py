@@ -28,7 +28,7 @@ from actors.batch.audit_entries import (
 from actors.batch.findings import Findings
 from actors.segment import Row
 from engine.errors import IllegalTransition
-from engine.market import reported
+from engine.market import told_stake
 from engine.order import Fill, Order
 from engine.position import Position
 from engine.reconcile import CLIENT_ID
@@ -42,6 +42,7 @@ OF_A_TRADE: Final = frozenset(
         "OrderInDoubt",
         "OrderCanceled",
         "OrderFilled",
+        "FundingPaid",
         "TradeOpened",
         "TradeChanged",
         "TradeClosed",
@@ -55,6 +56,7 @@ DECIDES: Final = frozenset({"TradeOpened", "TradeChanged", "TradeClosed", "StopM
 class BookedTrade:
     """One trade, worked out.
 
+    `payments` are funding by id, `late` the sum of what came after the trade had closed.
     `mended`: entries were lost, and the venue's fills took their place. `dust` is what was written off.
     """
 
@@ -64,6 +66,8 @@ class BookedTrade:
     orders: dict[str, Order] = field(default_factory=dict)
     fills: dict[str, tuple[int, Fill]] = field(default_factory=dict)
     changed: dict[str, int] = field(default_factory=dict)
+    payments: dict[str, Decimal] = field(default_factory=dict)
+    late: Decimal = ZERO
     closed: Mapping[str, Any] | None = None
     closed_seq: int = 0
     dust: Decimal = ZERO
@@ -236,8 +240,21 @@ class _Settling:
             self.trade.changed[order.client_order_id] = seq
         elif kind.startswith("Order"):
             self._take_order(seq, ts, kind, body)
+        elif kind == "FundingPaid":
+            self._take_payment(seq, body)
         else:
             self._compare(seq, kind, body)
+
+    def _take_payment(self, seq: int, body: Mapping[str, Any]) -> None:
+        trade, name, received = self.trade, body["payment_id"], Decimal(body["received"])
+        if name in trade.payments:
+            self._findings.differ("funding", name, f"Funding {name} was booked twice (entry {seq}).")
+            return
+        trade.payments[name] = received
+        if body["late"]:
+            trade.late += received
+        else:
+            trade.position = trade.position.funded(received)
 
     def _take_order(self, seq: int, ts: Millis, kind: str, body: Mapping[str, Any]) -> None:
         client_id = body["client_order_id"]
@@ -315,7 +332,7 @@ class _Settling:
             return  # what was lost is booked at its own time, which need not be the time it was heard of
         position = trade.position
         for name, wanted in _figures(kind, position).items():
-            recorded = Decimal(body[name])
+            recorded = Decimal(body.get(name, 0))
             if recorded != wanted:
                 text = f"Trade {trade.trade_id}: {kind} (entry {seq}) says {name} {recorded}, its fills give {wanted}."
                 self._findings.differ(kind, f"{trade.trade_id} {name}", text)
@@ -336,12 +353,13 @@ def _figures(kind: str, p: Position) -> dict[str, Decimal]:
         "open_rate": p.open_rate,
         "close_rate": p.close_rate,
         "amount": p.entered_amount,
-        "stake": reported(p.entered_cost / p.leverage),
+        "stake": told_stake(p.entered_cost, p.leverage),
         "leverage": p.leverage,
         "fee_open": p.entry_fee_rate,
         "fee_close": p.exit_fee_rate,
         "profit_abs": p.booked,
         "profit_ratio": p.profit_ratio,
+        "funding_fees": p.funding,
     }
 
 

@@ -57,7 +57,7 @@ def check_states(books: Books, trades: Mapping[str, BookedTrade], kept: KeptStat
     last: dict[str, Decimal] = {}
     for trade in trades.values():
         if trade.closed is not None:
-            profit = trade.position.booked
+            profit = trade.position.booked + trade.late
             earned[trade.pair] = earned.get(trade.pair, ZERO) + profit
             last[trade.pair] = profit
     for writer, state in kept.states.items():

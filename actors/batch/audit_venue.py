@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from actors.batch.audit_books import BookedTrade, Books
 from actors.batch.audit_entries import ToldOrder
+from actors.batch.audit_funding import Payment, check_payments, compare_payments, read_payments
 from actors.batch.audit_held import check_held, is_ours
 from actors.batch.findings import Findings
 from engine.errors import StorageError
@@ -60,6 +61,7 @@ class VenueBooks:
     balances: dict[str, tuple[Decimal, ...]] = field(default_factory=dict)
     positions: dict[str, tuple[Side, Decimal, Decimal, Decimal]] = field(default_factory=dict)
     deposits: dict[str, Decimal] = field(default_factory=dict)
+    payments: list[Payment] = field(default_factory=list)
 
     @property
     def told(self) -> Mapping[str, ToldOrder]:
@@ -94,6 +96,7 @@ def read_venue(path: Path) -> VenueBooks:
                 books.positions[pair] = (Side(side), amount, cost, collateral)
             for key, value in db.execute("SELECT key, value FROM meta WHERE key LIKE 'opened %'"):
                 books.deposits[key.removeprefix("opened ")] = Decimal(value)
+            books.payments.extend(read_payments(db))
     except sqlite3.Error as error:
         raise StorageError(f"{path.name} cannot be read: {error}.") from error
     return books
@@ -147,6 +150,7 @@ def _fill(row: tuple[Any, ...]) -> Fill:
 def check_books(venue: VenueBooks, findings: Findings) -> None:
     """Orders against their fills; balances and positions against deposits and all fills; locks against orders."""
     _check_fills(venue, findings)
+    check_payments(venue.name, venue.payments, findings)
     flows, positions = _flows(venue, findings)
     for currency in sorted({*venue.balances, *flows, *venue.deposits}):
         _check_currency(venue, currency, flows.get(currency, [ZERO] * len(ACCOUNTS)), positions, findings)
@@ -208,6 +212,8 @@ def _flows(venue: VenueBooks, findings: Findings) -> tuple[dict[str, list[Decima
             move(quote_coin, profit, MARKET, FREE)
         if fill.fee:
             move(fill.fee_currency, fill.fee, FREE, FEES)
+    for paid in venue.payments:
+        move(paid.currency, paid.received, MARKET, FREE)
     return flows, positions
 
 
@@ -220,7 +226,7 @@ def _check_currency(
         findings.differ("venue conservation", currency, text)
     held = accounts[FREE] + accounts[LOCKED]
     if held != flow[FREE]:
-        text = f"{venue.name}: the balance of {currency} is {held}, deposits and all fills give {flow[FREE]}."
+        text = f"{venue.name}: the balance of {currency} is {held}, deposits, fills and funding give {flow[FREE]}."
         findings.differ("venue balance", currency, text)
     for account in (FEES, MARKET, DEPOSITS):
         if accounts[account] != flow[account]:
@@ -303,6 +309,7 @@ def compare(
             text = f"Order {client_id} ({sides[0].told.order_id}) is at the venue, and the journal does not know it."
             findings.differ("unknown order", client_id, text)
     check_held(trades, venue, booked, installation, findings, kept if books.damage.run else {})
+    compare_payments(books, trades, venue.payments, findings)
     for client_id, trade in booked.items():
         if client_id not in venue.by_client_id:
             _check_unsent(trade.orders[client_id], trade, findings)

@@ -106,6 +106,7 @@ CLOSED = [
     "min_rate",
     "initial_stop",
     "stop",
+    "funding_fees",
 ]
 
 
@@ -214,6 +215,11 @@ def _order_filled(changes: Changes, row: Row, body: Body) -> None:
     changes.add("fills", row, **values)
 
 
+def _funding_paid(changes: Changes, row: Row, body: Body) -> None:
+    names = ["pair", "trade_id", "payment_id", "paid_at", "received", "currency", "rate", "price", "amount", "late"]
+    changes.add("funding", row, **{name: body.get(name) for name in names})
+
+
 # ---------------------------------------------------------------- operations
 
 
@@ -266,6 +272,7 @@ HANDLERS: Mapping[str, Callable[[Changes, Row, Body], None]] = {
     "OrderInDoubt": _order_in_doubt,
     "OrderCanceled": _order_canceled,
     "OrderFilled": _order_filled,
+    "FundingPaid": _funding_paid,
     "TradeOpened": _trade_opened,
     "TradeChanged": _trade_changed,
     "TradeClosed": _trade_closed,

@@ -25,7 +25,7 @@ HERE: Final = Path(__file__).parent
 SCHEMA: Final = HERE / "schema"
 BATCH: Final = 2_000
 TABLES: Final = (
-    "trades orders fills decisions equity requests restarts candles runs rounds judgements alerts events".split()  # noqa: SIM905
+    "trades orders fills funding decisions equity requests restarts candles runs rounds judgements alerts events".split()  # noqa: SIM905
 )
 
 META = "CREATE TABLE tradepit_meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL)"

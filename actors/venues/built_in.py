@@ -8,6 +8,7 @@ import numpy as np
 
 from actors.venues.ports import PriceRange
 from engine.candles import Candle, Candles
+from engine.margin import FundingRate
 from engine.market import Market
 from engine.settings import FeedConfig
 from engine.synthetic import SyntheticMarket
@@ -61,6 +62,10 @@ class BuiltInMarket:
         columns = (c.tolist() for c in (found.open, found.high, found.low, found.close))
         rows = zip(*columns, strict=True)
         return [PriceRange(pair, found.ts, *row) for pair, row in zip(known, rows, strict=True)]
+
+    def funding(self, pairs: Sequence[str], after: Millis, until: Millis) -> Sequence[FundingRate]:  # noqa: ARG002
+        """None: it is a spot market."""
+        return ()
 
     def prices(self, pairs: Sequence[str], at: Millis) -> Sequence[PriceRange]:
         """See `MarketSource`."""

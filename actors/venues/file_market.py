@@ -17,6 +17,7 @@ import numpy.typing as npt
 from actors.venues.ports import PriceRange
 from engine.candles import Candle, Candles, Floats, timeframe_ms, timeframe_text
 from engine.errors import DataError
+from engine.margin import FundingRate
 from engine.market import Market
 from engine.precision import price_steps
 from engine.types import Millis
@@ -28,9 +29,15 @@ class FileMarket:
     """`MarketSource` over whole candles of one timeframe, as `actors.batch.data.load_candles` reads them."""
 
     def __init__(
-        self, candles: Mapping[str, Candles], timeframe: str, markets: Mapping[str, Market] | None = None
+        self,
+        candles: Mapping[str, Candles],
+        timeframe: str,
+        markets: Mapping[str, Market] | None = None,
+        funding: Mapping[str, Sequence[FundingRate]] | None = None,
     ) -> None:
         """Play `candles`; without `markets`, steps are those the prices show, and there are no minima.
+
+        `funding` is each future's, in order of time.
 
         Raises:
             DataError: there are no candles at all.
@@ -39,6 +46,7 @@ class FileMarket:
         if not self._candles:
             raise DataError(f"there are no candles of {timeframe} to play.")
         self._timeframe_ms = timeframe_ms(timeframe)
+        self._funding = funding or {}
         self._markets = markets if markets is not None else {p: market_of(c) for p, c in self._candles.items()}
 
     @property
@@ -89,6 +97,11 @@ class FileMarket:
                 own = (float(prices[0]), float(prices.max()), float(prices.min()), float(prices[-1]))
                 found.append(PriceRange(pair, int(times[-1]), *own))
         return found
+
+    def funding(self, pairs: Sequence[str], after: Millis, until: Millis) -> Sequence[FundingRate]:
+        """See `MarketSource`."""
+        found = [rate for pair in pairs for rate in self._funding.get(pair, ()) if after < rate.ts <= until]
+        return sorted(found, key=lambda rate: rate.ts)
 
     def prices(self, pairs: Sequence[str], at: Millis) -> Sequence[PriceRange]:
         """See `MarketSource`."""

@@ -29,6 +29,7 @@ from actors.venues.venue_record import VenueRecord
 from engine.candles import MINUTE
 from engine.clearing import Fees
 from engine.depth import Depth
+from engine.margin import FundingRate
 from engine.market import Market
 from engine.matching import Exchange, Range, Rules
 from engine.order import Order
@@ -82,7 +83,7 @@ class PaperVenue:
         self._markets = {
             pair: replace(
                 market,
-                leverage_max=config.leverage_max,
+                leverage_max=max((tier.leverage_max for tier in market.tiers), default=config.leverage_max),
                 maker_fee=config.taker_fee if config.fills == "candle" else config.maker_fee,
                 taker_fee=config.taker_fee,
             )
@@ -93,6 +94,7 @@ class PaperVenue:
         self._exchange = Exchange(self._markets, rules_of(config))
         self._epoch = 0
         self._matched: dict[str, Millis] = {}
+        self._funded: Millis = 0
         self._fresh: set[str] = set()
         self._events: list[VenueEvent] = []
         self._prices: tuple[Millis, dict[str, float]] = (-TICK_MS, {})
@@ -112,7 +114,7 @@ class PaperVenue:
         self._epoch = epoch
         if self._record is None:
             self._record = VenueRecord(self._path)
-        self._load(self._record)
+        self._load(self._record, now)
         self._deposit(self._record)
         self.advance(now)
         self.commit()
@@ -131,7 +133,7 @@ class PaperVenue:
         if self._record is not None:
             self._record.save(path)
 
-    def _load(self, record: VenueRecord) -> None:
+    def _load(self, record: VenueRecord, now: Millis) -> None:
         exchange = self._exchange
         exchange.clearing.ledger.restore(record.balances())
         exchange.clearing.positions.restore(record.positions())
@@ -139,6 +141,7 @@ class PaperVenue:
         exchange.restore(record.working(), {pair: (orders, fills) for pair, orders, fills, _ in pairs})
         self._matched = {pair: matched for pair, _, _, matched in pairs}
         self._fresh, self._events = set(), []
+        self._funded = int(record.meta("funded_until") or now)
 
     def _deposit(self, record: VenueRecord) -> None:
         config, ledger = self._config, self._exchange.clearing.ledger
@@ -160,6 +163,8 @@ class PaperVenue:
         """See `TradingVenue`; never in doubt."""
         self._count("order", now)
         exchange = self._exchange
+        if order.pair in self._markets and self._markets[order.pair].is_futures:
+            self.advance(now)  # what was due before this order is not for what it buys
         self._catch_up(order.pair, now)
         price = None if exchange.rules.depth is None else self._price(order.pair, now)
         outcome = exchange.submit(order, now, price)
@@ -220,7 +225,10 @@ class PaperVenue:
             order = record.find(client_id)
             if order is not None:
                 orders.setdefault(order.order_id, order)
-        return Snapshot(tuple(orders.values()), tuple(fills.values()), tuple(unknown), self._position(pair))
+        paid = tuple(record.payments_since(pair, since - OVERLAP_MS))
+        return Snapshot(
+            tuple(orders.values()), tuple(fills.values()), tuple(unknown), self._position(pair), payments=paid
+        )
 
     def _position(self, pair: str) -> Decimal | None:
         market = self._markets.get(pair)
@@ -249,10 +257,28 @@ class PaperVenue:
         seen = Range(pair, ts, low, high, open=open, entries_only=entries_only)
         self._events.extend(self._exchange.match(seen))
 
+    def settle(self, due: Sequence[FundingRate]) -> None:
+        """See `TradingVenue`."""
+        self._events.extend(self._exchange.settle(due))
+
     def advance(self, now: Millis) -> None:
-        """See `TradingVenue`; only pairs with working orders cost anything."""
+        """See `TradingVenue`; only pairs with working orders or positions on margin cost anything.
+
+        Funding is paid at its time, on what orders have made of the position until then.
+        """
         if self._by_turns:
             return
+        exchange = self._exchange
+        held = {*exchange.pairs(), *(pair for pair, _ in exchange.clearing.positions.items())}
+        pairs = sorted(pair for pair in held if self._markets[pair].is_futures)
+        if pairs and self._funded < now:
+            for rate in self._source.funding(pairs, self._funded, now):
+                self._match_until(rate.ts)
+                self.settle((rate,))
+        self._funded = max(self._funded, now)
+        self._match_until(now)
+
+    def _match_until(self, now: Millis) -> None:
         groups: dict[Millis, list[str]] = {}
         for pair in sorted(self._exchange.pairs()):
             groups.setdefault(self._matched.get(pair, now), []).append(pair)
@@ -369,10 +395,15 @@ class PaperVenue:
         if exchange.fills:
             record.put_fills(exchange.fills)
             exchange.fills = []
+        if exchange.payments:
+            record.put_payments(exchange.payments)
+            exchange.payments = []
+            record.set_meta("funded_until", str(self._funded))
         if ledger.changed:
             record.put_balances([(currency, ledger.accounts(currency)) for currency in sorted(ledger.changed)])
             ledger.changed = set()
         if positions.changed:
+            record.set_meta("funded_until", str(self._funded))
             record.put_positions([(pair, positions.get(pair)) for pair in sorted(positions.changed)])
             positions.changed = set()
         self._fresh.clear()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from engine.candles import Candle, Candles
+from engine.margin import FundingRate
 from engine.market import Market
 from engine.types import Millis
 
@@ -52,6 +53,10 @@ class MarketSource(Protocol):
 
     def ranges(self, pairs: Sequence[str], after: Millis, until: Millis) -> Sequence[PriceRange]:
         """Where each pair's price went in (after, until]; pairs without a tick in it are left out."""
+        ...
+
+    def funding(self, pairs: Sequence[str], after: Millis, until: Millis) -> Sequence[FundingRate]:
+        """What holders of these pairs owe each other in (after, until], in order of time; spot markets have none."""
         ...
 
     def prices(self, pairs: Sequence[str], at: Millis) -> Sequence[PriceRange]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from actors.venues.ports import PriceRange
 from engine.candles import Candle, Candles
+from engine.margin import FundingRate
 from engine.market import Market
 from engine.types import Millis
 
@@ -50,6 +51,10 @@ class TapeMarket:
 
     def ranges(self, pairs: Sequence[str], after: Millis, until: Millis) -> Sequence[PriceRange]:  # noqa: ARG002
         """None."""
+        return ()
+
+    def funding(self, pairs: Sequence[str], after: Millis, until: Millis) -> Sequence[FundingRate]:  # noqa: ARG002
+        """None: it comes with the turns, as prices do."""
         return ()
 
     def prices(self, pairs: Sequence[str], at: Millis) -> Sequence[PriceRange]:  # noqa: ARG002

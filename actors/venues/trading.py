@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from engine.margin import FundingRate
 from engine.market import Market
 from engine.matching import Refused, VenueEvent
-from engine.messages import OrderFilled, VenueOrder
+from engine.messages import FundingPaid, OrderFilled, VenueOrder
 from engine.order import Order
 from engine.types import Millis
 
@@ -56,6 +57,7 @@ class Snapshot:
     """What is true of a pair: its open orders and those asked for, fills since, ids that the venue does not know.
 
     `final`: none of the unknown could still arrive. `position`: base coins held, a short's are negative.
+    `payments` are funding since, oldest first.
     """
 
     orders: tuple[VenueOrder, ...]
@@ -63,6 +65,7 @@ class Snapshot:
     unknown: tuple[str, ...]
     position: Decimal | None
     final: bool = True
+    payments: tuple[FundingPaid, ...] = ()
 
 
 class TradingVenue(Protocol):
@@ -118,12 +121,16 @@ class TradingVenue(Protocol):
         """Let a pair's orders meet a candle: for runs that go by candles."""
         ...
 
+    def settle(self, due: Sequence[FundingRate]) -> None:
+        """Let positions meet the funding that is due: for runs that go by candles."""
+        ...
+
     def advance(self, now: Millis) -> None:
         """Let the market go on until `now`."""
         ...
 
     def events(self) -> tuple[VenueEvent, ...]:
-        """What has happened to orders since the last call."""
+        """What has happened to orders and positions since the last call."""
         ...
 
     def commit(self) -> bool:

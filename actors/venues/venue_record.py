@@ -3,7 +3,7 @@
 Rules
     One transaction a batch, on disk (WAL, synchronous=FULL) before anything of it is told.
     Decimals are text, times are market milliseconds. Orders are as the exchange sees them; an order's
-    latest state is its row. Fills are never changed. `balances` has the five accounts of the ledger,
+    latest state is its row. Fills and payments (funding) are never changed. `balances` has the five accounts of the ledger,
     which sum to zero in each currency; `positions` what is held on margin; `pairs` counters and how far
     a pair's market was matched.
 """
@@ -19,11 +19,12 @@ from typing import Any, Final
 from engine.clearing import Account, Working
 from engine.errors import StorageError
 from engine.ledger import VenuePosition
-from engine.messages import OrderFilled, VenueOrder
+from engine.messages import FundingPaid, OrderFilled, VenueOrder
 from engine.order import Fill, Order
 from engine.types import Millis, OrderSide, OrderStatus, OrderType, Purpose, Side, TimeInForce
 
-VERSION: Final = 1
+VERSION: Final = 2
+"""2 brought the payments; a record of version 1 gets their table when it is opened."""
 
 _SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -47,6 +48,12 @@ CREATE TABLE positions (pair TEXT PRIMARY KEY, side TEXT NOT NULL, amount TEXT N
     collateral TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE pairs (pair TEXT PRIMARY KEY, orders INTEGER NOT NULL, fills INTEGER NOT NULL,
     matched_until INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_PAYMENTS: Final = """
+CREATE TABLE IF NOT EXISTS payments (
+    number INTEGER PRIMARY KEY, payment_id TEXT NOT NULL UNIQUE, pair TEXT NOT NULL, ts INTEGER NOT NULL,
+    received TEXT NOT NULL, currency TEXT NOT NULL, rate TEXT NOT NULL, price TEXT NOT NULL, amount TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS payments_by_pair ON payments (pair, ts);
 """
 
 _ORDER: Final = [
@@ -95,6 +102,9 @@ _PUT_FILL: Final = f"INSERT INTO fills ({', '.join(_FILL)}) VALUES ({', '.join('
 _GET_FILL: Final = f"SELECT {', '.join(_FILL)} FROM fills "  # noqa: S608
 
 
+_PAYMENT: Final = "payment_id, pair, ts, received, currency, rate, price, amount"
+
+
 class VenueRecord:
     """The record's file, or one in memory. For one thread at a time; any thread may be the one."""
 
@@ -116,6 +126,8 @@ class VenueRecord:
             if self.is_new:
                 self._db.executescript(f"BEGIN; {_SCHEMA} INSERT INTO meta VALUES ('version', '{VERSION}'); COMMIT;")  # noqa: S608
             self._check_version()
+            update = f"UPDATE meta SET value = '{VERSION}' WHERE key = 'version'"  # noqa: S608  (our own constant)
+            self._db.executescript(f"BEGIN; {_PAYMENTS} {update}; COMMIT;")
         except sqlite3.Error as error:
             raise StorageError(f"{self._name} cannot be opened as the paper venue's record: {error}.") from error
 
@@ -178,6 +190,15 @@ class VenueRecord:
         """Add fills."""
         self.begin()
         self._db.executemany(_PUT_FILL, [_fill_row(filled) for filled in fills])
+
+    def put_payments(self, payments: Iterable[FundingPaid]) -> None:
+        """Add funding payments."""
+        self.begin()
+        rows = [
+            (p.payment_id, p.pair, p.ts, str(p.received), p.currency, str(p.rate), str(p.price), str(p.amount))
+            for p in payments
+        ]
+        self._db.executemany(f"INSERT INTO payments ({_PAYMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)  # noqa: S608
 
     def put_balances(self, rows: Iterable[tuple[str, tuple[Decimal, ...]]]) -> None:
         """Write the accounts of currencies."""
@@ -244,6 +265,23 @@ class VenueRecord:
         """The pair's fills from `since` on."""
         query = _GET_FILL + "WHERE pair = ? AND ts >= ? ORDER BY number"
         return [_filled(row) for row in self._db.execute(query, (pair, since))]
+
+    def payments_since(self, pair: str, since: Millis) -> list[FundingPaid]:
+        """The pair's funding payments from `since` on."""
+        query = f"SELECT {_PAYMENT} FROM payments WHERE pair = ? AND ts >= ? ORDER BY number"  # noqa: S608
+        return [
+            FundingPaid(
+                payment_id=row[0],
+                pair=row[1],
+                ts=row[2],
+                received=Decimal(row[3]),
+                currency=row[4],
+                rate=Decimal(row[5]),
+                price=Decimal(row[6]),
+                amount=Decimal(row[7]),
+            )
+            for row in self._db.execute(query, (pair, since))
+        ]
 
     def orders_since(self, since: Millis) -> int:
         """How many orders were accepted from `since` on."""

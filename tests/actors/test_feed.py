@@ -17,6 +17,7 @@ from actors.venues.built_in import BuiltInMarket
 from actors.venues.file_market import FileMarket
 from actors.venues.ports import MarketSource, PriceRange
 from engine.candles import MINUTE, Candle, Candles
+from engine.margin import FundingRate
 from engine.market import Market
 from engine.messages import (
     CandlesClosed,
@@ -117,6 +118,9 @@ class Script:
         return self.rows.get(ts, ())
 
     def ranges(self, pairs: Sequence[str], after: Millis, until: Millis) -> Sequence[PriceRange]:
+        return ()
+
+    def funding(self, pairs: Sequence[str], after: Millis, until: Millis) -> Sequence[FundingRate]:
         return ()
 
     def prices(self, pairs: Sequence[str], at: Millis) -> Sequence[PriceRange]:

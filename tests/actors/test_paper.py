@@ -237,7 +237,7 @@ def test_files_that_are_no_record_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(StorageError, match=r"other\.venue\.sqlite cannot be opened as the paper venue's record"):
         opened(other)
-    with pytest.raises(StorageError, match=r"newer\.venue\.sqlite is of version 9; this program knows version 1"):
+    with pytest.raises(StorageError, match=r"newer\.venue\.sqlite is of version 9; this program knows version 2"):
         opened(newer)
     assert other.read_bytes() == b"something else entirely" * 100
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from actors.venues.ports import PriceRange
 from engine.candles import Candle, Candles
+from engine.margin import FundingRate
 from engine.market import Market
 from engine.order import Order
 from engine.types import ONE, Millis, OrderSide, OrderType, Purpose
@@ -26,6 +27,7 @@ class Ticks:
         self.ticks = dict(ticks)
         self.volume = volume
         self.looks = 0
+        self.rates: list[FundingRate] = []
 
     @property
     def pairs(self) -> tuple[str, ...]:
@@ -68,6 +70,9 @@ class Ticks:
                 prices = [price for _, price in inside]
                 found.append(PriceRange(pair, inside[-1][0], prices[0], max(prices), min(prices), prices[-1]))
         return found
+
+    def funding(self, pairs: Sequence[str], after: Millis, until: Millis) -> Sequence[FundingRate]:
+        return [rate for rate in self.rates if rate.pair in pairs and after < rate.ts <= until]
 
     def prices(self, pairs: Sequence[str], at: Millis) -> Sequence[PriceRange]:
         found = []

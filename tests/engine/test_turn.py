@@ -7,10 +7,11 @@ from decimal import Decimal
 
 import pytest
 
+from engine.margin import FundingRate
 from engine.messages import DataEnded, MarketRange, Signal, SignalJudged, TimerFired, TurnRow
 from engine.order import Order
 from engine.position import Position
-from engine.turn import Match, Turn, is_busy, turn_order, with_price_step
+from engine.turn import Match, Settle, Turn, is_busy, turn_order, with_price_step
 from engine.types import OrderSide, OrderStatus, OrderType, Purpose, TradeState
 from engine.work import Pending, Trade
 from tests.scenarios.runner import PAIR, Scenario, rules_of
@@ -45,8 +46,21 @@ def sequence(turn: Turn, of: Trade) -> list[str]:
     """What comes, until the pair has settled."""
     found = []
     while (wanted := turn.next(of)) is not None:
-        found.append("match" if wanted is Match.NOW else type(wanted).__name__)
+        found.append("match" if isinstance(wanted, Match) else type(wanted).__name__)
     return found
+
+
+def test_funding_is_settled_before_the_range_is_looked_at() -> None:
+    """What is due of a position held since its last fill, once; a flat pair owes nothing."""
+    due = tuple(FundingRate(pair=PAIR, ts=ts, rate=D("0.0001"), price=D(1)) for ts in (0, 1))
+    row, of = replace(ROW, funding=due), trade(held=True)
+    of.filled_at = 1
+
+    assert ["SignalJudged", "Settle", "MarketRange"] == sequence(Turn(row), of)
+    turn = Turn(row)
+    turn.next(of)
+    assert Settle(due[1:]) == turn.next(of)
+    assert ["SignalJudged"] == sequence(Turn(row), trade())
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,7 @@ class Player:
         self.trade = Trade(pair=PAIR, rules=rules_of(scenario), state=TradeState.FLAT, reconciled=True)
         self.fills = 0
         self.closed: list[m.TradeClosed] = []
+        self.late = D(0)
 
     def play(self, time: str, event: str) -> str:
         """One row's right side: the state after the event, and the actions."""
@@ -141,6 +142,8 @@ class Player:
         assert outcome == again, "equal arguments gave different results"
         assert state_of(outcome.trade) is outcome.trade.state
         for action in outcome.actions:
+            if isinstance(action, Emit) and action.kind == "FundingPaid" and action.body["late"]:
+                self.late += action.body["received"]
             if isinstance(action, m.TradeClosed) and action not in self.closed:
                 self.closed.append(action)
         exposures = [a for a in outcome.actions if isinstance(a, m.ExposureChanged)]
@@ -255,6 +258,22 @@ class Player:
     def _on_filled(self, words: list[str], now: int) -> m.Message:
         return m.OrderFilled(pair=PAIR, fill=self._fill(words, now), order_id=f"V{words[0]}")
 
+    def _paid(self, words: list[str], now: int) -> m.FundingPaid:
+        """`p1 -0.5`: its id and what was received."""
+        return m.FundingPaid(
+            pair=PAIR,
+            payment_id=words[0],
+            ts=now,
+            received=D(words[1]),
+            currency="USDT",
+            rate=D("0.0001"),
+            price=D(100),
+            amount=D(1),
+        )
+
+    def _on_funding(self, words: list[str], now: int) -> m.Message:
+        return self._paid(words, now)
+
     def _on_canceled(self, words: list[str], now: int) -> m.Message:
         filled = D(words[words.index("filled") + 1]) if "filled" in words else D(0)
         return m.OrderCanceled(
@@ -286,10 +305,11 @@ class Player:
         return m.DataEnded(pair=PAIR, ts=now, price=D(words[0]))
 
     def _on_snapshot(self, words: list[str], now: int) -> m.Message:
-        """`snapshot i1=NEW i2=CANCELED/4 t7i1=FILLED/10:buy:limit:10@100 fill(i1 4 @ 100 id f1) unknown=i3 [open]`."""
+        """`snapshot i1=NEW i2=CANCELED/4 t7i1=FILLED/10:buy:limit:10@100 fill(i1 4 @ 100 id f1) paid(p1 -0.5) unknown=i3 [open]`."""
         text = " ".join(words)
         fills = tuple(self._fill(found.split(), now) for found in re.findall(r"fill\((.*?)\)", text))
-        text = re.sub(r"fill\(.*?\)", "", text)
+        payments = tuple(self._paid(found.split(), now) for found in re.findall(r"paid\((.*?)\)", text))
+        text = re.sub(r"(fill|paid)\(.*?\)", "", text)
         orders, unknown = [], []
         for word in text.split():
             name, _, value = word.partition("=")
@@ -305,6 +325,7 @@ class Player:
             fills=fills,
             unknown=tuple(unknown),
             final="open" not in words,
+            payments=payments,
         )
 
     def _told(self, name: str, value: str, now: int) -> m.VenueOrder:
@@ -359,6 +380,8 @@ def _shown_event(event: Emit) -> str:
     body = event.body
     if event.kind == "SignalDecided":
         return f"{body['signal']} {body['outcome']} {body['code']}"
+    if event.kind == "FundingPaid":
+        return f"funding {body['received']:f}{' late' if body['late'] else ''}"
     return f"stop {body['stop']:f} {body['why']}" if event.kind == "StopMoved" else ""
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.types import ZERO
 from tests.scenarios.runner import Scenario, played, scenarios
 
 CASES = [(file.stem, case) for file in sorted(Path(__file__).parent.glob("*.txt")) for case in scenarios(file)]
@@ -18,8 +17,8 @@ def test_scenario(name: str, scenario: Scenario) -> None:
     written, result, player = played(scenario)
 
     assert written == result
-    # A pair's earnings are the sum of its closed trades, whatever happened in between.
-    assert sum((trade.profit_abs for trade in player.closed), ZERO) == player.trade.earned
+    # A pair's earnings are the sum of its closed trades, and of funding that came too late for them.
+    assert sum((trade.profit_abs for trade in player.closed), player.late) == player.trade.earned
 
 
 def test_every_row_has_a_right_side() -> None:
