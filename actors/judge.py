@@ -4,7 +4,8 @@ Rules
     A user's code runs in the worker, never here (unless `workers = 0`). The worker may do anything;
     the judge believes nothing it says before it is checked, and never waits for it.
     What a pair's strategy does wrong costs that pair: a failure is told to the pair, three in a row
-    end in quarantine, which lasts for the run. The others lose one candle at most.
+    end in quarantine, which lasts for the run. The others lose one candle at most. Failed callbacks are
+    counted by the pair's machine; the answer says when the fault is not the strategy's.
 
 Theory of operation
     A round is one closed candle of all pairs. One round is with the worker, at most one more waits;
@@ -26,7 +27,7 @@ from actors.base import Context
 from actors.judging.bench import Answer, Outcome, Verdict
 from actors.judging.keeper import BenchFactory, WorkerKeeper, windowed_bench
 from actors.judging.protocol import Batch
-from actors.judging.rounds import Histories, Round, Strikes
+from actors.judging.rounds import Histories, Round
 from engine.candles import Candle
 from engine.errors import StrategyError
 from engine.messages import (
@@ -43,6 +44,7 @@ from engine.messages import (
     StrategyFailed,
     TimerFired,
 )
+from engine.quarantine import Strikes
 from engine.settings import StrategyConfig
 from engine.strategy import StrategyFacts
 from engine.types import Millis, exact
@@ -219,13 +221,12 @@ class JudgeActor(WorkerKeeper):
         if verdict.outcome is not Outcome.LATE:
             self._fail(verdict.place, current.ts, verdict.reason)
 
-    def _fail(self, place: int, ts: Millis, reason: str, *, asked: bool = False) -> None:
+    def _fail(self, place: int, ts: Millis, reason: str) -> None:
         """Tell a pair that its strategy could not judge, and that it is not asked any more if that was the third time."""
         pair = self.pairs[place]
-        quarantined = self._strikes.strike(place, asked=asked)
+        quarantined = self._strikes.strike(place)
         self.log.warning("{}: the strategy failed: {}", pair, reason)
-        if not asked or quarantined:  # of a failed callback the answer tells
-            self.tell(f"pair:{pair}", StrategyFailed(pair=pair, ts=ts, reason=reason, quarantined=quarantined))
+        self.tell(f"pair:{pair}", StrategyFailed(pair=pair, ts=ts, reason=reason, quarantined=quarantined))
         if quarantined:
             text = f"{pair} is judged no more in this run, its strategy failed three times in a row: {reason}"
             self.log.error(text)
@@ -254,7 +255,7 @@ class JudgeActor(WorkerKeeper):
         asked = _Asked(message.pair, place, message.reply_to, expires)
         refusal = self._refusal(place, message.callback)
         if self.handle is None or refusal:
-            self._answer(message.request_id, asked, Answer(failed=refusal))
+            self._answer(message.request_id, asked, Answer(failed=refusal), excused=True)
             return
         answer = self.handle.ask(message.request_id, place, message.callback, message.arguments)
         if answer is None:
@@ -275,14 +276,14 @@ class JudgeActor(WorkerKeeper):
         return ""
 
     def _answered(self, request_id: str, asked: _Asked, answer: Answer) -> None:
-        self._answer(request_id, asked, answer)
         if answer.failed:
-            self._fail(asked.place, self.now(), answer.failed, asked=True)
-        else:
-            self._strikes.clear(asked.place, asked=True)
+            self.log.warning("{}: the strategy failed: {}", asked.pair, answer.failed)
+        self._answer(request_id, asked, answer)
 
-    def _answer(self, request_id: str, asked: _Asked, answer: Answer) -> None:
-        said = StrategyAnswered(request_id=request_id, pair=asked.pair, answer=answer.answer, failed=answer.failed)
+    def _answer(self, request_id: str, asked: _Asked, answer: Answer, *, excused: bool = False) -> None:
+        said = StrategyAnswered(
+            request_id=request_id, pair=asked.pair, answer=answer.answer, failed=answer.failed, excused=excused
+        )
         self.tell(asked.reply_to, said)
 
     def worker_answered(self, request_id: str, answer: Plain, failed: str) -> None:
@@ -308,13 +309,14 @@ class JudgeActor(WorkerKeeper):
         """The pair in hand has failed; open questions take their defaults; the rest of the round waits."""
         lost, self._asked = self._asked, {}
         for request_id, question in lost.items():
-            self._answer(request_id, question, Answer(failed=f"the worker was replaced: {reason}"))
+            excused = not asked or question.place != place
+            self._answer(request_id, question, Answer(failed=f"the worker was replaced: {reason}"), excused=excused)
         current, self._round = self._round, None
-        if place is not None:
-            if current is not None and not asked:
+        if place is not None and not asked:
+            if current is not None:
                 current.waiting.discard(place)
                 current.failed.append(self.pairs[place])
-            self._fail(place, current.ts if current else self.now(), reason, asked=asked)
+            self._fail(place, current.ts if current else self.now(), reason)
         if current is not None:
             self._rounds.appendleft(current)
         self._give_up_all_but(WAITING_MAX if ready else 0)
@@ -342,10 +344,12 @@ class JudgeActor(WorkerKeeper):
     def _check(self) -> None:
         self._collect()
         now = self.monotonic()
-        for request_id in [request_id for request_id, asked in self._asked.items() if now > asked.expires]:
+        hand = None if self.handle is None else self.handle.in_hand()
+        hangs = hand.place if hand is not None and hand.asked else NOWHERE  # its fault; the worker is replaced for it
+        for request_id in [r for r, asked in self._asked.items() if now > asked.expires and asked.place != hangs]:
             asked = self._asked.pop(request_id)
             late = f"no answer within {self.config.callback_deadline_ms} ms"
-            self._answer(request_id, asked, Answer(failed=late))
+            self._answer(request_id, asked, Answer(failed=late), excused=True)
         handle = self.handle
         overdue = None if handle is None else handle.overdue(busy=self._round is not None or bool(self._asked))
         if overdue is not None:

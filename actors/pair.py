@@ -397,7 +397,7 @@ class PairActor(SendingActor):
                 self.tell("portfolio", self._reserving)
                 self.start_timer("reserve", RETRY_MS * 2)
         elif name.startswith("ask:"):
-            late = StrategyAnswered(request_id=name[4:], pair=self.pair, failed="no answer in time")
+            late = StrategyAnswered(request_id=name[4:], pair=self.pair, failed="no answer in time", excused=True)
             self.tell_trade(late)
             self.go_on()
         elif name == "look_up":

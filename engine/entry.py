@@ -20,6 +20,7 @@ from engine.messages import (
     TimerFired,
 )
 from engine.position import Position
+from engine.quarantine import callback_failed
 from engine.settings import Settings
 from engine.sizing import entry_amount, max_stake, min_stake, within_distance
 from engine.types import ZERO, OrderType, Purpose, Side, TimeInForce, TradingState
@@ -279,7 +280,10 @@ def on_answer(work: Work, event: StrategyAnswered) -> None:
     if event.failed:
         pending.answers[pending.key] = NO_ANSWER
         work.decide(pending.key, "failed", Denial.STRATEGY_FAILED, event.failed)
+        if not event.excused:
+            callback_failed(work, event.failed)
     else:
+        work.trade.strikes = 0
         pending.answers[pending.key] = event.answer
     resume(work)
 

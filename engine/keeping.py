@@ -21,7 +21,9 @@ from engine.position import Position
 from engine.types import ZERO, Side
 from engine.work import Rules, Trade
 
-_NOT_KEPT: Final = frozenset({"pair", "rules", "pending", "queued", "reconciled", "state", "quarantined", "trading"})
+_NOT_KEPT: Final = frozenset(
+    {"pair", "rules", "pending", "queued", "reconciled", "state", "quarantined", "strikes", "trading"}
+)
 _KEPT: Final = tuple(f.name for f in fields(Trade) if f.name not in _NOT_KEPT)
 _LISTS: Final = ("orders", "unheard")
 _CLASSES: Final[Mapping[str, type]] = {

@@ -176,12 +176,13 @@ class AskStrategy(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyAnswered(Message):
-    """judge → pair: what the callback returned; `failed` says why the stated default must serve instead."""
+    """judge → pair: what the callback returned; `failed` why the default must serve: the strategy's fault, or `excused`."""
 
     request_id: str
     pair: str
     answer: Plain = None
     failed: str = ""
+    excused: bool = False
 
 
 # ---------------------------------------------------------------- capital (pair ↔ portfolio)

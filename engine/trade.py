@@ -96,7 +96,7 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.FLAT, MarketRange): _FLAT,
     (S.FLAT, CapitalReserved): frozenset({S.FLAT, S.ENTERING}),
     (S.FLAT, CapitalDenied): _FLAT,
-    (S.FLAT, StrategyAnswered): frozenset({S.FLAT, S.ENTERING}),
+    (S.FLAT, StrategyAnswered): frozenset({S.FLAT, S.ENTERING, S.QUARANTINED}),
     (S.FLAT, StrategyFailed): frozenset({S.FLAT, S.QUARANTINED}),
     (S.FLAT, TradingStateChanged): _FLAT,
     (S.FLAT, TimerFired): frozenset({S.FLAT, S.ENTERING}),

@@ -112,7 +112,7 @@ class Trade:
     `filled_at` is the time of its last fill, `payment_ids` are the funding payments booked.
     `retry_at` is when a refused exit or stop may be tried again. `earned` is what all closed trades of
     the pair have earned: the portfolio adds these up, so that no lost message can lose a profit.
-    `unheard` are closed trades that the portfolio has not acknowledged, the oldest first.
+    `strikes` counts its callbacks' failures in a row. `unheard` are closed trades that the portfolio has not acknowledged, the oldest first.
     """
 
     pair: str
@@ -153,6 +153,7 @@ class Trade:
     last_closed: TradeClosed | None = None
     unheard: tuple[TradeClosed, ...] = ()
     quarantined: bool = False
+    strikes: int = 0
     reconciled: bool = False
     trading: TradingState = TradingState.ACTIVE
 
@@ -243,8 +244,8 @@ class Work:
         return pending.waiting
 
     def answer(self, callback: str, arguments: dict[str, Any], default: Any, *, key: str = "") -> Any:
-        """The strategy's answer, WAITING while it is not there, `default` where it has no such callback."""
-        if callback not in self.settings.callbacks:
+        """The strategy's answer, WAITING while it is not there, `default` where it has no such callback, or none is asked."""
+        if callback not in self.settings.callbacks or self.trade.quarantined:
             return default
         key = key or callback
         answers = self.pending.answers

@@ -118,3 +118,13 @@ class Asked(Reversing):
     def custom_roi(self, trade_duration: int, **_: Any) -> float:
         """Less with time."""
         return 0.02 / (1 + trade_duration)
+
+
+class Failing(Long):
+    """Has a bug in a callback that meets one pair for good, and another one now and then."""
+
+    def custom_exit(self, pair: str, current_time: int, **_: Any) -> str | None:
+        """Raise for the second pair always, for the third every other minute."""
+        if pair.startswith("BBB") or (pair.startswith("CCC") and current_time % 120_000):
+            raise ValueError("a bug in a strategy")
+        return None

@@ -196,6 +196,21 @@ def test_callbacks() -> None:
     assert len({e[2]["leverage"] for events in found.values() for e in events if e[0] == "TradeOpened"}) > 1
 
 
+def test_failed_callbacks_quarantine_their_pair() -> None:
+    """Three in a row: no more entries and no more questions on that pair, at the same candle on both ways."""
+    found = check_equal(*made("Failing", 7, count=400, trading={"max_open_trades": 4}))
+
+    quarantined = [
+        (e[2]["pair"], e[1]) for events in found.values() for e in events if e[2].get("code") == "STRATEGY_QUARANTINED"
+    ]
+    (first,) = {pair for pair, _ in quarantined}
+    assert PAIRS[1] == first
+    after = [e for e in found[f"pair:{first}"] if e[1] > quarantined[0][1]]
+    assert {"TradeClosed"} <= {e[0] for e in after}
+    assert not any("TradeOpened" == e[0] or e[2].get("code") == "STRATEGY_FAILED" for e in after)
+    assert counted(found, "SignalDecided", code="STRATEGY_FAILED", pair=PAIRS[2]) > 5
+
+
 def test_protections_and_limits() -> None:
     """Locks and the kill switch come from the same trades at the same times, the strategy's own protections too."""
     risk = {"max_drawdown": exact("0.05")}

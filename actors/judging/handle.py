@@ -48,6 +48,8 @@ class Handle(Protocol):
 
     def overdue(self, *, busy: bool) -> Overdue | None: ...
 
+    def in_hand(self) -> Hand | None: ...
+
     def kill(self) -> None: ...
 
 
@@ -87,6 +89,9 @@ class InlineHandle:
         """Nobody could tell from outside."""
         del busy
         return None
+
+    def in_hand(self) -> None:
+        """Nothing: whoever asks has the thread."""
 
     def kill(self) -> None:
         """There is no process."""

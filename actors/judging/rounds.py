@@ -1,4 +1,4 @@
-"""The books of a judge: which candle is being judged, who failed how often, whose history is missing. Pure."""
+"""The books of a judge: which candle is being judged, whose history is missing. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from engine.candles import Candle
 from engine.types import Millis
 
-STRIKES_MAX = 3
 HISTORY_CHUNK = 10_000
 
 
@@ -30,26 +29,6 @@ class Round:
         self.candles.update(candles)
         self.waiting.update(candles)
         self.failed.extend(failed)
-
-
-class Strikes:
-    """Counts failures in a row for each place, and who has had too many: they are not asked any more."""
-
-    def __init__(self) -> None:
-        self._counts: dict[tuple[int, bool], int] = {}
-        self.quarantined: set[int] = set()
-
-    def clear(self, place: int, *, asked: bool = False) -> None:
-        """It went well; judgements and callbacks (`asked`) are counted apart."""
-        self._counts.pop((place, asked), None)
-
-    def strike(self, place: int, *, asked: bool = False) -> bool:
-        """It failed; True if that was once too often, which is told only once."""
-        count = self._counts[place, asked] = self._counts.get((place, asked), 0) + 1
-        if count < STRIKES_MAX or place in self.quarantined:
-            return False
-        self.quarantined.add(place)
-        return True
 
 
 class Histories:

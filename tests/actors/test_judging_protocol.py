@@ -23,10 +23,11 @@ from actors.judging.protocol import (
     read_judge,
     read_load,
 )
-from actors.judging.rounds import HISTORY_CHUNK, Histories, Strikes
+from actors.judging.rounds import HISTORY_CHUNK, Histories
 from engine.candles import Candle
 from engine.errors import StrategyError
 from engine.messages import NO_SIGNAL, Signal
+from engine.quarantine import Strikes
 
 numbers = st.floats(allow_nan=False)
 candles = st.builds(Candle, st.integers(0, 2**52), numbers, numbers, numbers, numbers, numbers)
@@ -144,17 +145,12 @@ def test_histories_come_in_chunks() -> None:
     assert histories.complete
 
 
-def test_judgements_and_callbacks_are_counted_apart() -> None:
-    """Three failures in a row of one kind are quarantine, which is said once; a success of that kind starts anew."""
+def test_failures_in_a_row_are_counted() -> None:
+    """Three failures in a row are quarantine, which is said once; a success starts anew."""
     strikes = Strikes()
-    said = [strikes.strike(1), strikes.strike(1), strikes.strike(1, asked=True)]
+    said = [strikes.strike(1), strikes.strike(1)]
     strikes.clear(1)
-    said += [
-        strikes.strike(1),
-        strikes.strike(1, asked=True),
-        strikes.strike(1, asked=True),
-        strikes.strike(1, asked=True),
-    ]
+    said += [strikes.strike(1) for _ in range(4)]
 
-    assert said == [False] * 5 + [True, False]
+    assert said == [False] * 4 + [True, False]
     assert strikes.quarantined == {1}

@@ -328,7 +328,9 @@ class World:
         """The portfolio's or the strategy's answer to the oldest question; `stake` of None is a no."""
         asked = self.asked.pop(0)
         if isinstance(asked, m.AskStrategy):
-            self.step(m.StrategyAnswered(request_id=asked.request_id, pair=PAIR, failed="no answer in time"))
+            self.step(
+                m.StrategyAnswered(request_id=asked.request_id, pair=PAIR, failed="no answer in time", excused=True)
+            )
         elif isinstance(asked, m.ReserveCapital):
             if stake is None:
                 self.step(m.CapitalDenied(request_id=asked.request_id, pair=PAIR, code="NO_FREE_SLOT"))

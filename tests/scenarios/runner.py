@@ -210,7 +210,10 @@ class Player:
         return m.StrategyAnswered(request_id="earlier", pair=PAIR, answer=ast.literal_eval(" ".join(words)))
 
     def _on_no_answer(self, words: list[str], now: int) -> m.Message:
-        return m.StrategyAnswered(request_id=self._waiting(), pair=PAIR, failed="no answer in time")
+        return m.StrategyAnswered(request_id=self._waiting(), pair=PAIR, failed="no answer in time", excused=True)
+
+    def _on_raised(self, words: list[str], now: int) -> m.Message:
+        return m.StrategyAnswered(request_id=self._waiting(), pair=PAIR, failed="a bug of the user's")
 
     def _on_strategy_failed(self, words: list[str], now: int) -> m.Message:
         return m.StrategyFailed(pair=PAIR, ts=now, reason="it raised", quarantined="quarantined" in words)
