@@ -39,7 +39,6 @@ from engine.messages import (
     Plain,
     RecordRefused,
     ReportUsage,
-    SettleFunding,
     Shutdown,
     ShutdownDone,
     StateLoaded,
@@ -173,8 +172,7 @@ class GatewayActor(EngineActor):
             self._doubted.add(order.client_order_id)
             self._answer(to, self._in_doubt(order, outcome.reason))
         self._balances_due = True
-        code = outcome.code if isinstance(outcome, Refused) else type(outcome).__name__
-        self._note("order", order.pair, order.client_order_id, now - order.created_at, code)
+        self._note("order", order.pair, order.client_order_id, now - order.created_at, _code(outcome))
         self._collect()
 
     def _repeat(self, to: str, order: Order, found: Found | None) -> None:
@@ -214,8 +212,7 @@ class GatewayActor(EngineActor):
                 pair=message.pair, client_order_id=message.client_order_id, reason=outcome.reason, ts=now
             )
             self._answer(message.reply_to, doubt)
-        code = outcome.code if isinstance(outcome, Refused) else type(outcome).__name__
-        self._note("cancel", message.pair, message.client_order_id, 0, code)
+        self._note("cancel", message.pair, message.client_order_id, 0, _code(outcome))
         self._collect()
 
     def _reject_cancel(self, message: CancelOrder, reason: str, now: Millis) -> None:
@@ -226,16 +223,11 @@ class GatewayActor(EngineActor):
 
     def on_match_market(self, message: MatchMarket) -> None:
         """A candle's turn: fill what it fills, then say so."""
-        asked = message
-        self._own_venue().match(
-            asked.pair, asked.ts, asked.low, asked.high, asked.open, entries_only=asked.entries_only
-        )
-        self._collect()
-        self._answer(message.reply_to, MarketMatched(pair=message.pair, ts=message.ts))
-
-    def on_settle_funding(self, message: SettleFunding) -> None:
-        """Funding in a candle's turn: let it be paid, then say so."""
-        self._own_venue().settle(message.due)
+        m, venue = message, self._own_venue()
+        if m.due:
+            venue.settle(m.due)
+        else:
+            venue.match(m.pair, m.ts, m.low, m.high, m.open, entries_only=m.entries_only)
         self._collect()
         self._answer(message.reply_to, MarketMatched(pair=message.pair, ts=message.ts))
 
@@ -397,11 +389,10 @@ class GatewayActor(EngineActor):
         return OrderInDoubt(pair=order.pair, client_order_id=order.client_order_id, reason=reason, ts=self.now())
 
     def _note(self, request: str, pair: str, client_order_id: str, waited_ms: Millis, outcome: str) -> None:
-        body = {
-            "request": request,
-            "pair": pair,
-            "client_order_id": client_order_id,
-            "waited_ms": waited_ms,
-            "outcome": outcome,
-        }
+        body: dict[str, Plain] = {"request": request, "pair": pair, "client_order_id": client_order_id}
+        body |= {"waited_ms": waited_ms, "outcome": outcome}
         self._requests.append(Entry(kind="RequestSent", ts=self.now(), body=body, stream="ops"))
+
+
+def _code(outcome: object) -> str:
+    return outcome.code if isinstance(outcome, Refused) else type(outcome).__name__

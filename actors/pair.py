@@ -8,6 +8,7 @@ recorded → permitted → submitted. What can be lost on the way is asked again
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from actors.base import Context
@@ -44,7 +45,6 @@ from engine.messages import (
     Plain,
     Proceed,
     ReserveCapital,
-    SettleFunding,
     SetTradingState,
     Shutdown,
     ShutdownDone,
@@ -354,17 +354,12 @@ class PairActor(SendingActor):
             if wanted is None:
                 self._turn = None
                 self.tell("portfolio", PairSettled(pair=self.pair, ts=row.ts))
-            elif isinstance(wanted, Match):
+            elif isinstance(wanted, Match | Settle):
                 self._matching = True
                 low, high = self._turn.bounds
-                first = wanted is Match.ENTRIES
-                match = MatchMarket(
-                    pair=self.pair, ts=row.ts, low=low, high=high, reply_to=self.name, entries_only=first
-                )
-                self.tell("gateway", match)
-            elif isinstance(wanted, Settle):
-                self._matching = True
-                self.tell("gateway", SettleFunding(pair=self.pair, ts=row.ts, due=wanted.due, reply_to=self.name))
+                match = MatchMarket(pair=self.pair, ts=row.ts, low=low, high=high, reply_to=self.name)
+                due = wanted.due if isinstance(wanted, Settle) else ()
+                self.tell("gateway", replace(match, entries_only=wanted is Match.ENTRIES, due=due))
             else:
                 self.tell_trade(wanted)
 

@@ -728,7 +728,8 @@ class MatchMarket(Message):
     """pair → gateway: let this pair's orders meet the candle [low, high]; for runs that go by candles.
 
     What fills is told first, then `MarketMatched`. `open`, where given, says where a stop fills after a gap.
-    `entries_only` leaves other orders alone: their turn comes later (`semantics.md` 2.3).
+    `entries_only` leaves other orders alone: their turn comes later (`semantics.md` 2.3). With funding `due` it is
+    the position that meets it, and no order.
     """
 
     pair: str
@@ -738,24 +739,12 @@ class MatchMarket(Message):
     reply_to: str
     open: Decimal | None = None
     entries_only: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SettleFunding(Message):
-    """pair → gateway: let this pair's position meet the funding that is due; for runs that go by candles.
-
-    What is paid is told first, then `MarketMatched`.
-    """
-
-    pair: str
-    ts: Millis
-    due: tuple[FundingRate, ...]
-    reply_to: str
+    due: tuple[FundingRate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketMatched(Message):
-    """gateway → pair: everything that `MatchMarket` or `SettleFunding` of `ts` brought has been told."""
+    """gateway → pair: everything that `MatchMarket` of `ts` brought has been told."""
 
     pair: str
     ts: Millis

@@ -23,7 +23,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from actors.venues.ports import MarketSource, PriceRange
+from actors.venues.paper_reading import range_of, snapshot_of
+from actors.venues.ports import MarketSource
 from actors.venues.trading import Acknowledged, Canceled, Found, InDoubt, Refused, Snapshot, VenueEvent
 from actors.venues.venue_record import VenueRecord
 from engine.candles import MINUTE
@@ -209,26 +210,7 @@ class PaperVenue:
         if pair in self._exchange.pairs():
             self._catch_up(pair, now)
         self._flush()
-        record = self._opened()
-        orders = {order.order_id: order for order in record.open_orders(pair)}
-        fills = {filled.fill.fill_id: filled for filled in record.fills_since(pair, since - OVERLAP_MS)}
-        unknown = []
-        for client_id in client_order_ids:
-            order = record.find(client_id)
-            if order is None:
-                unknown.append(client_id)
-            else:
-                orders[order.order_id] = order
-                fills.update((filled.fill.fill_id, filled) for filled in record.fills_of(order.order_id))
-        # A fill is of use only with its order: whoever lost his books knows neither.
-        for client_id in {filled.fill.client_order_id for filled in fills.values()}:
-            order = record.find(client_id)
-            if order is not None:
-                orders.setdefault(order.order_id, order)
-        paid = tuple(record.payments_since(pair, since - OVERLAP_MS))
-        return Snapshot(
-            tuple(orders.values()), tuple(fills.values()), tuple(unknown), self._position(pair), payments=paid
-        )
+        return snapshot_of(self._opened(), pair, client_order_ids, since - OVERLAP_MS, self._position(pair))
 
     def _position(self, pair: str) -> Decimal | None:
         market = self._markets.get(pair)
@@ -299,7 +281,7 @@ class PaperVenue:
             return
         reached = []
         for found in self._source.ranges(pairs, after, until):
-            seen = _range_of(found)
+            seen = range_of(found)
             orders = self._exchange.reached(seen)
             if orders:
                 reached.append((seen, orders))
@@ -407,15 +389,3 @@ class PaperVenue:
             record.put_positions([(pair, positions.get(pair)) for pair in sorted(positions.changed)])
             positions.changed = set()
         self._fresh.clear()
-
-
-def _range_of(found: PriceRange) -> Range:
-    return Range(
-        found.pair,
-        found.ts,
-        exact(found.low),
-        exact(found.high),
-        open=exact(found.open),
-        close=exact(found.close),
-        tolerant=True,
-    )

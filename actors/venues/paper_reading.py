@@ -1,0 +1,41 @@
+"""What the paper venue reads off its record and its market, in the words of its port and of its exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from actors.venues.ports import PriceRange
+from actors.venues.trading import Snapshot
+from actors.venues.venue_record import VenueRecord
+from engine.matching import Range
+from engine.types import Millis, exact
+
+
+def snapshot_of(
+    record: VenueRecord, pair: str, client_order_ids: Sequence[str], since: Millis, position: Decimal | None
+) -> Snapshot:
+    """What is true of a pair; fills and funding from `since` on, and all fills of the orders asked for."""
+    orders = {order.order_id: order for order in record.open_orders(pair)}
+    fills = {filled.fill.fill_id: filled for filled in record.fills_since(pair, since)}
+    unknown = []
+    for client_id in client_order_ids:
+        order = record.find(client_id)
+        if order is None:
+            unknown.append(client_id)
+        else:
+            orders[order.order_id] = order
+            fills.update((filled.fill.fill_id, filled) for filled in record.fills_of(order.order_id))
+    # A fill is of use only with its order: whoever lost his books knows neither.
+    for client_id in {filled.fill.client_order_id for filled in fills.values()}:
+        order = record.find(client_id)
+        if order is not None:
+            orders.setdefault(order.order_id, order)
+    paid = tuple(record.payments_since(pair, since))
+    return Snapshot(tuple(orders.values()), tuple(fills.values()), tuple(unknown), position, payments=paid)
+
+
+def range_of(found: PriceRange) -> Range:
+    """A source's range for the exchange: prices that come as they come."""
+    low, high, first, last = (exact(price) for price in (found.low, found.high, found.open, found.close))
+    return Range(found.pair, found.ts, low, high, open=first, close=last, tolerant=True)
