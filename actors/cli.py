@@ -134,6 +134,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_honesty(commands)
     _add_making(commands)
     _add_data(commands)
+    _add_import(commands)
     return parser
 
 
@@ -385,6 +386,26 @@ def _add_data(commands: Subparsers[argparse.ArgumentParser]) -> None:
     data.add_argument("--resample", dest="longer", metavar="1h", help="convert: make longer candles of them")
     data.add_argument("--overwrite", action="store_true", help="replace what is there, made of something else")
     _add_json(data)
+
+
+def _add_import(commands: Subparsers[argparse.ArgumentParser]) -> None:
+    importing = _command(
+        commands,
+        "import-freqtrade",
+        "import_freqtrade",
+        "turn a Freqtrade configuration into ours, and its closed trades into rows of our history",
+        "tradepit import-freqtrade user_data/config.json -o config.toml --db tradepit.duckdb",
+        (OK, FAILED, BAD_INPUT),
+    )
+    importing.add_argument("file", metavar="CONFIG.json", help="Freqtrade's configuration, comments and all")
+    importing.add_argument(
+        "-o", "--output", metavar="CONFIG.toml", default="config.toml", help="write ours there (default: config.toml)"
+    )
+    importing.add_argument("--db", metavar="FILE.duckdb", help="import Freqtrade's closed trades into this history")
+    importing.add_argument(
+        "--sqlite", metavar="FILE.sqlite", help="Freqtrade's database (default: as its configuration says)"
+    )
+    _add_json(importing)
 
 
 if __name__ == "__main__":

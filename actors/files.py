@@ -8,6 +8,7 @@ X.sock                     the control socket (0600)
 X.door                     JSON: where the SQL door listens, and its token (0600)
 X.lock                     held by the running bot; its text is that bot's pid
 X.notices.jsonl            what the user was told
+X.import-000001.json.gz    rows that were imported; the history is made again from these and the journal
 X.reserve                  preallocated room, given back when the disk is full so that exits go on
 """
 
@@ -66,6 +67,16 @@ class Files:
         pattern = self.journal.name.replace(".journal.sqlite", ".journal-")
         found = (p for p in self.journal.parent.glob("*.sqlite") if p.name.startswith(pattern))
         return sorted(p for p in found if p.name[len(pattern) : -len(".sqlite")].isdigit())
+
+    def imported(self, number: int) -> Path:
+        """The path of import `number`, from 1."""
+        return self.journal.with_name(self.journal.name.replace(".journal.sqlite", f".import-{number:06d}.json.gz"))
+
+    def imports(self) -> dict[int, Path]:
+        """The imports that exist, by number."""
+        pattern = self.journal.name.replace(".journal.sqlite", ".import-")
+        found = {p.name[len(pattern) : -len(".json.gz")]: p for p in self.journal.parent.glob(f"{pattern}*.json.gz")}
+        return {int(number): path for number, path in sorted(found.items()) if number.isdigit()}
 
 
 class RunLock:

@@ -55,7 +55,7 @@ def _open(files: Files, now: Millis, segment_mb: int, history_end: HistoryEnd | 
     tail = Tail.read(files.tail)
     closed = files.segments()
     if not files.journal.exists():
-        if tail is None and not closed and not files.db.exists():
+        if tail is None and not closed and _never_ran(files, history_end):
             return Opening(_first(files, segment_mb))
         found = Inspection(path=files.journal)
         found.problems.append(f"{files.journal.name} is gone, though the bot has run on these files before")
@@ -65,6 +65,13 @@ def _open(files: Files, now: Millis, segment_mb: int, history_end: HistoryEnd | 
     if not found.problems and found.head is not None:
         return Opening(_continue(files, found, found.head, segment_mb))
     return _recover(files, found, tail, now, segment_mb, history_end)
+
+
+def _never_ran(files: Files, history_end: HistoryEnd | None) -> bool:
+    """Whether there is no history either, or one of imports only."""
+    if not files.db.exists():
+        return True
+    return bool(files.imports()) and history_end is not None and history_end() == 0
 
 
 def _finish_rotation(files: Files) -> None:

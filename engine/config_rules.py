@@ -199,7 +199,7 @@ FREQTRADE: Final[dict[str, str]] = {
     "freqai": _NOT_YET,
     "bot_name": _NOT_NEEDED,
     "user_data_dir": _NOT_NEEDED,
-    "add_config_files": _NOT_YET,
+    "add_config_files": "Run `tradepit import-freqtrade CONFIG.json`, which reads them in",
     "use_sell_signal": "Write use_exit_signal in the strategy's file, or under [strategy.overrides]",
     "max_entry_position_adjustment": _IN_STRATEGY,
     "position_adjustment_enable": _IN_STRATEGY,

@@ -15,10 +15,12 @@ from engine.order import TERMINAL
 from engine.types import OrderStatus
 
 FILLS: Final = "SELECT seq, client_order_id, fill_id, price, amount, fee, fee_currency, trade_id FROM fills"
-ORDERS: Final = "SELECT client_order_id, seq, trade_id, amount, filled, cost, order_id, status FROM orders"
+ORDERS: Final = (
+    "SELECT client_order_id, seq, trade_id, amount, filled, cost, order_id, status FROM orders WHERE run > 0"
+)
 TRADES: Final = (
     "SELECT trade_id, close_time IS NOT NULL AS closed, pair, side, open_rate, close_rate, amount, stake, leverage,"
-    " fee_open, fee_close, profit_abs, profit_ratio, exit_reason, enter_tag FROM trades"
+    " fee_open, fee_close, profit_abs, profit_ratio, exit_reason, enter_tag FROM trades WHERE run > 0"
 )
 DECISIONS: Final = (
     "SELECT seq, pair, signal, outcome, code FROM decisions WHERE outcome IN ('traded', 'denied', 'ignored', 'failed')"

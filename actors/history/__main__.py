@@ -41,6 +41,7 @@ ROUND_S: Final = 0.2
 IDLE_ROUNDS: Final = 10
 """So often it looks again for the journal's last entry, which a segment being closed may hide for a moment."""
 HANG_S: Final = 20.0
+IMPORTS_S: Final = 2.0
 HEADROOM_BYTES: Final = 768 * 1_048_576
 """Address space that the process may take beyond what it has when the door opens."""
 
@@ -120,6 +121,7 @@ def follow(parent: Parent, store: Store, door: Door | None, statement_s: float) 
     """Keep in step with the journal until told to stop."""
     told = -1
     heard = 0.0
+    looked = 0.0
     idle = 0
     limit_memory()
     while True:
@@ -131,6 +133,10 @@ def follow(parent: Parent, store: Store, door: Door | None, statement_s: float) 
         if applied != told or now - heard > 1.0:
             say(applied=applied)
             told, heard = applied, now
+        if now - looked > IMPORTS_S:
+            looked = now
+            for finding in store.take_imports():
+                say(finding=finding)
         idle = 0 if written or not last_round else idle + 1
         if last_round and (parent.orphaned or (idle and (applied >= parent.last or idle > IDLE_ROUNDS))):
             leave(STOPPED)

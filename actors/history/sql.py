@@ -51,7 +51,7 @@ def run_query(db: Path | str, query: str) -> tuple[list[str], Rows]:
     files = Files.beside(db)
     if lock_holder(files.lock) is not None:
         return _through_door(files, query)
-    if not files.db.exists() and not files.journal.exists() and not files.segments():
+    if not files.db.exists() and not files.journal.exists() and not files.segments() and not files.imports():
         raise StorageError(f"There is no history at {files.db}; `tradepit run` makes one.")
     with closing(open_store(files, memory_limit="1GB", threads=2, wait_s=2.0)) as store:
         store.catch_up()

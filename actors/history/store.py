@@ -1,7 +1,7 @@
 """The history's DuckDB file: opened, upgraded, or made anew from the journal when it cannot be used.
 
 The file is alone opened here, by the history process or, while no bot runs, by `tradepit sql`. All that
-it holds is in the journal too, so a damaged one is kept aside and made again.
+it holds is in the journal or in the imports beside it, so a damaged one is kept aside and made again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,8 @@ import duckdb
 
 from actors.files import Files
 from actors.follower import Follower
-from actors.history.writer import HistoryWriter
+from actors.history.imports import read_import
+from actors.history.writer import ENTRY_AT_FAULT, HistoryWriter
 from engine.errors import StorageError
 
 HERE: Final = Path(__file__).parent
@@ -51,6 +52,22 @@ class Store:
     writer: HistoryWriter
     follower: Follower
     findings: list[str]
+    refused: set[Path] = field(default_factory=set)
+
+    def take_imports(self) -> list[str]:
+        """Write the imports that lie beside the file and are not in it yet; a sentence for each that cannot be."""
+        told = []
+        there = self.writer.taken_in()
+        for number, path in self.files.imports().items():
+            mark = f"import {number}"
+            if mark in there or path in self.refused:
+                continue
+            try:
+                self.writer.take_in(mark, read_import(path))
+            except (StorageError, *ENTRY_AT_FAULT) as error:
+                self.refused.add(path)
+                told.append(f"{path.name} is left out of the history: {_first_line(error)}")
+        return told
 
     def catch_up(self, tick: Callable[[int], None] | None = None, limit: int | None = None) -> int:
         """Write what the journal has and the history has not; returns the number of entries written."""
@@ -131,7 +148,9 @@ def open_store(
             continue
         if not existed and follower.is_old():
             findings.append(f"{files.db.name} was not there; it is made again from the journal.")
-        return Store(files, connection, HistoryWriter(connection), follower, findings)
+        store = Store(files, connection, HistoryWriter(connection), follower, findings)
+        findings += store.take_imports()
+        return store
     raise StorageError(f"{files.db} cannot be made: {findings[-1] if findings else 'unknown reason'}")
 
 

@@ -6,7 +6,7 @@ the first entry that is not there. A batch is bound as one JSON string a table, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from actors.segment import Row
 
 KEYS = {"trades": "trade_id", "orders": "client_order_id", "runs": "run"}
 SUMS = {("orders", "filled"), ("orders", "cost")}
+AT_ONCE = 2_000
 ENTRY_AT_FAULT = (
     duckdb.ConversionException,
     duckdb.ConstraintException,
@@ -49,6 +50,24 @@ class HistoryWriter:
         """The number of the last journal entry that is in the history."""
         row = self._connection.execute("SELECT value FROM tradepit_meta WHERE key = 'applied_seq'").fetchone()
         return int(row[0]) if row else 0
+
+    def taken_in(self) -> set[str]:
+        """The imports that are in the history."""
+        marks = self._connection.execute("SELECT key FROM tradepit_meta WHERE key LIKE 'import %'").fetchall()
+        return {str(key) for (key,) in marks}
+
+    def take_in(self, mark: str, tables: Mapping[str, Sequence[Values]]) -> None:
+        """Write rows that no journal has, all or none; `mark` is kept, so that they are written once."""
+        self._connection.execute("BEGIN")
+        try:
+            for table, rows in tables.items():
+                for start in range(0, len(rows), AT_ONCE):
+                    self._insert(table, rows[start : start + AT_ONCE])
+            self._connection.execute("INSERT INTO tradepit_meta VALUES ($1, '')", [mark])
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
 
     def apply(self, rows: Sequence[Row]) -> None:
         """Write a batch of entries, all or none. One that cannot be understood goes into `events`, with an alert."""
