@@ -53,6 +53,7 @@ EVENTS: Final[dict[type[m.Message], list[str]]] = {
     m.OrderInDoubt: ["doubt i1", "doubt i2"],
     m.OrderFilled: ["filled i1 6 @ 100", "filled i2 10 @ 100", "filled i9 1 @ 100"],
     m.OrderCanceled: ["canceled i1 filled 4", "canceled i2", "canceled i1 expired"],
+    m.FundingPaid: ["funding p1 -0.5", "funding p2 0.5"],
     m.OrderNotFound: ["not-found i1", "not-found i1 final", "not-found i2 final"],
     m.CancelRejected: ["cancel-rejected i9"],
     PlaceAborted: ["aborted i1 RATE_LIMIT", "aborted i2 DISK_FULL"],
