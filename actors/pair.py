@@ -353,6 +353,7 @@ class PairActor(SendingActor):
             wanted = self._turn.next(self.trade)
             if wanted is None:
                 self._turn = None
+                self.record_gathered()  # the turns' records stand in the order of the turns
                 self.tell("portfolio", PairSettled(pair=self.pair, ts=row.ts))
             elif isinstance(wanted, Match | Settle):
                 self._matching = True
@@ -446,6 +447,8 @@ class PairActor(SendingActor):
 
     def end_if_done(self) -> None:
         """Say that nothing is in flight, if it was asked and is so; from then on prices and signals wait."""
+        if self._ending:
+            self.record_gathered()
         if self._ending and not self.sending and not self.unanswered() and not len(self.outbox):
             self.tell(self._ending, ShutdownDone(name=self.name))
             self._ending = ""

@@ -2,6 +2,8 @@
 
 Rules
     Nothing is asked a permit for before its intent is on disk, and nothing is sent without a permit.
+    An intent is recorded at once; what has only happened is recorded with it, or at the batch's end. A
+    crash before that loses nothing: the trade on disk is of before, and the venue is asked what happened.
     An entry leaves in its signal's time or not at all; what guards or leaves a position asks again
     until it has a permit. What was recorded and not sent can be taken back here, without the venue.
 """
@@ -69,6 +71,8 @@ class SendingActor(RecoveringActor, abc.ABC):
         self.rules = rules
         self.trade = Trade(pair=self.pair, rules=rules)
         self.sending: dict[str, Sending] = {}
+        self._gathered: list[Entry] = []
+        self._after_gathered = self.trade
         self._entry_until: Millis = 0
 
     @abc.abstractmethod
@@ -84,9 +88,20 @@ class SendingActor(RecoveringActor, abc.ABC):
         """Say that nothing is in flight, if somebody waits to hear it."""
 
     def send_out(self, entries: Sequence[Entry], orders: Sequence[Place | Cancel]) -> None:
-        """Put the entries and the trade on disk; what is to be sent follows when they are."""
+        """Put the entries and the trade on disk; what is to be sent follows when they are.
+
+        Entries that nothing is sent for are gathered until something is, or the mailbox is empty: what a
+        venue says at once of an order is one record.
+        """
+        if not orders:
+            self._gathered += entries
+            self._after_gathered = self.trade
+            return
         epoch = next((o.grant_epoch for o in orders if isinstance(o, Place) and o.grant_epoch is not None), None)
-        seq = self.outbox.record(entries, kept_facts(self.trade), epoch)
+        if epoch is not None:
+            self.record_gathered()  # a record that may be refused takes nothing else with it
+        gathered, self._gathered = self._gathered, []
+        seq = self.outbox.record([*gathered, *entries], kept_facts(self.trade), epoch)
         for action in orders:
             order, cancel = action.order, isinstance(action, Cancel)
             if cancel and order.client_order_id in self.sending:
@@ -97,6 +112,16 @@ class SendingActor(RecoveringActor, abc.ABC):
             if not cancel and order.purpose is Purpose.ENTRY:
                 self._entry_until = self._end_of_signal()
             self._put(order, cancel=cancel, seq=seq)
+
+    def record_gathered(self) -> None:
+        """Put what is gathered on disk, with the trade as it was after it."""
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            self.outbox.record(gathered, kept_facts(self._after_gathered))
+
+    def on_batch_end(self) -> None:
+        """The mailbox is empty: nothing more is to be gathered."""
+        self.record_gathered()
 
     def send_again(self, client_order_id: str, *, cancel: bool) -> bool:
         """Ask anew for the permit of a request that came back unsent; False when it is not wanted any more."""
