@@ -22,6 +22,7 @@ Cost: constant for a grant, O(log n) with n waiting.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ from engine.quota import GUARD, RANK, Limits, Pool, Window
 from engine.types import Millis, Priority
 
 __all__ = ["ORDER", "Denied", "Grant", "Limits", "Pool", "RateLimiter", "Wait", "read_permit"]
+
+_PERMIT_ID: Final = re.compile(r"([0-9]+)\.[0-9]+\.([0-9]+)")
 
 ORDER: Final = "order"
 """The kind of request that a reservation is for."""
@@ -63,10 +66,8 @@ class Denied:
 
 def read_permit(permit_id: str) -> tuple[int, Millis] | None:
     """(epoch of the limiter that gave it, when it expires); None for what is no permit."""
-    parts = permit_id.split(".")
-    if len(parts) != 3 or not all(part.isdigit() for part in parts):
-        return None
-    return int(parts[0]), int(parts[2])
+    found = _PERMIT_ID.fullmatch(permit_id)
+    return None if found is None else (int(found[1]), int(found[2]))
 
 
 @dataclass(slots=True)

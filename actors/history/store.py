@@ -24,7 +24,8 @@ from engine.errors import StorageError
 
 HERE: Final = Path(__file__).parent
 SCHEMA: Final = HERE / "schema"
-BATCH: Final = 2_000
+BATCH: Final = 4_000
+"""So many entries are written at once at most."""
 TABLES: Final = (
     "trades orders fills funding decisions equity requests restarts candles runs rounds judgements alerts events".split()  # noqa: SIM905
 )
@@ -70,7 +71,10 @@ class Store:
         return told
 
     def catch_up(self, tick: Callable[[int], None] | None = None, limit: int | None = None) -> int:
-        """Write what the journal has and the history has not; returns the number of entries written."""
+        """Write what the journal has and the history has not; returns the number of entries written.
+
+        Ends with the batch in which `limit` is reached.
+        """
         written = 0
         while limit is None or written < limit:
             rows = self.follower.read(self.writer.applied, BATCH)

@@ -85,6 +85,7 @@ _PUT_ORDER: Final = (
     "locked = excluded.locked"
 )
 _GET_ORDER: Final = f"SELECT {', '.join(_ORDER)} FROM orders "  # noqa: S608
+_FIND_ORDER: Final = _GET_ORDER + "WHERE client_order_id = ? ORDER BY number DESC LIMIT 1"
 _FILL: Final = [
     "fill_id",
     "order_id",
@@ -248,8 +249,7 @@ class VenueRecord:
 
     def find(self, client_order_id: str) -> VenueOrder | None:
         """The newest order of that client id."""
-        query = _GET_ORDER + "WHERE client_order_id = ? ORDER BY number DESC LIMIT 1"
-        row = self._db.execute(query, (client_order_id,)).fetchone()
+        row = self._db.execute(_FIND_ORDER, (client_order_id,)).fetchone()
         return None if row is None else _venue_order(row)
 
     def open_orders(self, pair: str) -> list[VenueOrder]:
