@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final
 
 from engine.codec import from_plain, to_plain
@@ -26,6 +27,8 @@ _NOT_KEPT: Final = frozenset(
 )
 _KEPT: Final = tuple(f.name for f in fields(Trade) if f.name not in _NOT_KEPT)
 _LISTS: Final = ("orders", "unheard")
+_FIELDS: Final = tuple(name for name in _KEPT if name != "orders")
+_fields_of: Final = attrgetter(*_FIELDS)
 _CLASSES: Final[Mapping[str, type]] = {
     "position": Position,
     "stop": Stop,
@@ -41,14 +44,14 @@ def kept_facts(trade: Trade) -> dict[str, Any]:
     Written, they are equal to `trade_to_plain`; making them plain here first would cost more than the rest
     of a step.
     """
-    facts = {name: getattr(trade, name) for name in _KEPT if name != "orders"}
+    facts = dict(zip(_FIELDS, _fields_of(trade), strict=True))
     facts["orders"] = list(trade.orders.values())
     return facts
 
 
 def trade_to_plain(trade: Trade) -> dict[str, Any]:
     """The facts of `trade` as plain values."""
-    plain = {name: to_plain(getattr(trade, name)) for name in _KEPT if name != "orders"}
+    plain = {name: to_plain(getattr(trade, name)) for name in _FIELDS}
     plain["orders"] = [to_plain(o) for o in trade.orders.values()]
     return plain
 

@@ -311,7 +311,9 @@ def stop_refused(work: Work, code: str, reason: str) -> None:
 
 
 def _facts(work: Work, rate: Decimal) -> dict[str, Any]:
-    """The arguments of a callback about an open trade, as plain values."""
+    """The arguments of a callback about an open trade, as plain values; none where there is no callback."""
+    if not work.settings.callbacks:
+        return {}
     trade = work.trade
     position, stop = trade.position, trade.stop
     return {

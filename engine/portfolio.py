@@ -160,9 +160,11 @@ class Portfolio:
         if lock is not None:
             is_protection = any(lock.reason.startswith(p.method) for p in self.protections)
             return (Denial.PROTECTION if is_protection else Denial.PAIR_LOCKED), f"{lock.reason}, until {lock.until}"
-        if 0 <= self.trading.max_open_trades <= self.open_trades:
+        slots = self.trading.max_open_trades
+        # Those in use are counted exactly only where it may matter: hundreds of pairs ask in one round.
+        if 0 <= slots <= len(self.exposures) + len(self.reserved) and slots <= self.open_trades:
             self.rejected += 1
-            return Denial.NO_FREE_SLOT, f"{self.open_trades} of {self.trading.max_open_trades} in use"
+            return Denial.NO_FREE_SLOT, f"{self.open_trades} of {slots} in use"
         return None, ""
 
     def _over_exposure(self, ask: ReserveCapital, stake: Decimal) -> tuple[Denial | None, str]:

@@ -186,22 +186,14 @@ class Trade:
 class Work:
     """The working copy of one step. Handlers change `trade` and append to `actions`."""
 
-    __slots__ = ("actions", "now", "trade")
+    __slots__ = ("actions", "market", "now", "settings", "trade")
 
     def __init__(self, trade: Trade, now: Millis) -> None:
         self.trade = trade
         self.now = now
+        self.settings: Settings = trade.rules.settings
+        self.market: Market = trade.rules.market
         self.actions: list[Action | Message] = []
-
-    @property
-    def settings(self) -> Settings:
-        """The pair's settings."""
-        return self.trade.rules.settings
-
-    @property
-    def market(self) -> Market:
-        """The pair's market."""
-        return self.trade.rules.market
 
     def do(self, action: Action | Message) -> None:
         """Add an action."""
