@@ -207,6 +207,8 @@ class SendingActor(RecoveringActor, abc.ABC):
         sending = self.sending.pop(message.request_id, None)
         if sending is None:
             return  # told twice: it is in use
+        if not self.sending:
+            self.cancel_timer("permit")
         known = self.trade.orders.get(sending.order.client_order_id)
         if known is None or known.is_done:  # it has come to an end while it waited
             self.tell("limiter", PermitsSpent(spent=(), unused=(message.permit_id,)))
