@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from actors.cli import BAD_INPUT, FAILED, NOT_RUNNING, OK, duration, main, pair_list
+from actors.arguments import duration, pair_list
+from actors.cli import BAD_INPUT, FAILED, NOT_RUNNING, OK, main
 from actors.commands.check import toml_lines
 from actors.commands.common import percent_text, print_table, time_text
 from actors.config_file import read_config
