@@ -6,10 +6,12 @@ place. `Portfolio` is changed; nothing is sent.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from engine.actions import Emit
 from engine.messages import SetTradingState, TradeClosed
 from engine.portfolio import Hold, Portfolio
-from engine.protections import Lock
+from engine.protections import DAY_MS, Lock
 from engine.types import Millis
 
 
@@ -38,6 +40,18 @@ def pass_time(portfolio: Portfolio, ts: Millis) -> list[Emit]:
     before = dict(portfolio.holds)
     portfolio.tick(ts)
     return _new_day(portfolio, before, ts)
+
+
+def pass_until(portfolio: Portfolio, ts: Millis, first_time: Callable[[Millis, Millis], Millis]) -> list[Emit]:
+    """Let time pass until `ts`, over candles at which nobody did anything.
+
+    A halt for the day's loss ends with the next day's first candle all the same: `first_time(since, end)` says
+    when the first candle at or after `since` opens, at most `end`.
+    """
+    found = []
+    if "daily_loss" in portfolio.holds:
+        found = pass_time(portfolio, first_time(portfolio.day + DAY_MS, ts))
+    return found + pass_time(portfolio, ts)
 
 
 def lock_pair(portfolio: Portfolio, lock: Lock, ts: Millis) -> list[Emit]:

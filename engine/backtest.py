@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-from engine.account import close_trade, pass_time
+from engine.account import close_trade, pass_until
 from engine.actions import Cancel, Emit, Judge, LookUp, Place
 from engine.closing import heard
 from engine.errors import IllegalTransition
@@ -34,9 +34,8 @@ from engine.messages import (
     TurnRow,
 )
 from engine.portfolio import Portfolio
-from engine.protections import DAY_MS
 from engine.skipping import next_row, with_passed
-from engine.tape import Reel, Tape, last_rows
+from engine.tape import Calendar, Reel, Tape, last_rows
 from engine.trade import step
 from engine.turn import Match, Settle, Turn, turn_order, with_price_step
 from engine.types import Millis, Purpose
@@ -108,12 +107,20 @@ class Backtest:
                     heappush(due, (int(reel.times[row]), number, row))
         self._end(tapes, reels, seen)
 
+    def run_one(self, reel: Reel, row: int, end: Millis) -> None:
+        """Let one pair go on from `row` until it holds nothing and wants nothing, or its data end."""
+        seen = row - 1
+        while row < len(reel):
+            self.book[reel.pair] = with_passed(self.book[reel.pair], reel.tape.candles, seen + 1, row)
+            self.turn(reel.row(row, end), int(reel.times[row]))
+            if not self._is_active(reel.pair):
+                return
+            seen, row = row, next_row(self.book[reel.pair], reel, row)
+        final = last_rows({reel.pair: reel.tape})[reel.pair]
+        self.turn(final, final.ts)
+
     def _pass_time(self, reels: Sequence[Reel], ts: Millis) -> None:
-        """Let time pass until `ts`; a halt for the day's loss ends with the next day's first candle, seen or not."""
-        if "daily_loss" in self.portfolio.holds:
-            first = min((reel.first_time(self.portfolio.day + DAY_MS, ts) for reel in reels), default=ts)
-            self._tell(pass_time(self.portfolio, first))
-        self._tell(pass_time(self.portfolio, ts))
+        self._tell(pass_until(self.portfolio, ts, Calendar([reel.times for reel in reels]).first_time))
 
     def _end(self, tapes: Mapping[str, Tape], reels: Sequence[Reel], seen: Sequence[int]) -> None:
         for number, reel in enumerate(reels):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from engine import entry, fates, leaving
@@ -9,7 +10,8 @@ from engine.actions import Alarm, Judge
 from engine.codec import to_plain
 from engine.market import told_stake
 from engine.messages import TradeClosed, WatchPrice
-from engine.types import ZERO, Purpose, Side, trade_order
+from engine.position import Position
+from engine.types import ZERO, Millis, Purpose, Side, trade_order
 from engine.work import Trade, Work
 
 UNHEARD_MAX: Final = 64
@@ -48,30 +50,14 @@ def close(work: Work) -> None:
     dust = trade.position.amount
     position = trade.position.written_off().exit_done()
     trade.position = position
-    stop = trade.stop
-    closed = TradeClosed(
-        pair=trade.pair,
-        trade_id=trade.trade_id,
-        side=trade.side,
-        open_ts=trade.opened_at,
-        close_ts=work.now,
-        open_rate=position.open_rate,
-        close_rate=position.close_rate,
-        amount=position.entered_amount,
-        stake=told_stake(position.entered_cost, position.leverage),
-        leverage=trade.leverage,
-        fee_open=position.entry_fee_rate,
-        fee_close=position.exit_fee_rate,
-        profit_abs=position.booked,
-        profit_ratio=position.profit_ratio,
-        exit_reason=trade.exit_reason or ("dust" if dust else "exit"),
-        enter_tag=trade.enter_tag,
-        max_rate=trade.max_rate,
-        min_rate=trade.min_rate,
-        initial_stop=stop.initial if stop else ZERO,
-        stop=stop.level if stop else ZERO,
-        fees=position.fees,
-        funding_fees=position.funding,
+    closed = summed_up(
+        trade.pair,
+        trade.trade_id,
+        position,
+        span=(trade.opened_at, work.now),
+        why=(trade.enter_tag, trade.exit_reason or ("dust" if dust else "exit")),
+        extremes=(trade.max_rate, trade.min_rate),
+        stops=(trade.stop.initial, trade.stop.level) if trade.stop else (ZERO, ZERO),
     )
     trade.earned += closed.profit_abs
     trade.last_closed = closed
@@ -88,6 +74,47 @@ def close(work: Work) -> None:
     trade.queued = None
     if _reverses(work, was):
         work.do(Judge())
+
+
+def summed_up(
+    pair: str,
+    trade_id: str,
+    position: Position,
+    *,
+    span: tuple[Millis, Millis],
+    why: tuple[str, str],
+    extremes: tuple[Decimal, Decimal],
+    stops: tuple[Decimal, Decimal],
+) -> TradeClosed:
+    """What a trade came to whose position was left.
+
+    `span` is when it was opened and closed, `why` its enter tag and exit reason, `extremes` the highest and
+    the lowest price, `stops` its first stop and its last.
+    """
+    return TradeClosed(
+        pair=pair,
+        trade_id=trade_id,
+        side=position.side,
+        open_ts=span[0],
+        close_ts=span[1],
+        open_rate=position.open_rate,
+        close_rate=position.close_rate,
+        amount=position.entered_amount,
+        stake=told_stake(position.entered_cost, position.leverage),
+        leverage=position.leverage,
+        fee_open=position.entry_fee_rate,
+        fee_close=position.exit_fee_rate,
+        profit_abs=position.booked,
+        profit_ratio=position.profit_ratio,
+        exit_reason=why[1],
+        enter_tag=why[0],
+        max_rate=extremes[0],
+        min_rate=extremes[1],
+        initial_stop=stops[0],
+        stop=stops[1],
+        fees=position.fees,
+        funding_fees=position.funding,
+    )
 
 
 def _reverses(work: Work, was: Side) -> bool:

@@ -3,8 +3,8 @@
 Rules
     A flat pair sees the rows that carry a signal; one with an order at work, or an evaluation under way,
     sees every row.
-    An open position sees, besides, the rows that may reach its stop or a ROI level, or move a trailing
-    stop, and the last one, on which it is left.
+    An open position sees, besides, the rows that may reach its stop, its liquidation or a ROI level, or
+    move a trailing stop, and the last one, on which it is left.
     They are found in doubles with room for every rounding, so that a row too many may be seen and none
     too few; what happens on a row is decided by the machine alone.
     What is passed over leaves one trace, the extremes the price went to; `with_passed` books it.
@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.candles import Candles, Floats
-from engine.exits import MINUTE_MS
+from engine.exits import MINUTE_MS, tighter
+from engine.market import Market
 from engine.position import Position
 from engine.settings import Settings
 from engine.tape import Reel, Tape
@@ -73,7 +74,7 @@ _TRADE: Final = frozenset(
         "max_rate", "min_rate", "opened_at", "enter_tag", "leaving", "leave_type", "exit_reason", "exit_timeouts",
         "exit_failures", "stop_failed", "stop_touched_at", "retry_at", "signalled_exit_ts", "signal", "signal_ts",
         "price", "pending", "queued", "questions", "earned", "last_closed", "quarantined", "reconciled", "trading",
-        "filled_at",
+        "filled_at", "liquidation", "unheard",
     }
 )  # fmt: skip
 _POSITION: Final = frozenset(
@@ -83,6 +84,12 @@ _POSITION: Final = frozenset(
     }
 )  # fmt: skip
 _RULES: Final = frozenset({"settings", "market", "order_prefix", "run", "fee", "reserve_stop"})
+_MARKET: Final = frozenset(
+    {
+        "pair", "base", "quote", "price_step", "amount_step", "amount_min", "amount_max", "cost_min", "cost_max",
+        "maker_fee", "taker_fee", "leverage_max", "active", "contract_size", "tiers", "liquidation",
+    }
+)  # fmt: skip
 _TAPE: Final = frozenset({"candles", "signals", "price_steps"})
 
 
@@ -95,6 +102,7 @@ _UNKNOWN: Final = {
     Rules: _unknown(Rules, _RULES),
     Trade: _unknown(Trade, _TRADE),
     Position: _unknown(Position, _POSITION),
+    Market: _unknown(Market, _MARKET),
     Tape: _unknown(Tape, _TAPE),
 }
 
@@ -118,7 +126,7 @@ def next_row(trade: Trade, reel: Reel, number: int) -> int:
     rules = trade.rules
     if trade.working() or trade.pending is not None or trade.queued is not None or trade.leaving is not None:
         return number + 1
-    if not (is_known(reel.tape) and is_known(rules) and may_skip(rules.settings) and is_known(trade)):
+    if not (all(map(is_known, (reel.tape, rules, rules.market, trade))) and may_skip(rules.settings)):
         return number + 1
     if trade.position.amount <= ZERO:
         return reel.next_signalled(number)
@@ -159,7 +167,7 @@ def _first_touch(trade: Trade, reel: Reel, first: int, end: int) -> int:
 class _Levels:
     """The prices at which something may happen to a position, as bounds of a candle's best and worst."""
 
-    __slots__ = ("is_long", "keys", "opened_at", "ratios_at", "stop", "targets", "trail")
+    __slots__ = ("guard", "is_long", "keys", "opened_at", "stop", "targets", "trail")
 
     def __init__(self, trade: Trade, tape: Tape) -> None:
         settings, position = trade.rules.settings, trade.position
@@ -167,6 +175,7 @@ class _Levels:
         self.is_long = position.side is Side.LONG
         self.opened_at = trade.opened_at
         self.stop = float(trade.stop.level)
+        self.guard = float(tighter(trade.stop.level, trade.liquidation, position.side))
         self.keys = np.array([key for key, _ in settings.roi], np.int64)
         targets = [self._price_at(trade, float(ratio) - ROUNDING) for _, ratio in settings.roi]
         nowhere = np.inf if self.is_long else -np.inf
@@ -210,7 +219,7 @@ class _Levels:
             target = self.targets[:1]
         found: npt.NDArray[np.bool_]
         if self.is_long:
-            found = (low <= self.stop * (1 + NOISE)) | (high >= np.minimum(target, self.trail))
+            found = (low <= self.guard * (1 + NOISE)) | (high >= np.minimum(target, self.trail))
         else:
-            found = (high >= self.stop * (1 - NOISE)) | (low <= np.maximum(target, self.trail))
+            found = (high >= self.guard * (1 - NOISE)) | (low <= np.maximum(target, self.trail))
         return found

@@ -7,7 +7,7 @@ candle is only judged, and rows are numbered as the candles are.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -18,6 +18,7 @@ from engine.candles import Candles
 from engine.margin import FundingRate
 from engine.messages import NO_SIGNAL, Signal, TurnRow
 from engine.types import Millis, exact
+from engine.window import CheckedSignals
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,40 @@ class Tape:
         """The price step in the month of `ts`, None where it is not known."""
         at = bisect_right(self.price_steps, ts, key=lambda s: s[0])
         return self.price_steps[at - 1][1] if at else None
+
+
+class Judged(Mapping[Millis, Signal]):
+    """All signals of a pair's candles, kept as the arrays they were judged as: a `Signal` is made when it is asked for.
+
+    `answer` has a row for every candle of `ts`.
+    """
+
+    __slots__ = ("_rows", "answer", "ts")
+
+    def __init__(self, answer: CheckedSignals, ts: npt.NDArray[np.int64]) -> None:
+        self.answer = answer
+        self.ts = ts
+        some = answer.enter_long | answer.exit_long | answer.enter_short | answer.exit_short
+        self._rows = np.flatnonzero(some)
+
+    def __getitem__(self, ts: Millis) -> Signal:
+        row = int(np.searchsorted(self.ts, ts))
+        if row < len(self.ts) and self.ts[row] == ts:
+            signal = self.answer.at(row)
+            if signal:
+                return signal
+        raise KeyError(ts)
+
+    def __iter__(self) -> Iterator[Millis]:
+        return iter(self.times().tolist())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def times(self) -> npt.NDArray[np.int64]:
+        """The open times of the candles with a signal."""
+        found: npt.NDArray[np.int64] = self.ts[self._rows]
+        return found
 
 
 class Reel:
@@ -76,20 +111,33 @@ class Reel:
         first = bisect_right(due, after, key=lambda rate: rate.ts)
         return due[first : bisect_right(due, ts, key=lambda rate: rate.ts)]
 
-    def first_time(self, since: Millis, end: Millis) -> Millis:
-        """The time of the first row at or after `since`, at most `end`."""
-        at = max(int(np.searchsorted(self.times, since)), 1)
-        return min(int(self.times[at]), end) if at < len(self.times) else end
-
     def next_signalled(self, number: int) -> int:
         """The first row after `number` that carries a signal; the number of rows where none does."""
         at = int(np.searchsorted(self.signalled, number, side="right"))
         return int(self.signalled[at]) if at < len(self.signalled) else len(self)
 
 
+class Calendar:
+    """When the candles of several pairs open."""
+
+    __slots__ = ("_times",)
+
+    def __init__(self, times: Sequence[npt.NDArray[np.int64]]) -> None:
+        self._times = times
+
+    def first_time(self, since: Millis, end: Millis) -> Millis:
+        """The time of the first row at or after `since`, at most `end`."""
+        for times in self._times:
+            at = max(int(np.searchsorted(times, since)), 1)
+            if at < len(times):
+                end = min(int(times[at]), end)
+        return end
+
+
 def _signalled(tape: Tape, timeframe_ms: Millis) -> npt.NDArray[np.intp]:
     """The numbers of the rows that carry a signal, in order."""
-    judged = np.fromiter(tape.signals, np.int64, len(tape.signals))
+    signals = tape.signals
+    judged = signals.times() if isinstance(signals, Judged) else np.fromiter(signals, np.int64, len(signals))
     at = np.searchsorted(tape.candles.ts, judged + timeframe_ms)
     at = np.unique(at[at < len(tape.candles)])
     return at[at > 0]

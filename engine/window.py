@@ -135,6 +135,10 @@ class CheckedSignals(NamedTuple):
     exit_tag: list[str]
     score: Floats
 
+    def since(self, first: int) -> CheckedSignals:
+        """The answer from row `first` on."""
+        return self._replace(**{name: column[first:] for name, column in self._asdict().items()})
+
     def at(self, index: int) -> Signal:
         """The signal of one candle."""
         return Signal(
@@ -161,8 +165,8 @@ def check_signals(answer: object, count: int) -> CheckedSignals:
         exit_long=_flags("exit_long", signals.exit_long, count),
         enter_short=_flags("enter_short", signals.enter_short, count),
         exit_short=_flags("exit_short", signals.exit_short, count),
-        enter_tag=[_tag("enter_tag", tag) for tag in _tags("enter_tag", signals.enter_tag, count) or [""] * count],
-        exit_tag=[_tag("exit_tag", tag) for tag in _tags("exit_tag", signals.exit_tag, count) or [""] * count],
+        enter_tag=_checked_tags("enter_tag", signals.enter_tag, count),
+        exit_tag=_checked_tags("exit_tag", signals.exit_tag, count),
         score=np.zeros(count) if score is None else np.where(np.isfinite(score), score, 0.0),
     )
 
@@ -250,6 +254,11 @@ def _tags(name: str, values: Any, count: int) -> list[Any] | None:
     if len(values) != count:
         raise StrategyError(f"signals() gave {len(values)} values in {name} for {count} candles")
     return list(values)
+
+
+def _checked_tags(name: str, values: Any, count: int) -> list[str]:
+    tags = _tags(name, values, count)
+    return [""] * count if tags is None else [_tag(name, tag) for tag in tags]
 
 
 def _tag(name: str, value: Any) -> str:

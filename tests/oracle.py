@@ -118,6 +118,13 @@ def tape_of(pair: str, rows: list[list[Any]], timeframe: int) -> Tape:
 
 def run_case(case: Case, *, every_candle: bool = False) -> Backtest:
     """A case through the engine."""
+    backtest, tapes = prepared(case)
+    backtest.run(tapes, case["config"]["timeframe_minutes"] * MINUTE, every_candle=every_candle)
+    return backtest
+
+
+def prepared(case: Case) -> tuple[Backtest, dict[str, Tape]]:
+    """A case's run before it begins, and its tapes."""
     config = case["config"]
     settings, fee = settings_of(case), exact(config["fee"])
     stake = config["stake"]
@@ -145,10 +152,8 @@ def run_case(case: Case, *, every_candle: bool = False) -> Backtest:
     exchange = Exchange({p: r.market for p, r in rules.items()}, VenueRules())
     protections = protections_from(config.get("protections", ()), settings.timeframe_ms)
     portfolio = Portfolio(trading, RiskConfig(), protections, settings.timeframe_ms, exact(config["wallet"]))
-    backtest = Backtest(rules, portfolio, exchange, asked_of(case))
     tapes = {p: tape_of(p, case["candles"][p], config["timeframe_minutes"]) for p in config["pairs"]}
-    backtest.run(tapes, settings.timeframe_ms, every_candle=every_candle)
-    return backtest
+    return Backtest(rules, portfolio, exchange, asked_of(case)), tapes
 
 
 def _maybe(value: float | None) -> Decimal | None:

@@ -31,6 +31,7 @@ def random_case(seed: int, count: int = 300) -> dict[str, Any]:
         "max_open_trades": rng.choice([1, 2, 5]),
         "stake": rng.choice(["unlimited", 100.0]),
         "price_tick": rng.choice([0.01, 0.1]),
+        "fee": rng.choice([0.001, 0.0]),
     }
     tick, timeframe = config["price_tick"], config["timeframe_minutes"]
     return {

@@ -7,30 +7,31 @@ judgement serves many runs under other rules. What it gives is a `BacktestResult
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from actors.batch.exporting import exported
+from actors.batch.exporting import rows_of, write_trades
 from actors.batch.outcome import BacktestResult, outcome_of
 from actors.batch.tables import tell
 from actors.batch.taping import Taped, tape, time_of, timeframe_of
 from actors.commands.common import with_arguments
 from actors.config_file import read_config
 from actors.judging.bench import FrameBench
-from engine.backtest import Backtest
-from engine.codec import to_plain
+from engine.actions import Emit
+from engine.backtest import Backtest, Counters
 from engine.errors import DataError
 from engine.matching import Exchange
 from engine.matching import Rules as VenueRules
-from engine.messages import AskStrategy, StrategyAnswered
+from engine.messages import AskStrategy, StrategyAnswered, TradeClosed
+from engine.plain import is_plain, run_plain
 from engine.portfolio import Portfolio
 from engine.protections import protections_from
 from engine.settings import Config
 from engine.strategy_settings import effective_protections
-from engine.types import use_money_context
+from engine.types import Millis, use_money_context
 
 INTERRUPTED = 130
 
@@ -47,26 +48,42 @@ def run_backtest(
     timeframe = timeframe_of(taped)
     protections = protections_from(effective_protections(config, taped.facts), timeframe)
     portfolio = Portfolio(config.trading, config.risk, protections, timeframe, config.paper.wallet)
-    exchange = Exchange({pair: rules.market for pair, rules in taped.rules.items()}, VenueRules())
-    run = Backtest(taped.rules, portfolio, exchange, _asked(taped), keeps_events=keep_events)
-    interrupted = None
-    try:
-        run.run(taped.tapes, timeframe, every_candle=every_candle)
-    except KeyboardInterrupt:
-        interrupted = run.now
-        run.counters.rejected_signals = portfolio.rejected
+    done: _Done
+    if not every_candle and not keep_events and is_plain(taped.rules, taped.tapes):
+        run, trades = run_plain(taped.rules, taped.tapes, portfolio)
+        done = _Done(trades, run.counters, {}, run.interrupted)
+    else:
+        done = _by_machine(taped, portfolio, every_candle=every_candle, keep_events=keep_events)
     spans = [(int(t.candles.ts[1]), int(t.candles.ts[-1])) for t in taped.tapes.values() if len(t.candles) > 1]
     return BacktestResult(
-        trades=run.trades,
+        trades=done.trades,
         start=min(first for first, _ in spans),
         end=max(last for _, last in spans),
         wallet=config.paper.wallet,
-        counters=run.counters,
-        events=run.events,
+        counters=done.counters,
+        events=done.events,
         seconds={"trade": time.perf_counter() - began},
         failed=taped.failed,
-        interrupted=interrupted,
+        interrupted=done.interrupted,
     )
+
+
+class _Done(NamedTuple):
+    trades: Sequence[TradeClosed]
+    counters: Counters
+    events: Mapping[str, Sequence[Emit]]
+    interrupted: Millis | None
+
+
+def _by_machine(taped: Taped, portfolio: Portfolio, *, every_candle: bool, keep_events: bool) -> _Done:
+    exchange = Exchange({pair: rules.market for pair, rules in taped.rules.items()}, VenueRules())
+    run = Backtest(taped.rules, portfolio, exchange, _asked(taped), keeps_events=keep_events)
+    try:
+        run.run(taped.tapes, timeframe_of(taped), every_candle=every_candle)
+    except KeyboardInterrupt:
+        run.counters.rejected_signals = portfolio.rejected
+        return _Done(run.trades, run.counters, run.events, run.now)
+    return _Done(run.trades, run.counters, run.events, None)
 
 
 def _asked(taped: Taped) -> Any:
@@ -102,7 +119,7 @@ def backtest(arguments: argparse.Namespace) -> int:
     result = run_backtest(config, taped, every_candle=arguments.candle_by_candle, keep_events=arguments.verify)
     result.seconds = {"judge": judged, **result.seconds}
     if arguments.export:
-        Path(arguments.export).write_text(json.dumps([exported(to_plain(t)) for t in result.trades], indent=1) + "\n")
+        write_trades(Path(arguments.export), rows_of(result.trades))
     tell([outcome_of(config, taped, result)], arguments.breakdown, as_json=arguments.json)
     if result.interrupted is not None:
         return INTERRUPTED

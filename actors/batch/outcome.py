@@ -14,6 +14,7 @@ from engine.columns import TradeColumns
 from engine.equity import Equity, equity_of, market_change
 from engine.groups import Group, groups_by
 from engine.messages import TradeClosed
+from engine.plain import PlainTrades
 from engine.settings import Config
 from engine.summary import Summary, summarise
 from engine.types import ZERO, Millis
@@ -37,6 +38,12 @@ class BacktestResult:
     seconds: dict[str, float] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     interrupted: Millis | None = None
+
+    @property
+    def columns(self) -> TradeColumns:
+        """The trades as columns of doubles, sorted by their ends."""
+        trades = self.trades
+        return trades.columns if isinstance(trades, PlainTrades) else TradeColumns.of(trades)
 
     @property
     def profit(self) -> Decimal:
@@ -88,7 +95,7 @@ LEFT_OPEN = "force_exit"
 def outcome_of(config: Config, taped: Taped, result: BacktestResult, fills: str = "candle") -> Outcome:
     """Reckon the figures of a run."""
     candles = {pair: tape.candles for pair, tape in taped.tapes.items()}
-    trades, balance = TradeColumns.of(result.trades), float(result.wallet)
+    trades, balance = result.columns, float(result.wallet)
     equity = equity_of(trades, candles, balance)
     summary = summarise(
         trades,

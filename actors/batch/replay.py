@@ -8,7 +8,6 @@ order of all other messages. The journal is in memory and written at the end (`-
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actors.base import Context, EngineActor
-from actors.batch.exporting import exported
+from actors.batch.exporting import exported, write_trades
 from actors.batch.taping import Taped, named, tape, time_of, timeframe_of
 from actors.commands.common import print_json, with_arguments
 from actors.config_file import read_config
@@ -222,7 +221,7 @@ def _replay(config: Config, taped: Taped, journal: Journal, seed: int, venue_rec
 def _tell(arguments: argparse.Namespace, config: Config, taped: Taped, rows: Iterable[Row]) -> int:
     trades = closed_trades(rows)
     if arguments.export:
-        Path(arguments.export).write_text(json.dumps(trades, indent=1) + "\n")
+        write_trades(Path(arguments.export), trades)
     profit = sum((Decimal(repr(t["profit_abs"])) for t in trades), Decimal(0))
     if arguments.json:
         print_json({"trades": len(trades), "pairs": len(taped.tapes), "profit": profit, "failed": dict(taped.failed)})

@@ -11,17 +11,17 @@ from decimal import Decimal
 import numpy as np
 
 from actors.batch.data import load_repaired
+from actors.batch.markets import read_markets
 from actors.judging.loader import StrategyMaker
 from engine.candles import Candles, timeframe_ms
 from engine.config import make_settings
 from engine.errors import DataError, StrategyError
 from engine.market import Market
-from engine.messages import Signal
 from engine.precision import price_steps
 from engine.reconcile import prefix_of
 from engine.settings import Config, Settings
 from engine.strategy import StrategyFacts, facts_of
-from engine.tape import Tape
+from engine.tape import Judged, Tape
 from engine.types import Millis
 from engine.window import check_signals
 from engine.work import Rules
@@ -72,7 +72,8 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
         raise DataError(
             f"{folder}: no candles are left in the time asked for, after {facts.startup_candles} to start up."
         )
-    rules = {pair: rules_of(config, settings, tapes[pair]) for pair in tapes}
+    known = read_markets(folder)
+    rules = {pair: rules_of(config, settings, tapes[pair], known.get(pair, {})) for pair in tapes}
     return Taped(tapes, rules, frames, settings, facts, maker, failed)
 
 
@@ -80,14 +81,15 @@ def tape_of(maker: StrategyMaker, candles: Candles, startup: int, start: Millis 
     """One pair's candles from `start` on, or from the first whose signal counts, and all signals on them."""
     answer = check_signals(maker.make().signals(candles), len(candles))
     first = startup if start is None else max(startup, int(np.searchsorted(candles.ts, start)))
-    any_signal = answer.enter_long | answer.exit_long | answer.enter_short | answer.exit_short
-    rows = np.flatnonzero(any_signal[first:]) + first
-    signals: dict[Millis, Signal] = {int(candles.ts[row]): answer.at(int(row)) for row in rows}
-    return Tape(candles[first:], signals, price_steps(candles))
+    return Tape(candles[first:], Judged(answer.since(first), candles.ts[first:]), price_steps(candles))
 
 
-def rules_of(config: Config, settings: Settings, taped: Tape) -> Rules:
-    """A pair's rules: the finest price step of its data, and the fee of the config for both ways (2.1.5)."""
+def rules_of(config: Config, settings: Settings, taped: Tape, known: Mapping[str, Decimal] | None = None) -> Rules:
+    """A pair's rules: the finest price step of its data, and the fee of the config for both ways (2.1.5).
+
+    `known` are the market's fields that are known besides, such as its amount step.
+    """
+    known = known or {}
     pair = taped.candles.pair
     base, _, quote = pair.partition("/")
     fee = max(config.paper.taker_fee, config.paper.maker_fee)
@@ -95,8 +97,12 @@ def rules_of(config: Config, settings: Settings, taped: Tape) -> Rules:
         pair=pair,
         base=base,
         quote=quote.partition(":")[0],
-        price_step=min((step for _, step in taped.price_steps), default=AMOUNT_STEP),
-        amount_step=AMOUNT_STEP,
+        price_step=min((step for _, step in taped.price_steps), default=known.get("price_step", AMOUNT_STEP)),
+        amount_step=known.get("amount_step", AMOUNT_STEP),
+        amount_min=known.get("amount_min"),
+        amount_max=known.get("amount_max"),
+        cost_min=known.get("cost_min"),
+        cost_max=known.get("cost_max"),
         maker_fee=fee,
         taker_fee=fee,
         leverage_max=config.paper.leverage_max,

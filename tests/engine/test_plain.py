@@ -1,0 +1,120 @@
+"""Plain trades followed on arrays are the machine's, field for field; their columns are their nearest doubles."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.columns import TradeColumns
+from engine.plain import PlainTrades, is_plain, run_plain
+from engine.quick import Run
+from engine.settings import Settings
+from engine.types import exact, use_money_context
+from tests.oracle import Case, difference, prepared, read_cases, run_case
+from tests.own_cases import OWN_CASES
+from tests.random_cases import random_case
+from tests.test_reference import FILES
+
+SEEDS = range(200, 260)
+
+
+def plain(case: Case) -> tuple[Run, PlainTrades]:
+    """A case as a plain run."""
+    backtest, tapes = prepared(case)
+    assert is_plain(backtest.rules, tapes)
+    return run_plain(backtest.rules, tapes, backtest.portfolio)
+
+
+def check(case: Case) -> tuple[Run, PlainTrades]:
+    """Run a case both ways and assert that everything is equal."""
+    machine, (run, trades) = run_case(case), plain(case)
+
+    assert machine.trades == list(trades), f"seed {case['seed']}"
+    assert machine.portfolio.rejected == run.counters.rejected_signals
+    assert machine.counters.locks == run.counters.locks
+    expected = TradeColumns.of(machine.trades)
+    for name in TradeColumns.__slots__:
+        mine, theirs = getattr(trades.columns, name), getattr(expected, name)
+        if hasattr(mine, "texts"):
+            assert theirs.texts() == mine.texts()
+        else:
+            assert np.array_equal(theirs, mine), f"seed {case['seed']}: {name}"
+    return run, trades
+
+
+@pytest.mark.parametrize("seeds", [SEEDS[at : at + 10] for at in range(0, len(SEEDS), 10)], ids=lambda r: f"{r[0]}-")
+def test_random_cases(seeds: range) -> None:
+    """All ways to leave, longs and shorts, few slots or many, fixed stakes and shared ones: equal in every field."""
+    use_money_context()
+    for seed in seeds:
+        check(random_case(seed))
+
+
+def test_the_random_cases_have_odd_paths() -> None:
+    """What doubles cannot decide does happen in them, and is left to the machine."""
+    use_money_context()
+    runs = [plain(random_case(seed))[0] for seed in SEEDS]
+
+    assert any(held.lane.odd[held.entry] for run in runs for held in run.trades)
+
+
+def test_recorded_cases() -> None:
+    """Our own cases, and a sample of those recorded from the reference, come out as recorded."""
+    use_money_context()
+    cases = list(read_cases(OWN_CASES))
+    for path in FILES:
+        if "plain" in path.name or "protections" in path.name:
+            cases += list(read_cases(path))[::12]
+    for case in cases:
+        backtest, tapes = prepared(case)
+        if not is_plain(backtest.rules, tapes):
+            continue
+        run, trades = run_plain(backtest.rules, tapes, backtest.portfolio)
+        backtest.trades, backtest.portfolio.rejected = list(trades), run.counters.rejected_signals
+        assert "" == difference(case, backtest), f"seed {case['seed']}"
+
+
+@pytest.mark.parametrize("wallet", [90.0, 150.0, 205.0, 320.0])
+def test_money_that_is_not_there(wallet: float) -> None:
+    """A wallet for fewer stakes than slots refuses entries at the same time, and losses may make it refuse more."""
+    use_money_context()
+    for seed in (3, 5, 8):
+        case = json.loads(json.dumps(random_case(seed)))
+        case["config"].update({"wallet": wallet, "stake": 100.0, "max_open_trades": 5})
+        check(case)
+
+
+@pytest.mark.parametrize("bounds", [{"amount_min": 1.0}, {"cost_min": 80.0}, {"cost_min": 95.24}, {"amount_lot": 1.0}])
+def test_bounds_of_the_market(bounds: dict[str, Any]) -> None:
+    """Least amounts and costs, and steps as large as a stake, raise stakes and refuse entries alike."""
+    use_money_context()
+    for seed in (1, 2, 7):
+        case = json.loads(json.dumps(random_case(seed)))
+        case["config"].update({"stake": 100.0, **bounds})
+        check(case)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"callbacks": frozenset({"confirm_trade_exit"})},
+        {"stop_on_venue": True},
+        {"position_adjustment": True},
+        {"timeframe_ms": 15_000},
+        {"leverage": exact("0.5")},
+        {"stoploss": exact("-1")},
+    ],
+)
+def test_what_is_not_plain(change: dict[str, Any]) -> None:
+    """Callbacks, adjustment and settings that the straight line does not know are left to the machine as a whole."""
+    use_money_context()
+    backtest, tapes = prepared(random_case(1))
+    rules = {pair: replace(own, settings=replace(own.settings, **change)) for pair, own in backtest.rules.items()}
+
+    assert is_plain(backtest.rules, tapes)
+    assert not is_plain(rules, tapes)
+    assert isinstance(next(iter(rules.values())).settings, Settings)
