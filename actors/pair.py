@@ -12,22 +12,16 @@ from dataclasses import replace
 from typing import Any, Final
 
 from actors.base import Context
-from actors.sending import NO_PERMIT, SendingActor
+from actors.commanded import CommandedActor
+from actors.sending import NO_PERMIT
 from engine.actions import Alarm, Cancel, Emit, Judge, LookUp, Place, SetTimer
-from engine.closing import heard
 from engine.keeping import figures_of, trade_from_plain
 from engine.messages import (
     AskStrategy,
     CancelRejected,
-    CapitalDenied,
-    CapitalReserved,
-    CensusAnswered,
-    ControlAnswered,
     Entry,
     EpochAnnounced,
     ExposureChanged,
-    ForceEnter,
-    ForceExit,
     FundingPaid,
     MarketMatched,
     MarketRange,
@@ -51,12 +45,10 @@ from engine.messages import (
     SignalJudged,
     StrategyAnswered,
     StrategyFailed,
-    TakeCensus,
     TakeSnapshot,
     TimerFired,
     TradeClosed,
     TradesClosed,
-    TradesHeard,
     TradingStateChanged,
     VenueSnapshot,
     WatchPrice,
@@ -64,8 +56,8 @@ from engine.messages import (
 from engine.reconcile import snapshot_since
 from engine.trade import step
 from engine.turn import Match, Settle, Turn, is_busy, with_price_step
-from engine.types import ZERO, TradeState, TradingState
-from engine.work import Rules, exposure_of
+from engine.types import ZERO, TradingState
+from engine.work import Rules
 
 RETRY_MS: Final = 1_000
 PERMIT_MS: Final = 5_000
@@ -85,22 +77,19 @@ _ADDRESS: Final[Mapping[type, str]] = {
 }
 
 
-class PairActor(SendingActor):
+class PairActor(CommandedActor):
     """One pair's trading. `by_turns`: a replay gives it candles by `Proceed`; else they come as they happen."""
 
     def __init__(self, ctx: Context, *, rules: Rules, judge: str, by_turns: bool = False) -> None:
         super().__init__(ctx, rules)
         self.judge = judge
         self.by_turns = by_turns
-        self._reserving: ReserveCapital | None = None
-        self._census = 0
         self._turn: Turn | None = None
         self._matching = False
         self._ending = ""
         self._ended = False
         self._seen_at = 0.0
         self._snapshots = 0
-        self._forced: ForceEnter | None = None
 
     def begin(self, state: Mapping[str, Plain] | None) -> None:
         """Begin from the kept state, in RECONCILING, and ask the venue what is."""
@@ -120,8 +109,7 @@ class PairActor(SendingActor):
             self.log.debug("{} {} -> {} on {}", self.pair, before, outcome.trade.state, type(event).__name__)
         if outcome.actions:
             self._do(outcome.actions)
-        if self._census and self.trade.reconciled:
-            self._answer_census()
+        self.answer_census()
 
     def _do(self, actions: list[Any]) -> None:
         entries: list[Entry] = []
@@ -136,12 +124,13 @@ class PairActor(SendingActor):
             elif kind is Judge:
                 again = True
             else:
-                self._act(action)
+                self.act(action)
         self._record(entries, orders)
         if again:
             self._judge_again()
 
-    def _act(self, action: Any) -> None:
+    def act(self, action: Any) -> None:
+        """Do one of the machine's wishes that needs no record."""
         kind = type(action)
         to = _ADDRESS.get(kind)
         if to is not None:
@@ -150,8 +139,7 @@ class PairActor(SendingActor):
             if kind is TradeClosed:
                 action = TradesClosed(trades=self.trade.unheard)
             elif kind is ReserveCapital:
-                self._reserving = action
-                self.start_timer("reserve", RETRY_MS * 2)
+                self.reserve(action)
             elif kind is WatchPrice and action.watch:
                 self.start_timer("watch", WATCH_MS)
             self.tell(to, action)
@@ -205,8 +193,7 @@ class PairActor(SendingActor):
             return  # the next start looks at the price again, from the venue's record on
         self._seen_at = self.monotonic()
         self.tell_trade(message)
-        if self._forced is not None:
-            self._enter_by_force(self._forced)
+        self.enter_if_forced()
 
     def on_strategy_failed(self, message: StrategyFailed) -> None:
         """The judge could not judge this pair."""
@@ -224,44 +211,6 @@ class PairActor(SendingActor):
             self.keep_back_entries(message.state, message.reason)
         self.tell_trade(message)
         self.go_on()
-
-    # ------------------------------------------------------------ capital
-
-    def on_capital_reserved(self, message: CapitalReserved) -> None:
-        """Granted."""
-        self._answered(message.request_id)
-        self.tell_trade(message)
-        self.go_on()
-
-    def on_capital_denied(self, message: CapitalDenied) -> None:
-        """Denied."""
-        self._answered(message.request_id)
-        self.tell_trade(message)
-        self.go_on()
-
-    def _answered(self, request_id: str) -> None:
-        if self._reserving is not None and self._reserving.request_id == request_id:
-            self._reserving = None
-            self.cancel_timer("reserve")
-
-    def on_take_census(self, message: TakeCensus) -> None:
-        """Say what this pair holds, as soon as it knows; and to the feed, in case it has not heard, that it watches."""
-        self._census = message.epoch
-        if self.trade.position.amount > ZERO:
-            self._act(WatchPrice(pair=self.pair, watch=True))
-        if self.trade.reconciled:
-            self._answer_census()
-
-    def _answer_census(self) -> None:
-        trade = self.trade
-        asking = trade.pending is not None and trade.pending.kind == "entry"
-        answer = CensusAnswered(epoch=self._census, exposure=exposure_of(trade), closed=trade.unheard, asking=asking)
-        self._census = 0
-        self.tell("portfolio", answer)
-
-    def on_trades_heard(self, message: TradesHeard) -> None:
-        """The portfolio has my closed trades in its books."""
-        self.trade = heard(self.trade, message.trade_id)
 
     # ------------------------------------------------------------ the venue
 
@@ -373,8 +322,8 @@ class PairActor(SendingActor):
             self._look_up()
         elif message.name == "limiter":
             self.acquire_all(again=True)
-        elif message.name == "portfolio" and self._reserving is not None:
-            self.tell("portfolio", self._reserving)
+        elif message.name == "portfolio":
+            self.ask_again()
         elif message.name == "feed" and self.trade.position.amount > ZERO:
             self.tell("feed", WatchPrice(pair=self.pair, watch=True))
 
@@ -389,9 +338,7 @@ class PairActor(SendingActor):
         elif name == "permit":
             self.acquire_all(again=True)
         elif name == "reserve":
-            if self._reserving is not None:
-                self.tell("portfolio", self._reserving)
-                self.start_timer("reserve", RETRY_MS * 2)
+            self.ask_again()
         elif name.startswith("ask:"):
             late = StrategyAnswered(request_id=name[4:], pair=self.pair, failed="no answer in time", excused=True)
             self.tell_trade(late)
@@ -401,9 +348,7 @@ class PairActor(SendingActor):
         elif name == "watch":
             self._check_prices()
         elif name == "price":
-            if self._forced is not None:
-                self._reply(self._forced, "the feed gave no price; nothing was done", ok=False)
-                self._forced = None
+            self.give_up_force()
         else:
             self.tell_trade(TimerFired(name=name))
             self.go_on()
@@ -415,30 +360,6 @@ class PairActor(SendingActor):
         if self.monotonic() - self._seen_at > WATCH_MS / 1_000:
             self.tell("feed", WatchPrice(pair=self.pair, watch=True))
         self.start_timer("watch", WATCH_MS)
-
-    def on_force_enter(self, message: ForceEnter) -> None:
-        """A user wants in: at the price of now, which a flat pair does not watch."""
-        self._forced = message
-        self.tell("feed", WatchPrice(pair=self.pair, watch=True))
-        self.start_timer("price", RETRY_MS * 5)
-
-    def _enter_by_force(self, message: ForceEnter) -> None:
-        self._forced = None
-        self.cancel_timer("price")
-        self.tell_trade(message)
-        if self.trade.state is TradeState.FLAT and self.trade.pending is None:
-            self.tell("feed", WatchPrice(pair=self.pair, watch=False))
-        self._reply(message, f"asked for {message.side}; `decisions` says what became of it")
-
-    def on_force_exit(self, message: ForceExit) -> None:
-        """A user wants out."""
-        held = self.trade.position.amount > ZERO or bool(self.trade.working())
-        self.tell_trade(message)
-        said = "leaving" if held else "nothing is open"
-        self._reply(message, said, ok=held)
-
-    def _reply(self, message: ForceEnter | ForceExit, detail: str, *, ok: bool = True) -> None:
-        self.tell(message.reply_to, ControlAnswered(request_id=message.request_id, ok=ok, detail=detail))
 
     def on_shutdown(self, message: Shutdown) -> None:
         """End when nothing is on its way and everything is on disk."""
