@@ -51,3 +51,19 @@ def periods_list(text: str) -> tuple[str, ...]:
         if period not in PERIODS:
             raise argparse.ArgumentTypeError(f"{period!r} is no period; write some of {','.join(PERIODS)}")
     return found
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The words of `a,b,c`."""
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not found:
+        raise argparse.ArgumentTypeError("give at least one name")
+    return found
+
+
+def two_durations(text: str) -> tuple[int, int]:
+    """Two durations such as `30d,10d`, in milliseconds."""
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise argparse.ArgumentTypeError(f"{text!r} must be two durations: 30d,10d")
+    return round(duration(parts[0]) * 1_000), round(duration(parts[1]) * 1_000)

@@ -18,36 +18,32 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Final
 
-from actors.arguments import duration, lengths, pair_list, periods_list, positive
+from actors.arguments import duration
+from actors.commands.batch_arguments import add_batch
+from actors.commands.parsing import (
+    BAD_INPUT,
+    FAILED,
+    GAVE_UP,
+    INTERRUPTED,
+    NOT_RUNNING,
+    OK,
+    STATUSES,
+    Subparsers,
+    add_db,
+    add_json,
+    command,
+    exits,
+)
 from engine.errors import NotRunning, StorageError, TradepitError
-
-OK: Final = 0
-FAILED: Final = 1
-BAD_INPUT: Final = 2
-NOT_RUNNING: Final = 3
-GAVE_UP: Final = 70
-INTERRUPTED: Final = 130
-
-_STATUSES: Final = {
-    OK: "done",
-    FAILED: "the answer is no, or it failed",
-    BAD_INPUT: "wrong command line, configuration, strategy or data; the text says what",
-    NOT_RUNNING: "no bot runs on those files",
-    GAVE_UP: "the bot gave up on itself; start it again, which is a recovery",
-    INTERRUPTED: "ended at once by a second Ctrl-C; nothing is lost",
-}
-
-Subparsers = argparse._SubParsersAction  # noqa: SLF001 -- argparse has no public name for it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the process's exit status; users see sentences, never tracebacks."""
     parsed = build_parser().parse_args(arguments)
     try:
-        command = importlib.import_module(f"actors.commands.{parsed.module}")
-        status = command.run(parsed)
+        module = importlib.import_module(f"actors.commands.{parsed.module}")
+        status = module.run(parsed)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has seen enough (`| head`). Python would complain once more when it flushes at its end.
@@ -77,19 +73,16 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tradepit",
         description="A crypto trading engine: hundreds of pairs, supervised, durable, asked in SQL.",
-        epilog="example: tradepit run -c config.toml\n\n" + _exits(_STATUSES),
+        epilog="example: tradepit run -c config.toml\n\n" + exits(STATUSES),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and end")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_running(commands)
-    _add_batch(commands)
+    add_batch(commands)
     _add_asking(commands)
     _add_commanding(commands)
-    _add_honesty(commands)
     _add_making(commands)
-    _add_data(commands)
-    _add_import(commands)
     return parser
 
 
@@ -103,43 +96,8 @@ class _Version(argparse.Action):
         parser.exit(OK)
 
 
-def _exits(statuses: dict[int, str]) -> str:
-    return "exit status:\n" + "\n".join(f"  {status:<4} {text}" for status, text in statuses.items())
-
-
-def _command(
-    commands: Subparsers[argparse.ArgumentParser],
-    name: str,
-    module: str,
-    what: str,
-    example: str,
-    statuses: tuple[int, ...] = (OK, BAD_INPUT),
-) -> argparse.ArgumentParser:
-    """One command, with its example and its exit statuses below its help."""
-    parser = commands.add_parser(
-        name,
-        help=what,
-        description=what[0].upper() + what[1:] + ".",
-        epilog=f"example: {example}\n\n{_exits({s: _STATUSES[s] for s in statuses})}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(module=module, command=name)
-    return parser
-
-
-def _add_db(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--db", metavar="FILE.duckdb", help="the bot's history file (default: that of -c, or of ./config.toml)"
-    )
-    parser.add_argument("-c", "--config", metavar="CONFIG", help="take the history file of this configuration")
-
-
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="answer as one JSON value")
-
-
 def _add_running(commands: Subparsers[argparse.ArgumentParser]) -> None:
-    run = _command(
+    run = command(
         commands,
         "run",
         "run",
@@ -153,7 +111,7 @@ def _add_running(commands: Subparsers[argparse.ArgumentParser]) -> None:
     run.add_argument("--db", metavar="FILE.duckdb", help="the history file, instead of the configuration's")
     run.add_argument("--no-screen", action="store_true", help="log lines even on a terminal")
 
-    check = _command(
+    check = command(
         commands,
         "check",
         "check",
@@ -162,59 +120,11 @@ def _add_running(commands: Subparsers[argparse.ArgumentParser]) -> None:
     )
     check.add_argument("-c", "--config", metavar="CONFIG", default="config.toml", help="default: config.toml")
     check.add_argument("--strategy", metavar="NAME", help="instead of the configuration's")
-    _add_json(check)
-
-
-def _add_batch(commands: Subparsers[argparse.ArgumentParser]) -> None:
-    replay = _command(
-        commands,
-        "replay",
-        "replay",
-        "trade stored candles on virtual time; the same data gives the same trades",
-        "tradepit replay -c config.toml --strategy sample --data candles/ --pairs ETH/BTC,LTC/BTC --export trades.json",
-    )
-    _add_stored(replay)
-    replay.add_argument("--db", metavar="FILE.duckdb", help="keep the history there")
-    replay.add_argument("--seed", type=int, default=0, metavar="N", help="draws the order of messages (default: 0)")
-    replay.add_argument("--durable", action="store_true", help="write the journal as it goes, not at the end")
-    _add_json(replay)
-
-    backtest = _command(
-        commands,
-        "backtest",
-        "backtest",
-        "trade stored candles by the same rules without actors, as fast as it goes",
-        "tradepit backtest -c config.toml --strategy sample --data candles/ --pairs ETH/BTC,LTC/BTC --export trades.json",
-        (OK, FAILED, BAD_INPUT, INTERRUPTED),
-    )
-    _add_stored(backtest)
-    backtest.add_argument("--candle-by-candle", action="store_true", help="walk every candle; the trades are the same")
-    backtest.add_argument(
-        "--verify", action="store_true", help="replay it through the actors too, and say the first difference"
-    )
-    backtest.add_argument(
-        "--breakdown",
-        metavar="day,week,…",
-        type=periods_list,
-        default=(),
-        help="what each day, week, month, year earned",
-    )
-    _add_json(backtest)
-
-
-def _add_stored(parser: argparse.ArgumentParser) -> None:
-    """What is traded on stored candles: by `replay` and by `backtest`."""
-    parser.add_argument("-c", "--config", metavar="CONFIG", default="config.toml", help="default: config.toml")
-    parser.add_argument("--strategy", metavar="NAME", help="a name, FILE.py or FILE.py:Class, instead of the config's")
-    parser.add_argument("--data", metavar="DIR", help="the folder of candles: Parquet, Feather or CSV")
-    parser.add_argument("--pairs", metavar="A,B,…", type=pair_list, help="instead of the configuration's")
-    parser.add_argument("--from", dest="start", metavar="TIME", help="the first candle, ISO 8601, UTC: 2025-01-31")
-    parser.add_argument("--to", dest="end", metavar="TIME", help="the end; candles from it on are left out")
-    parser.add_argument("--export", metavar="FILE.json", help="write the trades there")
+    add_json(check)
 
 
 def _add_asking(commands: Subparsers[argparse.ArgumentParser]) -> None:
-    sql = _command(
+    sql = command(
         commands,
         "sql",
         "sql",
@@ -223,12 +133,12 @@ def _add_asking(commands: Subparsers[argparse.ArgumentParser]) -> None:
         (OK, FAILED, BAD_INPUT),
     )
     sql.add_argument("query", nargs="?", metavar="QUERY", help="one SELECT; `-` reads it from standard input")
-    _add_db(sql)
+    add_db(sql)
     form = sql.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="answer as a JSON list of objects")
     form.add_argument("--csv", action="store_true", help="answer as CSV with a header")
 
-    audit = _command(
+    audit = command(
         commands,
         "audit",
         "audit",
@@ -236,10 +146,10 @@ def _add_asking(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "tradepit audit --db tradepit.duckdb",
         (OK, FAILED, BAD_INPUT),
     )
-    _add_db(audit)
-    _add_json(audit)
+    add_db(audit)
+    add_json(audit)
 
-    status = _command(
+    status = command(
         commands,
         "status",
         "ask_bot",
@@ -248,17 +158,17 @@ def _add_asking(commands: Subparsers[argparse.ArgumentParser]) -> None:
         (OK, FAILED, BAD_INPUT, NOT_RUNNING),
     )
     status.add_argument("pair", nargs="?", metavar="PAIR", help="one pair only, in full")
-    _add_db(status)
-    _add_json(status)
+    add_db(status)
+    add_json(status)
 
 
 def _add_commanding(commands: Subparsers[argparse.ArgumentParser]) -> None:
     statuses = (OK, FAILED, BAD_INPUT, NOT_RUNNING)
 
     def add(name: str, what: str, example: str) -> argparse.ArgumentParser:
-        parser = _command(commands, name, "ask_bot", what, example, statuses)
-        _add_db(parser)
-        _add_json(parser)
+        parser = command(commands, name, "ask_bot", what, example, statuses)
+        add_db(parser)
+        add_json(parser)
         return parser
 
     for name, what in (
@@ -282,36 +192,8 @@ def _add_commanding(commands: Subparsers[argparse.ArgumentParser]) -> None:
     kill.add_argument("actor", metavar="ACTOR", help="its name: gateway, portfolio, persistence, pair:BTC/USDT, …")
 
 
-def _add_honesty(commands: Subparsers[argparse.ArgumentParser]) -> None:
-    statuses = (OK, FAILED, BAD_INPUT)
-    for name, what in (
-        ("lookahead", "say which signals are others when the future is cut off"),
-        ("recursive", "say whether signals hang on how many candles came before them"),
-    ):
-        example = f"tradepit {name} -c config.toml --strategy mine.py --data candles/"
-        parser = _command(commands, name, "honesty", what, example, statuses)
-        parser.add_argument("-c", "--config", metavar="CONFIG", default="config.toml", help="default: config.toml")
-        parser.add_argument("--strategy", metavar="NAME", help="instead of the configuration's")
-        parser.add_argument("--data", metavar="DIR", help="the folder of candles")
-        parser.add_argument("--pairs", metavar="A,B,…", type=pair_list, help="instead of the configuration's")
-        parser.add_argument("--from", dest="start", metavar="TIME", help="the first candle, ISO 8601, UTC: 2025-01-31")
-        parser.add_argument("--to", dest="end", metavar="TIME", help="the end; candles from it on are left out")
-        parser.add_argument(
-            "--cuts", type=positive, default=20, metavar="N", help="candles of each pair that are judged again (20)"
-        )
-        _add_json(parser)
-        if name == "recursive":
-            parser.add_argument(
-                "--lengths",
-                type=lengths,
-                default=(199, 399, 499, 999, 1_999),
-                metavar="N,N,…",
-                help="how many candles to judge on (199,399,499,999,1999, and the strategy's own)",
-            )
-
-
 def _add_making(commands: Subparsers[argparse.ArgumentParser]) -> None:
-    new = _command(
+    new = command(
         commands,
         "new-strategy",
         "new_strategy",
@@ -321,46 +203,6 @@ def _add_making(commands: Subparsers[argparse.ArgumentParser]) -> None:
     )
     new.add_argument("name", metavar="NAME", help="its name: small letters, digits, underscores")
     new.add_argument("--dir", default="strategies", metavar="DIR", help="where to (default: strategies)")
-
-
-def _add_data(commands: Subparsers[argparse.ArgumentParser]) -> None:
-    data = _command(
-        commands,
-        "data",
-        "data",
-        "list, check, convert and repair files of candles; see docs/data.md",
-        "tradepit data convert user_data/data/binance --to candles --exchange binance",
-        (OK, FAILED, BAD_INPUT),
-    )
-    data.add_argument("action", choices=("list", "check", "convert", "repair"), metavar="ACTION", help="%(choices)s")
-    data.add_argument("folder", metavar="DIR", help="a folder of candles, or one file: Parquet, Feather, CSV or JSON")
-    data.add_argument("--pairs", metavar="A,B,…", type=pair_list, help="these only")
-    data.add_argument("--timeframe", metavar="5m", help="candles of this length only")
-    data.add_argument("--to", metavar="DIR", help="where converted candles go, or repaired copies instead of in place")
-    data.add_argument("--exchange", metavar="NAME", help="whose candles they are, where the files do not say it")
-    data.add_argument("--resample", dest="longer", metavar="1h", help="convert: make longer candles of them")
-    data.add_argument("--overwrite", action="store_true", help="replace what is there, made of something else")
-    _add_json(data)
-
-
-def _add_import(commands: Subparsers[argparse.ArgumentParser]) -> None:
-    importing = _command(
-        commands,
-        "import-freqtrade",
-        "import_freqtrade",
-        "turn a Freqtrade configuration into ours, and its closed trades into rows of our history",
-        "tradepit import-freqtrade user_data/config.json -o config.toml --db tradepit.duckdb",
-        (OK, FAILED, BAD_INPUT),
-    )
-    importing.add_argument("file", metavar="CONFIG.json", help="Freqtrade's configuration, comments and all")
-    importing.add_argument(
-        "-o", "--output", metavar="CONFIG.toml", default="config.toml", help="write ours there (default: config.toml)"
-    )
-    importing.add_argument("--db", metavar="FILE.duckdb", help="import Freqtrade's closed trades into this history")
-    importing.add_argument(
-        "--sqlite", metavar="FILE.sqlite", help="Freqtrade's database (default: as its configuration says)"
-    )
-    _add_json(importing)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from actors.cli import FAILED, OK
 from actors.commands.common import files_of, number, percent_text, print_json, print_table, time_text
+from actors.commands.parsing import FAILED, OK
 from actors.sockets import call
 
 ARGUMENTS: Final = ("pair", "side", "tag", "reason", "actor")

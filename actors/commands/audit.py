@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from actors.cli import FAILED, OK
 from actors.commands.common import files_of, print_json
+from actors.commands.parsing import FAILED, OK
 from engine.errors import StorageError
 
 

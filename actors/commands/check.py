@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from actors.cli import OK
 from actors.commands.common import print_json, with_arguments
+from actors.commands.parsing import OK
 from actors.config_file import read_config
 from engine.config import effective_facts, effective_protections, make_settings, masked
 from engine.settings import Config, Settings

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from actors.cli import FAILED, OK
 from actors.commands.common import print_json, print_table, time_text
+from actors.commands.parsing import FAILED, OK
 from engine.candles import timeframe_ms
 from engine.errors import TradepitError
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from actors.cli import OK
 from actors.commands.common import print_json
+from actors.commands.parsing import OK
 from actors.files import Files, lock_holder
 from engine.errors import DataError, TradepitError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from actors.cli import OK
+from actors.commands.parsing import OK
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 
 from loguru import logger
 
-from actors.cli import INTERRUPTED
 from actors.commands.common import with_arguments
+from actors.commands.parsing import INTERRUPTED
 from actors.config_file import read_config
 from actors.files import Files, RunLock
 from actors.logs import set_up_logs

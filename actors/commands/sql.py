@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from actors.cli import OK
 from actors.commands.common import files_of
+from actors.commands.parsing import OK
 from actors.files import Files, lock_holder
 from engine.errors import TradepitError
 

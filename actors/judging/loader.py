@@ -22,6 +22,8 @@ from engine.strategy import NOT_CALLED, SETTINGS, Strategy
 
 OVERRIDABLE: Final = (*SETTINGS, "timeframe", "startup_candles")
 
+SHIPPED: Final = ("breakout", "ema_cross", "sample")
+
 _NUMBERS: Final = (
     "stoploss",
     "trailing_stop_positive_offset",
@@ -50,6 +52,11 @@ def strategy_folders() -> tuple[Path, ...]:
 def shipped_names() -> list[str]:
     """The names that `[strategy] name` may have without being a path."""
     return sorted({file.stem for folder in strategy_folders() for file in folder.glob("*.py") if file.stem[0] != "_"})
+
+
+def is_shipped(file: Path) -> bool:
+    """Whether a strategy's file is one of those that come with Tradepit, which are nobody's to change."""
+    return file.stem in SHIPPED and file.parent in {Path(path).resolve() for path in strategies.__path__}
 
 
 def load_strategy(

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from loguru import logger
 
-from actors.cli import BAD_INPUT, FAILED, OK, main
+from actors.cli import main
+from actors.commands.parsing import BAD_INPUT, FAILED, OK
 from tests.test_replay import PAIRS, STRATEGIES, made_candles
 
 Captured = pytest.CaptureFixture[str]

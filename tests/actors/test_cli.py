@@ -16,9 +16,10 @@ import pytest
 from loguru import logger
 
 from actors.arguments import duration, pair_list
-from actors.cli import BAD_INPUT, FAILED, NOT_RUNNING, OK, main
+from actors.cli import main
 from actors.commands.check import toml_lines
 from actors.commands.common import percent_text, print_table, time_text
+from actors.commands.parsing import BAD_INPUT, FAILED, NOT_RUNNING, OK
 from actors.config_file import read_config
 from actors.files import Files, RunLock
 from engine.config import masked, parse_config

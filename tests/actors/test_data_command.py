@@ -10,7 +10,8 @@ import pytest
 
 from actors.batch.catalog import path_of
 from actors.batch.data import load_candles, load_funding
-from actors.cli import BAD_INPUT, FAILED, OK, main
+from actors.cli import main
+from actors.commands.parsing import BAD_INPUT, FAILED, OK
 from tests.actors.test_data import CANDLES, ROWS, STEP, T, csv_text, write_feather, write_parquet
 
 WILD = (T + 2 * STEP, 900.0, 950.0, 850.0, 900.0, 1.0)

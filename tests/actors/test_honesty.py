@@ -26,7 +26,7 @@ def candles(count: int = 600, seed: int = 1) -> Candles:
     return Candles(
         pair="AAA/BBB",
         timeframe="5m",
-        ts=np.arange(count, dtype=np.int64) * 300_000,
+        ts=1_600_000_200_000 + np.arange(count, dtype=np.int64) * 300_000,
         open=open_,
         high=np.maximum(open_, close) * 1.001,
         low=np.minimum(open_, close) * 0.999,
@@ -175,6 +175,6 @@ def test_the_commands_say_what_they_found(files: Path, capsys: pytest.CaptureFix
 
 def test_too_few_candles_are_a_sentence(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A range that holds nothing after the start-up is refused with what is there."""
-    status, text = said("lookahead", files, "Plain", capsys, "--to", "1970-01-01T00:30")
+    status, text = said("lookahead", files, "Plain", capsys, "--to", "2020-09-13T13:00")
     assert status == 2
     assert "AAA/BBB has 6 candles in the time asked for; 10 are the strategy's start-up" in text

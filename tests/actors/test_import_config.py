@@ -13,7 +13,8 @@ import pytest
 
 from actors.batch.freqtrade_config import plain_json, read_freqtrade_config
 from actors.batch.freqtrade_keys import LACKING, NEEDLESS, SECRET, TAKEN, UNKNOWN, Converted, convert_config
-from actors.cli import BAD_INPUT, OK, main
+from actors.cli import main
+from actors.commands.parsing import BAD_INPUT, OK
 from actors.config_file import read_config
 from engine.config import parse_config
 from engine.errors import TradepitError

@@ -15,7 +15,8 @@ import pytest
 from actors.batch.audit import audit
 from actors.batch.candle_files import put
 from actors.batch.freqtrade_trades import import_rows, read_trades
-from actors.cli import BAD_INPUT, OK, main
+from actors.cli import main
+from actors.commands.parsing import BAD_INPUT, OK
 from actors.files import Files, RunLock
 from actors.history.imports import import_bytes
 from actors.history.process import history_end

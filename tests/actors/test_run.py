@@ -12,7 +12,7 @@ from typing import IO
 import pytest
 from loguru import logger
 
-from actors.cli import INTERRUPTED, OK
+from actors.commands.parsing import INTERRUPTED, OK
 from actors.commands.run import _watch
 from actors.host import ExitRequest
 from actors.processes import PROJECT

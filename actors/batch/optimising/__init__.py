@@ -1,0 +1,1 @@
+"""`tradepit optimize`: a search for the values with which a strategy would have done best."""
