@@ -88,7 +88,7 @@ class JudgeActor(WorkerKeeper):
         super().__init__(ctx, pairs, config, bench)
         self._places = {pair: place for place, pair in enumerate(self.pairs)}
         self._facts = facts
-        self._window = window_size(facts.startup_candles)
+        self._window = window_size(facts.startup_candles, facts.window_candles)
         self._strikes = Strikes()
         self._histories = Histories(self._window)
         self._rounds: deque[Round] = deque()

@@ -142,7 +142,7 @@ def build_system(config: Config, facts: StrategyFacts, files: Files) -> System:
     step = timeframe_ms(facts.timeframe)
     source = market_source(config, facts.timeframe)
     pairs = wanted_pairs(config, source.pairs)
-    clock = market_clock(files.venue, config, source, window_size(facts.startup_candles) * step)
+    clock = market_clock(files.venue, config, source, window_size(facts.startup_candles, facts.window_candles) * step)
     opening = open_journal(
         files, now=clock.now(), segment_mb=config.history.segment_mb, history_end=partial(history_end, files)
     )

@@ -182,14 +182,16 @@ class Look:
 
 
 def exit_signalled(look: Look) -> bool:
-    """Whether the strategy's exit signal counts: its own side's, without an entry on the same candle."""
-    if not look.settings.use_exit_signal:
-        return False
+    """Whether the strategy's exit signal counts: it is wanted, and the profit is as it must be."""
+    return exit_wanted(look) and _profit_allows(look)
+
+
+def exit_wanted(look: Look) -> bool:
+    """Whether there is a signal to leave: its own side's, without an entry on the same candle."""
     signal = look.signal
-    wanted = (
+    return look.settings.use_exit_signal and (
         signal.exit_long and not signal.enter_long if look.is_long else signal.exit_short and not signal.enter_short
     )
-    return wanted and _profit_allows(look)
 
 
 def _profit_allows(look: Look) -> bool:

@@ -21,7 +21,7 @@ from engine.exits import (
     Look,
     Stop,
     best_price,
-    exit_signalled,
+    exit_wanted,
     is_hit,
     reaches,
     rounded_exit,
@@ -144,7 +144,7 @@ def _look(work: Work, rng: MarketRange, stop: Stop) -> Look | None:
         open_rate=trade.position.open_rate,
         liquidation=trade.liquidation,
     )
-    if not exit_signalled(look):
+    if settings.use_exit_signal and not exit_wanted(look):
         own = work.answer("custom_exit", _facts(work, rng.open), None)
         if own is WAITING:
             return None

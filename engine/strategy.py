@@ -8,8 +8,10 @@ with plain values, and have a deadline; where one raises or is late, the stated 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -101,6 +103,34 @@ class TradeView:
     exits: int
 
 
+def no_candles(pair: str, timeframe: str) -> Candles | None:
+    """There are none of other pairs and timeframes."""
+    del pair, timeframe
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a strategy may know of the run it is in: as plain data, and the candles of others by asking.
+
+    `stake_amount` is None where it is unlimited. `candles` gives those of a pair and timeframe, None where
+    there is no data; `is_whole` says that they will not grow. `mode` is live, dry_run or backtest.
+    """
+
+    mode: str = "dry_run"
+    pairs: tuple[str, ...] = ()
+    stake_currency: str = ""
+    stake_amount: float | None = None
+    max_open_trades: int = 0
+    tradable_balance_ratio: float = 1.0
+    wallet: float = 0.0
+    fee: float = 0.0
+    exchange: str = "paper"
+    futures: bool = False
+    candles: Callable[[str, str], Candles | None] = no_candles
+    is_whole: bool = False
+
+
 class Strategy:
     """Base of all strategies: the settings with their defaults. Config overrides class, class overrides this."""
 
@@ -108,6 +138,11 @@ class Strategy:
     startup_candles: ClassVar[int] = 0
     """Candles a strategy needs before its first signal counts; the window it is handed live holds
     at least these, and the same number again."""
+
+    window_candles: ClassVar[int] = 0
+    """More candles that the window shall hold than that: 0 is enough for what the start-up candles cover."""
+    one_for_all: ClassVar[bool] = False
+    """One instance for all pairs of a process, instead of one for each."""
 
     minimal_roi: ClassVar[Mapping[str, float]] = {"0": 10.0}
     stoploss: ClassVar[float] = -0.1
@@ -146,13 +181,45 @@ class Strategy:
         """`parameters` are the config's `[strategy.parameters]`; they set attributes of the same name."""
         set_values(self, parameters or {})
 
+    @classmethod
+    def made(cls, parameters: Mapping[str, Any], surroundings: Surroundings) -> Strategy:
+        """One instance, as the loader makes them; what a strategy here needs to know it is handed when asked."""
+        del surroundings
+        return cls(parameters)
+
     def signals(self, candles: Candles) -> Signals:
         """Say of every candle whether to enter or leave; only what was known at its close may be used."""
         raise NotImplementedError(f"{type(self).__name__} has no signals(candles) method")
 
     def defined_callbacks(self) -> tuple[str, ...]:
         """The callbacks this strategy defines; only these are ever asked."""
-        return tuple(name for name in CALLBACKS if hasattr(self, name))
+        return tuple(name for name in CALLBACKS if self.defines(name))
+
+    def defines(self, callback: str) -> bool:
+        """Whether there is a method for this callback."""
+        return callable(getattr(self, callback, None))
+
+    def asked(self, callback: str, arguments: Mapping[str, Any], candles: Candles) -> Any:
+        """Call a callback with those of `arguments` that it takes; `candles` are those closed until now."""
+        self.candles = candles
+        method = getattr(self, callback)
+        names, takes_all = _parameters(method.__func__)
+        given = {name: value for name, value in arguments.items() if takes_all or name in names}
+        if isinstance(given.get("trade"), Mapping):
+            given["trade"] = TradeView(**given["trade"])
+        return method(**given)
+
+    def takes(self, callback: str, argument: str) -> bool:
+        """Whether a callback states an argument of that name."""
+        return argument in _parameters(getattr(type(self), callback))[0]
+
+
+@cache
+def _parameters(function: Any) -> tuple[frozenset[str], bool]:
+    """The argument names that a callback states, and whether it takes any others too (`**kwargs`)."""
+    parameters = inspect.signature(function).parameters
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    return frozenset(parameters), takes_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +234,7 @@ class StrategyFacts:
     startup_candles: int
     settings: Mapping[str, Any] = field(default_factory=dict)
     callbacks: tuple[str, ...] = ()
+    window_candles: int = 0
 
 
 SETTINGS: Final = (
@@ -201,4 +269,5 @@ def facts_of(strategy: Strategy) -> StrategyFacts:
         startup_candles=strategy.startup_candles,
         settings={name: getattr(strategy, name) for name in SETTINGS},
         callbacks=strategy.defined_callbacks(),
+        window_candles=strategy.window_candles,
     )

@@ -9,13 +9,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.candles import Candles
 from engine.margin import FundingRate
+from engine.market import to_step
 from engine.messages import NO_SIGNAL, Signal, TurnRow
 from engine.types import Millis, exact
 from engine.window import CheckedSignals
@@ -163,7 +164,11 @@ def last_rows(tapes: Mapping[str, Tape]) -> dict[str, TurnRow]:
     for pair, tape in tapes.items():
         candles = tape.candles
         if len(candles):
-            price, ts = exact(float(candles.open[-1])), int(candles.ts[-1])
+            ts = int(candles.ts[-1])
+            step = tape.price_step(ts)
+            # An order's price is of whole steps; an open with binary noise would lie beside it, and never fill it.
+            price = exact(float(candles.open[-1]))
+            price = to_step(price, step, ROUND_HALF_UP) if step else price
             found[pair] = TurnRow(
                 pair=pair,
                 ts=ts,
@@ -172,7 +177,7 @@ def last_rows(tapes: Mapping[str, Tape]) -> dict[str, TurnRow]:
                 low=price,
                 close=price,
                 signal=NO_SIGNAL,
-                price_step=tape.price_step(ts),
+                price_step=step,
                 final=True,
             )
     return found

@@ -24,9 +24,9 @@ _FLAGS: Final = ("enter_long", "exit_long", "enter_short", "exit_short")
 _COLUMNS: Final = 5
 
 
-def window_size(startup_candles: int) -> int:
-    """How many candles a pair's window keeps: twice the start-up candles, and never less than 100."""
-    return max(2 * startup_candles, WINDOW_MIN)
+def window_size(startup_candles: int, window_candles: int = 0) -> int:
+    """How many candles a pair's window keeps: twice the start-up candles, what is asked for, and at least 100."""
+    return max(2 * startup_candles, window_candles, WINDOW_MIN)
 
 
 class Window:

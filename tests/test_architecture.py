@@ -39,6 +39,9 @@ THREADS: Final = frozenset(
 )
 """Who may know pykka and threads; the journal for a lock against a hung predecessor's commit."""
 
+COMPAT: Final = "strategies.compat"
+"""Freqtrade's interface for strategies: pandas is its language."""
+
 CHILDREN: Final = ("actors.history", "actors.judging.worker", "actors.judging.facts", "actors.batch", "actors.drawing")
 """Modules that run in processes of their own, or without a bot."""
 
@@ -216,12 +219,35 @@ def test_strategies_import_what_an_author_needs_to_know() -> None:
     wrong = [
         f"{module}:{imported.line} imports {imported.module}"
         for module in sources()
-        if _root(module) == "strategies"
+        if _root(module) == "strategies" and not module.startswith(COMPAT)
         for imported in imports_of(module)
         if imported.module not in allowed
     ]
 
     assert [] == wrong
+
+
+def test_freqtrade_interface_is_pure_but_for_its_import_hook() -> None:
+    """strategies/compat imports pandas, numpy, the standard library's pure parts, and the engine that authors know."""
+    engine = {"engine.strategy", "engine.candles", "engine.parameters"}
+    allowed = (set(sys.stdlib_module_names) - IMPURE) | {"numpy", "pandas"}
+    wrong = [
+        f"{module}:{imported.line} imports {imported.module}"
+        for module in sources()
+        if module.startswith(COMPAT)
+        for imported in imports_of(module)
+        if _root(imported.module) not in allowed
+        and imported.module not in engine
+        and imported.module != "engine"
+        and not imported.module.startswith(COMPAT)
+    ]
+
+    assert [] == wrong
+
+
+def test_pandas_stays_in_the_freqtrade_interface() -> None:
+    """Only strategies/compat imports pandas: native strategies run without it."""
+    assert [] == _offenders((COMPAT,), frozenset({"pandas"}))
 
 
 def test_directions_of_imports() -> None:

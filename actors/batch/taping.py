@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,7 +12,7 @@ import numpy as np
 
 from actors.batch.data import load_repaired
 from actors.batch.markets import read_markets
-from actors.judging.loader import StrategyMaker
+from actors.judging.loader import StrategyMaker, surroundings_of
 from engine.candles import Candles, timeframe_ms
 from engine.config import make_settings
 from engine.errors import DataError, StrategyError
@@ -53,7 +53,8 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
         DataError: files are missing or hold what cannot be used.
     """
     wanted = config.strategy
-    maker = StrategyMaker(wanted.name, wanted.parameters, wanted.overrides)
+    around = replace(surroundings_of(config, "backtest", pairs), candles=whole_candles(folder, end), is_whole=True)
+    maker = StrategyMaker(wanted.name, wanted.parameters, wanted.overrides, around)
     facts = facts_of(maker.make())
     settings = make_settings(config, facts)
     frames = {p: r.candles for p, r in load_repaired(folder, pairs, facts.timeframe).items()}
@@ -75,6 +76,27 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
     known = read_markets(folder)
     rules = {pair: rules_of(config, settings, tapes[pair], known.get(pair, {})) for pair in tapes}
     return Taped(tapes, rules, frames, settings, facts, maker, failed)
+
+
+def whole_candles(folder: str, end: Millis | None) -> Callable[[str, str], Candles | None]:
+    """Whom a strategy asks for candles of other pairs and timeframes: the same folder, cut at the same time."""
+    known: dict[tuple[str, str], Candles | None] = {}
+
+    def candles(pair: str, timeframe: str) -> Candles | None:
+        key = (pair, timeframe)
+        if key not in known:
+            known[key] = _whole(folder, pair, timeframe, end)
+        return known[key]
+
+    return candles
+
+
+def _whole(folder: str, pair: str, timeframe: str, end: Millis | None) -> Candles | None:
+    try:
+        candles = load_repaired(folder, [pair], timeframe)[pair].candles
+    except DataError:
+        return None
+    return candles if end is None else candles[: int(np.searchsorted(candles.ts, end))]
 
 
 def tape_of(maker: StrategyMaker, candles: Candles, startup: int, start: Millis | None) -> Tape:

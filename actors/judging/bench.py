@@ -7,7 +7,6 @@ the process, eat memory) is the business of whoever keeps the process.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
@@ -18,7 +17,7 @@ from actors.judging.loader import StrategyMaker
 from engine.candles import Candle, Candles, timeframe_ms
 from engine.errors import StrategyError
 from engine.messages import NO_SIGNAL, Plain, Signal
-from engine.strategy import Strategy, TradeView
+from engine.strategy import Strategy
 from engine.types import Millis
 from engine.window import CheckedSignals, Window, check_signals, last_signal, window_size
 
@@ -73,7 +72,6 @@ class _Seats:
     def __init__(self, maker: StrategyMaker, count: int) -> None:
         self.maker = maker
         self._strategies: list[Strategy | None] = [None] * count
-        self._takes: dict[str, tuple[frozenset[str], bool]] = {}
 
     def at(self, index: int) -> Strategy:
         strategy = self._strategies[index]
@@ -91,25 +89,12 @@ class _Seats:
         """Call one callback with those of `arguments` that it takes."""
         try:
             strategy = self.at(index)
-            strategy.candles = candles
-            names, takes_all = self._parameters(strategy, callback)
-            if arguments.get("after_fill") and "after_fill" not in names:
+            if arguments.get("after_fill") and not strategy.takes(callback, "after_fill"):
                 return Answer()  # Freqtrade's rule: a method without that argument is not asked after a fill
-            given = {name: value for name, value in arguments.items() if takes_all or name in names}
-            if isinstance(given.get("trade"), Mapping):
-                given["trade"] = TradeView(**given["trade"])
-            return Answer(_plain(callback, getattr(strategy, callback)(**given)))
+            return Answer(_plain(callback, strategy.asked(callback, arguments, candles)))
         except (Exception, SystemExit) as error:  # noqa: BLE001 -- a user's code may raise anything
             out_of_memory, reason = self.failed(index, error)
             return Answer(failed=reason, out_of_memory=out_of_memory)
-
-    def _parameters(self, strategy: Strategy, callback: str) -> tuple[frozenset[str], bool]:
-        """The argument names that the callback states, and whether it takes any others too (`**kwargs`)."""
-        if callback not in self._takes:
-            parameters = inspect.signature(getattr(strategy, callback)).parameters
-            takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-            self._takes[callback] = (frozenset(parameters), takes_all)
-        return self._takes[callback]
 
 
 class Bench:
@@ -122,7 +107,7 @@ class Bench:
         strategy = maker.make()
         self._seats = _Seats(maker, len(pairs))
         self._startup = int(strategy.startup_candles)
-        size = window_size(self._startup)
+        size = window_size(self._startup, int(strategy.window_candles))
         self._windows = [Window(pair, strategy.timeframe, size) for pair in pairs]
 
     def load(self, index: int, rows: Iterable[Candle]) -> None:

@@ -9,16 +9,18 @@ import inspect
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 import strategies
+from actors.judging.foreign import make_ready
 from actors.judging.optimised import file_beside, read_optimised
 from engine.candles import timeframe_ms
 from engine.errors import StrategyError
-from engine.strategy import NOT_CALLED, SETTINGS, Strategy
+from engine.settings import Config
+from engine.strategy import NOT_CALLED, SETTINGS, Strategy, Surroundings
 
 OVERRIDABLE: Final = (*SETTINGS, "timeframe", "startup_candles")
 
@@ -76,8 +78,17 @@ def load_strategy(
 class StrategyMaker:
     """Loads a strategy's file once and makes any number of instances of its class: one for each pair."""
 
-    def __init__(self, name: str, parameters: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        name: str,
+        parameters: Mapping[str, Any],
+        overrides: Mapping[str, Any],
+        surroundings: Surroundings | None = None,
+    ) -> None:
+        """`surroundings` are the run's; without any a strategy learns nothing of it."""
         self._file, wanted = find_file(name)
+        self._surroundings = surroundings or Surroundings()
+        self._only: Strategy | None = None
         module = import_file(self._file)
         self._class = choose_class(module, self._file, wanted)
         own = [n for n in dir(self._class) if n[0] != "_"]
@@ -91,13 +102,20 @@ class StrategyMaker:
         check_settings(self.make(), self._file)
 
     def make(self) -> Strategy:
-        """A new instance, which shares nothing with the others but what its author made global."""
+        """A new instance, which shares nothing with the others but what its author made global.
+
+        Of a strategy that wants to be one for all pairs there is one.
+        """
+        if self._only is not None:
+            return self._only
         try:
-            strategy = self._class(dict(self._parameters))
+            strategy = self._class.made(dict(self._parameters), self._surroundings)
         except Exception as error:
             raise StrategyError(f"{self._class.__name__} cannot be made: {where(error, self._file)}") from error
         for setting, value in self._overrides.items():
             setattr(strategy, setting, value)
+        if strategy.one_for_all:
+            self._only = strategy
         return strategy
 
     @property
@@ -108,13 +126,30 @@ class StrategyMaker:
     def with_values(self, parameters: Mapping[str, Any], overrides: Mapping[str, Any]) -> StrategyMaker:
         """The same strategy with these values over its own; its file is not run again."""
         twin = copy.copy(self)
-        twin._parameters = {**self._parameters, **parameters}  # noqa: SLF001 -- a twin of our own
+        twin._only = None  # noqa: SLF001 -- a twin of our own
+        twin._parameters = {**self._parameters, **parameters}  # noqa: SLF001 -- as above
         twin._overrides = {**self._overrides, **overrides}  # noqa: SLF001 -- as above
         return twin
 
     def explain(self, error: BaseException) -> str:
         """What went wrong in the user's code, in a sentence with file and line."""
         return where(error, self._file)
+
+
+def surroundings_of(config: Config, mode: str, pairs: Sequence[str]) -> Surroundings:
+    """What the strategy of a run by `config` may know of it."""
+    trading, paper = config.trading, config.paper
+    return Surroundings(
+        mode=mode,
+        pairs=tuple(pairs),
+        stake_currency=trading.stake_currency,
+        stake_amount=None if isinstance(trading.stake_amount, str) else float(trading.stake_amount),
+        max_open_trades=trading.max_open_trades,
+        tradable_balance_ratio=float(trading.tradable_balance_ratio),
+        wallet=float(paper.wallet),
+        fee=float(max(paper.maker_fee, paper.taker_fee)),
+        exchange=config.exchange.name,
+    )
 
 
 def find_file(name: str) -> tuple[Path, str]:
@@ -139,6 +174,7 @@ def find_file(name: str) -> tuple[Path, str]:
 
 def import_file(file: Path) -> ModuleType:
     """Run a strategy's file as a module of its own; modules beside it can be imported by it."""
+    make_ready(file)
     spec = importlib.util.spec_from_file_location(f"tradepit_user_{file.stem}", file)
     if spec is None or spec.loader is None:
         raise StrategyError(f"{file} cannot be loaded as Python")
@@ -189,7 +225,7 @@ def _wrong_settings(strategy: Any) -> Iterable[str]:
     if type(strategy).signals is Strategy.signals:
         yield "it has no method signals(self, candles)"
     for name in NOT_CALLED:
-        if callable(getattr(strategy, name, None)):
+        if strategy.defines(name):
             yield f"it has a method {name}, which this version does not call; remove it, or it would trade otherwise"
     try:
         timeframe_ms(str(strategy.timeframe))

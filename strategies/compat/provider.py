@@ -1,0 +1,160 @@
+"""`self.dp`: the candles a strategy asks for, of its own pair, of others, and of other timeframes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+
+from engine.candles import Candles, timeframe_ms
+from engine.strategy import Surroundings
+from strategies.compat.enums import RunMode
+from strategies.compat.frames import empty_frame, frame_of
+
+ROWS_MAX: Final = 1_000
+"""Rows of `get_analyzed_dataframe` in a backtest, as in Freqtrade."""
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class DataProvider:
+    """What a strategy may ask about markets. Answers are new frames each time: changing one hurts nobody."""
+
+    def __init__(self, strategy: Any, surroundings: Surroundings) -> None:
+        self._strategy = strategy
+        self._surroundings = surroundings
+        self._frames: dict[str, tuple[Candles, Any]] = {}
+        self._others: dict[tuple[str, str], Any] = {}
+        self._candles: Candles | None = None
+        self.now = _NEVER
+        self.send: Callable[[str], None] | None = None
+
+    # ------------------------------------------------------------ told by the strategy's base
+
+    def analysed(self, candles: Candles, frame: Any) -> None:
+        """Remember what `populate_*` made of a pair's candles."""
+        self._frames[candles.pair] = (candles, frame)
+
+    def at(self, now: datetime, candles: Candles) -> None:
+        """It is `now`, and these are the candles closed until then."""
+        self.now, self._candles = now, candles
+
+    def is_analysed(self, pair: str) -> bool:
+        """Whether the pair has been judged."""
+        return pair in self._frames
+
+    # ------------------------------------------------------------ candles
+
+    def get_pair_dataframe(self, pair: str, timeframe: str | None = None, candle_type: str = "") -> Any:
+        """The candles of a pair, without indicators; none where there is no data."""
+        del candle_type
+        wanted = timeframe or self._strategy.timeframe
+        key = (pair, wanted)
+        if key not in self._others or not self._surroundings.is_whole:
+            candles = self._surroundings.candles(pair, wanted)
+            self._others[key] = None if candles is None else frame_of(candles)
+        frame = self._others[key]
+        return empty_frame() if frame is None else frame.copy(deep=False)
+
+    def historic_ohlcv(self, pair: str, timeframe: str, candle_type: str = "") -> Any:
+        """As `get_pair_dataframe`."""
+        return self.get_pair_dataframe(pair, timeframe, candle_type)
+
+    def ohlcv(self, pair: str, timeframe: str | None = None, copy: bool = True, candle_type: str = "") -> Any:
+        """As `get_pair_dataframe`."""
+        del copy
+        return self.get_pair_dataframe(pair, timeframe, candle_type)
+
+    def get_analyzed_dataframe(self, pair: str, timeframe: str) -> tuple[Any, datetime]:
+        """A pair's frame with indicators, and when it was made; in a backtest its rows until now."""
+        known = self._frames.get(pair)
+        if known is None or timeframe != self._strategy.timeframe:
+            return empty_frame(), _NEVER
+        candles, frame = known
+        if self.now is _NEVER:
+            return frame.copy(deep=False), _NEVER
+        ends = int(self.now.timestamp() * 1_000) - timeframe_ms(timeframe)
+        if len(frame) == len(candles):
+            rows = int(np.searchsorted(candles.ts, ends, side="right"))
+        else:
+            rows = int((frame["date"].dt.as_unit("ms").astype("int64") <= ends).sum())
+        return frame.iloc[max(0, rows - ROWS_MAX) : rows], self.now
+
+    # ------------------------------------------------------------ the market
+
+    @property
+    def runmode(self) -> RunMode:
+        """What the run is for."""
+        return RunMode(self._surroundings.mode)
+
+    def current_whitelist(self) -> list[str]:
+        """The pairs that are traded."""
+        return list(self._surroundings.pairs)
+
+    @property
+    def available_pairs(self) -> list[tuple[str, str]]:
+        """The pairs and timeframes that are judged."""
+        return [(pair, self._strategy.timeframe) for pair in self._surroundings.pairs]
+
+    def ticker(self, pair: str) -> dict[str, Any]:
+        """The newest price of a pair; nothing where it is not known."""
+        close = self._last_close(pair)
+        if close is None:
+            return {}
+        return {"symbol": pair, "last": close, "bid": close, "ask": close, "close": close}
+
+    def orderbook(self, pair: str, maximum: int) -> dict[str, Any]:
+        """One level at the newest price: deeper books are not seen here."""
+        del maximum
+        close = self._last_close(pair)
+        if close is None:
+            return {"symbol": pair, "bids": [], "asks": []}
+        return {"symbol": pair, "bids": [[close, 1.0]], "asks": [[close, 1.0]]}
+
+    def _last_close(self, pair: str) -> float | None:
+        own = self._candles if self._candles is not None and self._candles.pair == pair else None
+        candles = own or self._surroundings.candles(pair, self._strategy.timeframe)
+        if candles is None or not len(candles):
+            return None
+        ends = int(self.now.timestamp() * 1_000) - timeframe_ms(candles.timeframe)
+        rows = len(candles) if self.now is _NEVER else int(np.searchsorted(candles.ts, ends, side="right"))
+        return float(candles.close[rows - 1]) if rows else None
+
+    def market(self, pair: str) -> dict[str, Any] | None:
+        """What is known of a pair's market."""
+        base, _, quote = pair.partition(":")[0].partition("/")
+        if pair not in self._surroundings.pairs:
+            return None
+        return {"symbol": pair, "base": base, "quote": quote, "active": True, "spot": not self._surroundings.futures}
+
+    def check_delisting(self, pair: str) -> datetime | None:
+        """When a pair ends trading; None: nothing is known of it."""
+        del pair
+        return None
+
+    def get_required_startup(self, timeframe: str) -> int:
+        """How many candles of `timeframe` the strategy's start-up takes."""
+        own = timedelta(milliseconds=timeframe_ms(self._strategy.timeframe))
+        other = timedelta(milliseconds=timeframe_ms(timeframe))
+        return -int(-(self._strategy.startup_candle_count * own) // other)
+
+    # ------------------------------------------------------------ others
+
+    def send_msg(self, message: str, *, always_send: bool = False) -> None:
+        """Tell the user; the worker's log has it. In a backtest nobody is told."""
+        del always_send
+        if self.runmode in (RunMode.LIVE, RunMode.DRY_RUN):
+            print(message)  # noqa: T201 -- what a strategy prints goes to the bot's log
+
+    def get_producer_pairs(self, producer_name: str = "default") -> list[str]:
+        """Pairs of another bot: there is none."""
+        del producer_name
+        return []
+
+    def get_producer_df(
+        self, pair: str, timeframe: str | None = None, candle_type: Any = None, producer_name: str = "default"
+    ) -> tuple[Any, datetime]:
+        """A frame of another bot: there is none."""
+        del pair, timeframe, candle_type, producer_name
+        return empty_frame(), _NEVER

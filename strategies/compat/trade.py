@@ -1,0 +1,424 @@
+"""`Trade` and `Order` as Freqtrade's callbacks get them: copies of the machine's facts, in floats.
+
+Changing one changes nothing; what a callback wants it returns. Custom data is the exception: what
+`set_custom_data` says goes back with the answer, and is kept with the trade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, ClassVar, NamedTuple, Self
+
+from strategies.compat.book import TradeBook
+
+_CLOSED = "closed"
+
+
+class CustomData(NamedTuple):
+    """One value that a strategy keeps with a trade."""
+
+    cd_key: str
+    cd_value: Any
+
+    @property
+    def value(self) -> Any:
+        """The value itself."""
+        return self.cd_value
+
+
+class Order:
+    """One order of a trade."""
+
+    def __init__(self, facts: Mapping[str, Any], trade: Trade | None) -> None:
+        entry = bool(facts.get("is_entry", True))
+        short = trade is not None and trade.is_short
+        self.trade = trade
+        self.order_id = self.id = str(facts.get("id", ""))
+        self.ft_order_side = self.side = "buy" if entry is not short else "sell"
+        if facts.get("is_stop"):
+            self.ft_order_side = "stoploss"
+        self.ft_is_entry = entry
+        self.ft_is_open = bool(facts.get("is_open", False))
+        self.ft_order_tag = facts.get("tag") or None
+        self.ft_pair = self.symbol = str(facts.get("pair", trade.pair if trade else ""))
+        self.status = "open" if self.ft_is_open else str(facts.get("status", _CLOSED))
+        self.order_type = str(facts.get("type", "limit"))
+        self.price = self.ft_price = float(facts.get("price", 0.0))
+        self.amount = self.ft_amount = float(facts.get("amount", 0.0))
+        self.filled = float(facts.get("filled", 0.0))
+        self.average = float(facts.get("average", 0.0)) or None
+        self.stop_price = facts.get("stop_price")
+        self.order_date = self.order_date_utc = _moment(facts.get("created_ts"))
+        self.order_filled_date = self.order_filled_utc = _moment(facts.get("filled_ts"))
+        self.leverage = trade.leverage if trade else 1.0
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any], trade: Trade | None) -> Order:
+        """An order of the machine's facts."""
+        return cls(facts, trade)
+
+    @property
+    def remaining(self) -> float:
+        """What has not been filled."""
+        return self.amount - self.filled
+
+    @property
+    def safe_price(self) -> float:
+        """The price it was filled at, else the one it asks."""
+        return self.average or self.price
+
+    safe_placement_price = safe_price
+
+    @property
+    def safe_filled(self) -> float:
+        """What has been filled."""
+        return self.filled
+
+    @property
+    def safe_amount(self) -> float:
+        """What it is over."""
+        return self.amount
+
+    @property
+    def safe_amount_after_fee(self) -> float:
+        """What has been filled; fees in the bought coin are the trade's matter."""
+        return self.filled
+
+    @property
+    def safe_remaining(self) -> float:
+        """What has not been filled."""
+        return self.remaining
+
+    @property
+    def cost(self) -> float:
+        """The worth of what was filled."""
+        return self.filled * self.safe_price
+
+    safe_cost = cost
+
+    @property
+    def stake_amount(self) -> float:
+        """The capital it is over."""
+        return self.amount * self.safe_price / self.leverage
+
+    @property
+    def stake_amount_filled(self) -> float:
+        """The capital of what was filled."""
+        return self.cost / self.leverage
+
+    def __repr__(self) -> str:
+        return (
+            f"Order(id={self.id}, trade={self.trade.id if self.trade else None}, side={self.side}, "
+            f"filled={self.filled}, price={self.price}, status={self.status}, date={self.order_date})"
+        )
+
+
+class Trade:
+    """A position with its orders."""
+
+    book: ClassVar[TradeBook] = TradeBook()
+    use_db: ClassVar[bool] = False
+
+    def __init__(self, facts: Mapping[str, Any]) -> None:
+        self.trade_id = str(facts["trade_id"])
+        self.id = Trade.book.number_of(self.trade_id)
+        self.pair = str(facts["pair"])
+        self.base_currency, _, quote = self.pair.partition("/")
+        self.stake_currency = quote.partition(":")[0]
+        self.is_short = bool(facts["is_short"])
+        self.is_open = bool(facts.get("is_open", True))
+        self.open_rate = self.open_rate_requested = float(facts["open_rate"])
+        self.amount = self.amount_requested = float(facts["amount"])
+        self.stake_amount = float(facts["stake_amount"])
+        self.max_stake_amount = float(facts.get("max_stake_amount") or self.stake_amount)
+        self.leverage = float(facts["leverage"])
+        self.enter_tag = self.buy_tag = facts["enter_tag"] or None
+        self.stop_loss, self.initial_stop_loss = float(facts["stop_loss"]), float(facts["initial_stop_loss"])
+        self.max_rate, self.min_rate = float(facts["max_rate"]), float(facts["min_rate"])
+        self.fee_open, self.fee_close = float(facts.get("fee_open", 0.0)), float(facts.get("fee_close", 0.0))
+        self.realized_profit = float(facts.get("realized_profit", 0.0))
+        self.funding_fees = float(facts.get("funding_fees", 0.0))
+        self.liquidation_price = facts.get("liquidation_price")
+        self.open_date = self.open_date_utc = _moment(facts["open_ts"])
+        self.close_date = self.close_date_utc = _moment(facts.get("close_ts"))
+        self.close_rate = self.close_rate_requested = facts.get("close_rate")
+        self.close_profit, self.close_profit_abs = facts.get("profit_ratio"), facts.get("profit_abs")
+        self.exit_reason = self.sell_reason = facts.get("exit_reason") or ""
+        self.exit_order_status = ""
+        self.strategy = ""
+        self.timeframe = 0
+        self.exchange = ""
+        self.trading_mode: Any = "spot"
+        self.interest_rate = 0.0
+        self.contract_size = 1.0
+        self._entries, self._exits = int(facts.get("entries", 1)), int(facts.get("exits", 0))
+        self.orders = [Order(order, self) for order in facts.get("orders", ())]
+        self._custom: dict[str, Any] = dict(facts.get("custom_data") or {})
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any], strategy: Any) -> Self:
+        """A trade of the machine's facts, as `strategy` sees it; the book knows it as the pair's open one."""
+        trade = cls(facts)
+        trade.strategy = type(strategy).__name__
+        trade.timeframe = strategy.config.get("timeframe", "")
+        trade.trading_mode = strategy.config.get("trading_mode", "spot")
+        trade.exchange = strategy.config.get("exchange", {}).get("name", "")
+        cls.book.opened(trade)
+        return trade
+
+    def __repr__(self) -> str:
+        since = self.open_date.strftime("%Y-%m-%d %H:%M:%S") if self.is_open and self.open_date else "closed"
+        return (
+            f"Trade(id={self.id}, pair={self.pair}, amount={self.amount:.8f}, is_short={self.is_short}, "
+            f"leverage={self.leverage}, open_rate={self.open_rate:.8f}, open_since={since})"
+        )
+
+    # ------------------------------------------------------------ words
+
+    @property
+    def entry_side(self) -> str:
+        """What entering is: buy, or for a short sell."""
+        return "sell" if self.is_short else "buy"
+
+    @property
+    def exit_side(self) -> str:
+        """What leaving is."""
+        return "buy" if self.is_short else "sell"
+
+    @property
+    def trade_direction(self) -> str:
+        """Long or short."""
+        return "short" if self.is_short else "long"
+
+    @property
+    def safe_base_currency(self) -> str:
+        """The coin that is traded."""
+        return self.base_currency
+
+    @property
+    def safe_quote_currency(self) -> str:
+        """The coin it is paid in."""
+        return self.stake_currency
+
+    @property
+    def has_no_leverage(self) -> bool:
+        """Whether it is a plain purchase."""
+        return self.leverage == 1.0 and not self.is_short
+
+    @property
+    def stop_loss_pct(self) -> float:
+        """The stop's distance from the open rate as a leveraged ratio, below 0."""
+        return self._distance(self.stop_loss)
+
+    @property
+    def initial_stop_loss_pct(self) -> float:
+        """The same of the first stop."""
+        return self._distance(self.initial_stop_loss)
+
+    def _distance(self, stop: float) -> float:
+        return -abs(1 - stop / self.open_rate) * self.leverage if self.open_rate else 0.0
+
+    @property
+    def is_stop_loss_trailing(self) -> bool:
+        """Whether the stop has moved."""
+        return self.stop_loss != self.initial_stop_loss
+
+    @property
+    def stoploss_or_liquidation(self) -> float:
+        """The price that ends it first."""
+        if self.liquidation_price is None:
+            return self.stop_loss
+        return (min if self.is_short else max)(self.stop_loss, float(self.liquidation_price))
+
+    # ------------------------------------------------------------ orders
+
+    @property
+    def nr_of_successful_entries(self) -> int:
+        """How many entries were filled."""
+        return len(self.select_filled_orders(self.entry_side)) or self._entries
+
+    @property
+    def nr_of_successful_exits(self) -> int:
+        """How many exits were filled."""
+        return len(self.select_filled_orders(self.exit_side)) or self._exits
+
+    nr_of_successful_buys, nr_of_successful_sells = nr_of_successful_entries, nr_of_successful_exits
+
+    @property
+    def open_orders(self) -> list[Order]:
+        """The orders that wait, stops left out."""
+        return [order for order in self.orders if order.ft_is_open and order.ft_order_side != "stoploss"]
+
+    @property
+    def has_open_orders(self) -> bool:
+        """Whether any waits."""
+        return bool(self.open_orders)
+
+    @property
+    def has_open_position(self) -> bool:
+        """Whether anything is held."""
+        return self.amount > 0
+
+    def select_filled_orders(self, order_side: str | None = None) -> list[Order]:
+        """The orders that are done and have filled something."""
+        return [o for o in self.orders if order_side in (None, o.ft_order_side) and not o.ft_is_open and o.filled]
+
+    def select_filled_or_open_orders(self) -> list[Order]:
+        """The orders that wait or have filled something."""
+        return [order for order in self.orders if order.ft_is_open or order.filled]
+
+    def select_order(self, order_side: str | None = None, is_open: bool | None = None) -> Order | None:
+        """The newest order of a side, open or not."""
+        found = [
+            order
+            for order in self.orders
+            if order_side in (None, order.ft_order_side) and is_open in (None, order.ft_is_open)
+        ]
+        return found[-1] if found else None
+
+    @property
+    def date_last_filled_utc(self) -> datetime | None:
+        """When an order was last filled; before that the open date."""
+        dates = [order.order_filled_utc for order in self.select_filled_orders() if order.order_filled_utc]
+        found: datetime | None = max(dates, default=self.open_date)
+        return found
+
+    @property
+    def date_entry_fill_utc(self) -> datetime | None:
+        """When the first entry was filled."""
+        filled = self.select_filled_orders(self.entry_side)
+        return min((order.order_filled_utc for order in filled if order.order_filled_utc), default=None)
+
+    # ------------------------------------------------------------ money
+
+    @property
+    def open_trade_value(self) -> float:
+        """What was paid, fees included; of a short what was got."""
+        fee = -self.fee_open if self.is_short else self.fee_open
+        return self.amount * self.open_rate * (1 + fee)
+
+    def calc_close_trade_value(self, rate: float, amount: float | None = None) -> float:
+        """What leaving at `rate` brings, fees included; of a short what it costs."""
+        fee = self.fee_close if self.is_short else -self.fee_close
+        return (self.amount if amount is None else amount) * rate * (1 + fee)
+
+    def calc_profit(self, rate: float, amount: float | None = None, open_rate: float | None = None) -> float:
+        """The profit in the stake currency if it were left at `rate`."""
+        return float(self.calculate_profit(rate, amount, open_rate).profit_abs)
+
+    def calc_profit_ratio(self, rate: float, amount: float | None = None, open_rate: float | None = None) -> float:
+        """The same as a leveraged ratio of what was paid."""
+        return float(self.calculate_profit(rate, amount, open_rate).profit_ratio)
+
+    def calculate_profit(
+        self, rate: float, amount: float | None = None, open_rate: float | None = None
+    ) -> ProfitStruct:
+        """Both, alone and with what partial exits have booked."""
+        held = self.amount if amount is None else amount
+        fee = -self.fee_open if self.is_short else self.fee_open
+        paid = held * (self.open_rate if open_rate is None else open_rate) * (1 + fee)
+        got = self.calc_close_trade_value(rate, held)
+        profit = round(paid - got if self.is_short else got - paid, 8)
+        ratio = round((1 - got / paid if self.is_short else got / paid - 1) * self.leverage, 8) if paid else 0.0
+        total = profit + self.realized_profit
+        stake = self.max_stake_amount * (1 + fee)
+        return ProfitStruct(profit, ratio, total, total / stake if stake else 0.0)
+
+    # ------------------------------------------------------------ custom data
+
+    def set_custom_data(self, key: str, value: Any) -> None:
+        """Keep a value with the trade; what JSON can say of it is kept over a restart."""
+        self._custom[key] = value
+        Trade.book.custom_changed(self.trade_id, key, value)
+
+    def get_custom_data(self, key: str, default: Any = None) -> Any:
+        """A value that was kept."""
+        return self._custom.get(key, default)
+
+    def get_custom_data_entry(self, key: str) -> CustomData | None:
+        """A value that was kept, with its key."""
+        return CustomData(key, self._custom[key]) if key in self._custom else None
+
+    def get_all_custom_data(self) -> list[CustomData]:
+        """All that was kept."""
+        return [CustomData(key, value) for key, value in self._custom.items()]
+
+    # ------------------------------------------------------------ all trades
+
+    @staticmethod
+    def get_trades_proxy(
+        *,
+        pair: str | None = None,
+        is_open: bool | None = None,
+        open_date: datetime | None = None,
+        close_date: datetime | None = None,
+    ) -> list[Trade]:
+        """The trades that this process knows, filtered."""
+        return [
+            trade
+            for trade in Trade.book.all()
+            if pair in (None, trade.pair)
+            and is_open in (None, trade.is_open)
+            and (open_date is None or trade.open_date > open_date)
+            and (close_date is None or (trade.close_date is not None and trade.close_date > close_date))
+        ]
+
+    @staticmethod
+    def get_open_trades() -> list[Trade]:
+        """The open ones."""
+        return Trade.get_trades_proxy(is_open=True)
+
+    @staticmethod
+    def get_open_trade_count() -> int:
+        """How many are open."""
+        return len(Trade.get_open_trades())
+
+    @staticmethod
+    def total_open_trades_stakes() -> float:
+        """The capital in open trades."""
+        return sum(trade.stake_amount for trade in Trade.get_open_trades())
+
+    @staticmethod
+    def get_total_closed_profit() -> float:
+        """What closed trades have earned."""
+        return sum(float(trade.close_profit_abs or 0.0) for trade in Trade.get_trades_proxy(is_open=False))
+
+    @staticmethod
+    def get_overall_performance(minutes: int | None = None) -> Sequence[dict[str, Any]]:
+        """The closed trades' profit by pair, best first."""
+        del minutes
+        found: dict[str, list[Trade]] = {}
+        for trade in Trade.get_trades_proxy(is_open=False):
+            found.setdefault(trade.pair, []).append(trade)
+        rows = [
+            {
+                "pair": pair,
+                "profit_ratio": sum(float(t.close_profit or 0.0) for t in trades),
+                "profit": round(100 * sum(float(t.close_profit or 0.0) for t in trades), 2),
+                "profit_abs": sum(float(t.close_profit_abs or 0.0) for t in trades),
+                "count": len(trades),
+            }
+            for pair, trades in found.items()
+        ]
+        return sorted(rows, key=lambda row: row["profit_abs"], reverse=True)
+
+    @staticmethod
+    def commit() -> None:
+        """Nothing to do: custom data goes back with the answer."""
+
+
+LocalTrade = Trade
+
+
+class ProfitStruct(NamedTuple):
+    """A profit in the stake currency and as a ratio; the totals have what partial exits booked."""
+
+    profit_abs: float
+    profit_ratio: float
+    total_profit: float
+    total_profit_ratio: float
+
+
+def _moment(ts: Any) -> Any:
+    return None if ts is None else datetime.fromtimestamp(int(ts) / 1_000, UTC)

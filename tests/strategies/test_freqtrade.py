@@ -1,0 +1,149 @@
+"""Strategies written for Freqtrade, unmodified: their trades, their indicators, and what is said where they cannot run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.batch.backtest import run_backtest
+from actors.batch.taping import tape
+from actors.batch.verifying import first_difference
+from actors.judging.loader import StrategyMaker
+from engine.errors import StrategyError
+from engine.settings import Config, PaperConfig, StrategyConfig, TimeoutConfig, TradingConfig
+from engine.strategy import facts_of
+from engine.types import use_money_context
+from tests.freqtrade import candles
+
+HERE = Path(__file__).resolve().parent.parent
+OWN = HERE / "freqtrade"
+REFERENCE = HERE / "data" / "freqtrade_strategies.json"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Candles of two pairs."""
+    use_money_context()
+    made = tmp_path_factory.mktemp("candles")
+    candles.write(made)
+    return made
+
+
+def config_for(file: Path, **more: object) -> Config:
+    """A run as the reference's was."""
+    return replace(
+        Config(),
+        trading=TradingConfig(stake_currency="USDT", stake_amount=Decimal(100), max_open_trades=4),
+        strategy=StrategyConfig(name=str(file), **more),  # type: ignore[arg-type]
+        paper=PaperConfig(wallet=Decimal(1_000_000)),
+        unfilledtimeout=TimeoutConfig(entry=10, exit=10),
+    )
+
+
+@pytest.mark.parametrize("name", ["Modern", "Legacy"])
+def test_trades_are_freqtrades(name: str, folder: Path) -> None:
+    """A strategy gives the trades that Freqtrade 2026.9 gave on the same candles, in every figure."""
+    config = config_for(OWN / f"{name.lower()}.py")
+    expected = sorted(json.loads(REFERENCE.read_text())[name], key=lambda row: (row[2], row[0]))
+
+    result = run_backtest(config, tape(config, str(folder), candles.PAIRS, None, None))
+    found = sorted(
+        (
+            [
+                trade.pair,
+                _iso(trade.open_ts),
+                _iso(trade.close_ts),
+                round(float(trade.open_rate), 8),
+                round(float(trade.close_rate), 8),
+                round(float(trade.profit_abs), 8),
+                trade.exit_reason,
+                trade.enter_tag,
+            ]
+            for trade in result.trades
+        ),
+        key=lambda row: (row[2], row[0]),
+    )
+
+    assert expected == found
+
+
+def _iso(ts: int) -> str:
+    return f"{np.datetime64(ts, 'ms').astype('datetime64[s]')}+00:00"
+
+
+def test_replay_gives_the_same_events(folder: Path) -> None:
+    """A Freqtrade strategy with callbacks has the same domain events through the actors as in the backtest."""
+    config = config_for(OWN / "modern.py")
+    taped = tape(config, str(folder), candles.PAIRS, None, None)
+    result = run_backtest(config, taped, keep_events=True)
+
+    assert "" == (first_difference(config, taped, result.events) or "")
+
+
+def test_settings_under_old_names() -> None:
+    """What a class says under the names before version 3 is what the engine is told."""
+    facts = facts_of(StrategyMaker(str(OWN / "legacy.py"), {}, {}).make())
+
+    assert "5m" == facts.timeframe
+    assert facts.settings["use_exit_signal"] is True
+    assert facts.settings["exit_profit_only"] is True
+    assert 0.001 == facts.settings["exit_profit_offset"]
+    assert facts.settings["ignore_roi_if_entry_signal"] is True
+    assert {"entry": "limit", "exit": "market", "stoploss": "market", "stoploss_on_exchange": False} == dict(
+        facts.settings["order_types"]
+    )
+    assert {"entry": "GTC", "exit": "GTC"} == dict(facts.settings["order_time_in_force"])
+    assert ("custom_exit",) == facts.callbacks
+
+
+def test_parameters_come_from_the_file_then_the_class(tmp_path: Path) -> None:
+    """The file of optimised values goes before `buy_params`, which go before the default; the config before all."""
+    file = tmp_path / "modern.py"
+    file.write_text((OWN / "modern.py").read_text())
+    before = StrategyMaker(str(file), {}, {}).make()
+    values = {"strategy_name": "Modern", "params": {"buy": {"buy_rsi": 33}, "stoploss": {"stoploss": -0.07}}}
+    (tmp_path / "modern.json").write_text(json.dumps(values))
+    after = StrategyMaker(str(file), {"buy_width": 2.2}, {}).make()
+
+    assert (45, 1.8, -0.04) == (before.buy_rsi.value, before.buy_width.value, before.stoploss)
+    assert (33, 2.2, -0.07) == (after.buy_rsi.value, after.buy_width.value, after.stoploss)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("from freqtrade.strategy import Teleport", "freqtrade.strategy.Teleport (line 2)"),
+        ("import freqtrade.rpc.telegram", "the module freqtrade.rpc.telegram (line 2)"),
+        ("import no_such_library_at_all", "the library no_such_library_at_all (line 2), which is not installed"),
+        ("x = lambda self: self.dp.get_weather()", "self.dp.get_weather (line 2)"),
+        ("x = lambda trade: trade.horoscope", "trade.horoscope (line 2)"),
+        ("x = lambda self: self.freqai.start()", "self.freqai.start (line 2): FreqAI"),
+    ],
+)
+def test_what_is_lacking_is_named(tmp_path: Path, line: str, said: str) -> None:
+    """A strategy that uses what is not there is refused before it runs, naming it with its line."""
+    file = tmp_path / "lacking.py"
+    file.write_text(f"from freqtrade.strategy import IStrategy\n{line}\nraise SystemExit('it ran')\n")
+
+    with pytest.raises(StrategyError) as refused:
+        StrategyMaker(str(file), {}, {})
+
+    assert said in str(refused.value)
+
+
+def test_native_strategies_load_no_pandas() -> None:
+    """A strategy of Tradepit's own is loaded and made without pandas."""
+    code = (
+        "import sys; from actors.judging.loader import StrategyMaker; StrategyMaker('ema_cross', {}, {}).make();"
+        "print(any(m in sys.modules for m in ('pandas', 'strategies.compat.hook')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "False" == done.stdout.strip()
