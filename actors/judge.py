@@ -142,6 +142,8 @@ class JudgeActor(WorkerKeeper):
         self._dispatch()
 
     def _load_histories(self) -> None:
+        if self.handle is not None and not self.handle.needs_history:
+            return  # it has all candles already
         self._histories.begin(set(self._places.values()) - self._strikes.quarantined)
         self._ask_history()
 

@@ -55,7 +55,13 @@ class Answer(NamedTuple):
 
 
 class Judging(Protocol):
-    """What a bench can do; `Bench` judges windows, `FrameBench` looks into finished frames."""
+    """What a bench can do; `Bench` judges windows, `FrameBench` looks into finished frames.
+
+    `needs_history`: whether its windows are to be filled before it is asked anything.
+    """
+
+    @property
+    def needs_history(self) -> bool: ...
 
     def load(self, index: int, rows: Iterable[Candle]) -> None: ...
 
@@ -103,6 +109,8 @@ class Bench:
     `pairs` gives each pair its index, which is how it is called everywhere below.
     """
 
+    needs_history = True
+
     def __init__(self, maker: StrategyMaker, pairs: Sequence[str]) -> None:
         strategy = maker.make()
         self._seats = _Seats(maker, len(pairs))
@@ -145,6 +153,8 @@ class FrameBench:
     For replay, where the frames are known: equal to Freqtrade's way (`semantics.md` 2.1), and fast.
     A signal is acted on at the next candle's open; where that does not exist there is no signal.
     """
+
+    needs_history = False
 
     def __init__(self, maker: StrategyMaker, frames: Sequence[Candles]) -> None:
         self._seats = _Seats(maker, len(frames))

@@ -38,6 +38,9 @@ class Handle(Protocol):
     @property
     def pid(self) -> int: ...
 
+    @property
+    def needs_history(self) -> bool: ...
+
     def load(self, place: int, rows: Sequence[Candle]) -> None: ...
 
     def judge(self, batch: Batch) -> None: ...
@@ -61,6 +64,7 @@ class InlineHandle:
 
     def __init__(self, bench: Judging) -> None:
         self._bench = bench
+        self.needs_history = bench.needs_history
         self._verdicts: list[Verdict] = []
 
     def load(self, place: int, rows: Sequence[Candle]) -> None:
@@ -99,6 +103,8 @@ class InlineHandle:
 
 class WorkerHandle:
     """One worker process with its desk. `tell` gets what the child says; the actor passes it to `receive`."""
+
+    needs_history = True
 
     def __init__(
         self,

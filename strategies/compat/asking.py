@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
-from strategies.compat.trade import Order, Trade
+from strategies.compat.order import Order
+from strategies.compat.trade import Trade
 
 _TAGS: Final = ("entry_tag", "exit_tag")
-
-
-def moment_of(ts: int) -> datetime:
-    """A time of the machine's as Freqtrade gives it: in UTC."""
-    return datetime.fromtimestamp(ts / 1_000, UTC)
 
 
 def converted(callback: str, arguments: Mapping[str, Any], *, strategy: Any, now: datetime) -> dict[str, Any]:

@@ -17,13 +17,14 @@ from typing import Any, ClassVar, Final
 from engine.candles import Candles
 from engine.parameters import parameters_of, set_values
 from engine.strategy import CALLBACKS, Signals, Strategy, Surroundings
-from strategies.compat.asking import converted, moment_of
+from strategies.compat.asking import converted
 from strategies.compat.callbacks import Callbacks
 from strategies.compat.configuration import config_of
 from strategies.compat.enums import MarketDirection
 from strategies.compat.frames import frame_of, renamed, signals_of
 from strategies.compat.informative import asset_of, informatives_of, with_informative
 from strategies.compat.locks import PairLocks
+from strategies.compat.order import moment_of
 from strategies.compat.provider import DataProvider
 from strategies.compat.trade import Trade
 from strategies.compat.wallets import Wallets

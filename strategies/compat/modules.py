@@ -18,7 +18,8 @@ _STRATEGY = {
     "informative": "informative",
     "helpers": f"{_TIMES} {_MERGING}",
     "parameters": _PARAMETERS,
-    "trade": "Trade Order",
+    "trade": "Trade",
+    "order": "Order",
     "locks": "PairLocks",
     "extras": "AnnotationType",
 }
@@ -34,9 +35,9 @@ MODULES: Final[dict[str, dict[str, str]]] = {
     "freqtrade.strategy.strategy_helper": {"helpers": _MERGING},
     "freqtrade.strategy.informative_decorator": {"informative": "informative"},
     "freqtrade.strategy.strategy_wrapper": {"extras": "strategy_safe_wrapper"},
-    "freqtrade.persistence": {"trade": "Trade Order LocalTrade", "locks": "PairLocks", "extras": "CustomDataWrapper"},
-    "freqtrade.persistence.models": {"trade": "Trade Order LocalTrade", "locks": "PairLocks PairLock"},
-    "freqtrade.persistence.trade_model": {"trade": "Trade Order LocalTrade"},
+    "freqtrade.persistence": {"trade": "Trade LocalTrade", "order": "Order", "locks": "PairLocks", "extras": "CustomDataWrapper"},
+    "freqtrade.persistence.models": {"trade": "Trade LocalTrade", "order": "Order", "locks": "PairLocks PairLock"},
+    "freqtrade.persistence.trade_model": {"trade": "Trade LocalTrade", "order": "Order"},
     "freqtrade.persistence.pairlock_middleware": {"locks": "PairLocks"},
     "freqtrade.exchange": {
         "helpers": f"{_TIMES} date_minus_candles timeframe_to_resample_freq ROUND_UP ROUND_DOWN",

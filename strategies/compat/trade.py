@@ -1,4 +1,4 @@
-"""`Trade` and `Order` as Freqtrade's callbacks get them: copies of the machine's facts, in floats.
+"""`Trade` as Freqtrade's callbacks get it: a copy of the machine's facts, in floats.
 
 Changing one changes nothing; what a callback wants it returns. Custom data is the exception: what
 `set_custom_data` says goes back with the answer, and is kept with the trade.
@@ -7,12 +7,11 @@ Changing one changes nothing; what a callback wants it returns. Custom data is t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, NamedTuple, Self
 
 from strategies.compat.book import TradeBook
-
-_CLOSED = "closed"
+from strategies.compat.order import Order, moment_of
 
 
 class CustomData(NamedTuple):
@@ -25,93 +24,6 @@ class CustomData(NamedTuple):
     def value(self) -> Any:
         """The value itself."""
         return self.cd_value
-
-
-class Order:
-    """One order of a trade."""
-
-    def __init__(self, facts: Mapping[str, Any], trade: Trade | None) -> None:
-        entry = bool(facts.get("is_entry", True))
-        short = trade is not None and trade.is_short
-        self.trade = trade
-        self.order_id = self.id = str(facts.get("id", ""))
-        self.ft_order_side = self.side = "buy" if entry is not short else "sell"
-        if facts.get("is_stop"):
-            self.ft_order_side = "stoploss"
-        self.ft_is_entry = entry
-        self.ft_is_open = bool(facts.get("is_open", False))
-        self.ft_order_tag = facts.get("tag") or None
-        self.ft_pair = self.symbol = str(facts.get("pair", trade.pair if trade else ""))
-        self.status = "open" if self.ft_is_open else str(facts.get("status", _CLOSED))
-        self.order_type = str(facts.get("type", "limit"))
-        self.price = self.ft_price = float(facts.get("price", 0.0))
-        self.amount = self.ft_amount = float(facts.get("amount", 0.0))
-        self.filled = float(facts.get("filled", 0.0))
-        self.average = float(facts.get("average", 0.0)) or None
-        self.stop_price = facts.get("stop_price")
-        self.order_date = self.order_date_utc = _moment(facts.get("created_ts"))
-        self.order_filled_date = self.order_filled_utc = _moment(facts.get("filled_ts"))
-        self.leverage = trade.leverage if trade else 1.0
-
-    @classmethod
-    def of(cls, facts: Mapping[str, Any], trade: Trade | None) -> Order:
-        """An order of the machine's facts."""
-        return cls(facts, trade)
-
-    @property
-    def remaining(self) -> float:
-        """What has not been filled."""
-        return self.amount - self.filled
-
-    @property
-    def safe_price(self) -> float:
-        """The price it was filled at, else the one it asks."""
-        return self.average or self.price
-
-    safe_placement_price = safe_price
-
-    @property
-    def safe_filled(self) -> float:
-        """What has been filled."""
-        return self.filled
-
-    @property
-    def safe_amount(self) -> float:
-        """What it is over."""
-        return self.amount
-
-    @property
-    def safe_amount_after_fee(self) -> float:
-        """What has been filled; fees in the bought coin are the trade's matter."""
-        return self.filled
-
-    @property
-    def safe_remaining(self) -> float:
-        """What has not been filled."""
-        return self.remaining
-
-    @property
-    def cost(self) -> float:
-        """The worth of what was filled."""
-        return self.filled * self.safe_price
-
-    safe_cost = cost
-
-    @property
-    def stake_amount(self) -> float:
-        """The capital it is over."""
-        return self.amount * self.safe_price / self.leverage
-
-    @property
-    def stake_amount_filled(self) -> float:
-        """The capital of what was filled."""
-        return self.cost / self.leverage
-
-    def __repr__(self) -> str:
-        return (
-            f"Order(id={self.id}, trade={self.trade.id if self.trade else None}, side={self.side}, "
-            f"filled={self.filled}, price={self.price}, status={self.status}, date={self.order_date})"
-        )
 
 
 class Trade:
@@ -140,8 +52,8 @@ class Trade:
         self.realized_profit = float(facts.get("realized_profit", 0.0))
         self.funding_fees = float(facts.get("funding_fees", 0.0))
         self.liquidation_price = facts.get("liquidation_price")
-        self.open_date = self.open_date_utc = _moment(facts["open_ts"])
-        self.close_date = self.close_date_utc = _moment(facts.get("close_ts"))
+        self.open_date = self.open_date_utc = moment_of(facts["open_ts"])
+        self.close_date = self.close_date_utc = moment_of(facts.get("close_ts"))
         self.close_rate = self.close_rate_requested = facts.get("close_rate")
         self.close_profit, self.close_profit_abs = facts.get("profit_ratio"), facts.get("profit_abs")
         self.exit_reason = self.sell_reason = facts.get("exit_reason") or ""
@@ -418,7 +330,3 @@ class ProfitStruct(NamedTuple):
     profit_ratio: float
     total_profit: float
     total_profit_ratio: float
-
-
-def _moment(ts: Any) -> Any:
-    return None if ts is None else datetime.fromtimestamp(int(ts) / 1_000, UTC)
