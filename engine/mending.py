@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.candles import Floats, timeframe_ms
-from engine.repair import FILL_MAX, JUMP_MAX, DataFault, Refusal, absurd_rows, absurdity, row_at
+from engine.repair import FILL_MAX, JUMP_MAX, DataFault, Refusal, absurd_rows, absurdity, off_beat, row_at
 from engine.types import Millis
 
 WILD_MAX: Final = 5
@@ -87,6 +87,7 @@ def _look(step_ms: Millis, ts: npt.NDArray[np.int64], columns: tuple[Floats, ...
         look.findings.append(Finding(DataFault.ABSURD, row, int(ts[row]), why, usable=False))
     _put_in_order(look, ts)
     _take_each_once(look, ts, columns)
+    _drop_strays(look, ts, step_ms)
     _drop_wild(look, ts, columns, step_ms)
     _find_gaps(look, ts, step_ms)
     return look
@@ -140,6 +141,15 @@ def _holder(group: list[int], columns: tuple[Floats, ...]) -> int | None:
         if row != best
     )
     return best if holds else None
+
+
+def _drop_strays(look: _Look, ts: npt.NDArray[np.int64], step_ms: Millis) -> None:
+    """Drop candles of several days that open on another day than the rest."""
+    strays = off_beat(ts[look.rows], step_ms)
+    for row in look.rows[strays].tolist():
+        detail = f"the others do not open at whole distances from {int(ts[row])}"
+        look.findings.append(Finding(DataFault.ABSURD, row, int(ts[row]), detail, usable=False))
+    look.rows = np.delete(look.rows, strays)
 
 
 def _drop_wild(look: _Look, ts: npt.NDArray[np.int64], columns: tuple[Floats, ...], step_ms: Millis) -> None:

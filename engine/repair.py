@@ -25,6 +25,8 @@ from engine.types import Millis
 JUMP_MAX: Final = 50.0
 """A price that is so many times the one before, or so small a part of it, is an error, not a price."""
 
+_DAY: Final = timeframe_ms("1d")
+
 FILL_MAX: Final = 2_000_000
 """More missing candles than this in one place mean that the times are wrong."""
 
@@ -66,7 +68,7 @@ def absurdity(candle: Candle, step_ms: Millis, previous_close: float | None = No
         return f"open {opened} or close {closed} is outside of low {low} to high {high}"
     if volume < 0.0:
         return f"the volume {volume} is negative"
-    if ts % step_ms or ts < 0:
+    if ts % min(step_ms, _DAY) or ts < 0:  # exchanges begin candles of several days on different days
         return f"no candle of {timeframe_text(step_ms)} opens at {ts}"
     if previous_close is not None and not previous_close / JUMP_MAX <= opened <= previous_close * JUMP_MAX:
         return f"the open {opened} is more than {JUMP_MAX:.0f} times away from the close before, {previous_close}"
@@ -121,7 +123,7 @@ def absurd_rows(ts: npt.NDArray[np.int64], columns: tuple[Floats, ...], step_ms:
     finite = np.isfinite(opened) & np.isfinite(high) & np.isfinite(low) & np.isfinite(closed) & np.isfinite(volume)
     sane = finite & (low > 0.0) & (volume >= 0.0) & (high <= low * JUMP_MAX)
     sane &= (low <= opened) & (opened <= high) & (low <= closed) & (closed <= high)
-    sane &= (ts % step_ms == 0) & (ts >= 0)
+    sane &= (ts % min(step_ms, _DAY) == 0) & (ts >= 0)
     return np.flatnonzero(~sane)
 
 
@@ -131,7 +133,7 @@ def _needs_nothing(ts: npt.NDArray[np.int64], columns: tuple[Floats, ...], step_
     Where the highest price of all is within `JUMP_MAX` of the lowest, no single step can be too far.
     NaN fails every comparison.
     """
-    if not _is_whole(ts, step_ms) or ts[0] < 0 or ts[0] % step_ms:
+    if not _is_whole(ts, step_ms) or ts[0] < 0 or ts[0] % min(step_ms, _DAY):
         return False
     opened, high, low, closed, volume = columns
     lowest = low.min()
@@ -143,6 +145,14 @@ def _needs_nothing(ts: npt.NDArray[np.int64], columns: tuple[Floats, ...], step_
         and (low <= np.minimum(opened, closed)).all()
         and (np.maximum(opened, closed) <= high).all()
     )
+
+
+def off_beat(ts: npt.NDArray[np.int64], step_ms: Millis) -> npt.NDArray[np.intp]:
+    """Of candles longer than a day, those that do not open when most do, whole lengths apart; of others none."""
+    if step_ms <= _DAY or not len(ts):
+        return np.empty(0, np.intp)
+    beats, counts = np.unique(ts % step_ms, return_counts=True)
+    return np.flatnonzero(ts % step_ms != beats[np.argmax(counts)])
 
 
 def _is_whole(ts: npt.NDArray[np.int64], step_ms: Millis) -> bool:
@@ -194,6 +204,9 @@ def repair(pair: str, timeframe: str, ts: npt.NDArray[np.int64], columns: tuple[
     refusal = _wild_row(ts, columns, rows, step_ms)
     if refusal is not None:
         return refusal
+    stray = off_beat(ts, step_ms)
+    if len(stray):
+        return Refusal(int(rows[stray[0]]), f"the others do not open at whole distances from {int(ts[stray[0]])}")
     whole, filled = _filled(ts, columns, step_ms)
     return Repaired(_candles(pair, timeframe, whole, filled), len(whole) - len(ts), len(again), out_of_order)
 

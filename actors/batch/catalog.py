@@ -228,4 +228,16 @@ def _missing(folder: Path, files: Sequence[DataFile], pairs: Sequence[str], time
     there = ", ".join(some) + (f" and {len(held) - len(some)} more" if len(held) > len(some) else "")
     span = f" of {timeframe}" if timeframe else ""
     nothing = "no candle file" if kind == CANDLES else "none"
-    return f"{folder} has no {what}{span} for {', '.join(pairs) or 'any pair'}; there is {there or nothing}."
+    text = f"{folder} has no {what}{span} for {', '.join(pairs) or 'any pair'}; there is {there or nothing}."
+    shorter = {file.timeframe for file in files if file.pair in pairs and _parts(file.timeframe, timeframe) > 1}
+    if kind != CANDLES or not shorter:
+        return text
+    return f"{text} `tradepit data convert --resample {timeframe}` makes them of {', '.join(sorted(shorter))}."
+
+
+def _parts(shorter: str, longer: str) -> int:
+    """How many candles of one timeframe make one of the other; 0 where none do."""
+    if not shorter or not longer:
+        return 0
+    parts, rest = divmod(timeframe_ms(longer), timeframe_ms(shorter))
+    return 0 if rest else parts

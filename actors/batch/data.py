@@ -102,8 +102,9 @@ def load_candles(
         first = 0 if start is None else int(np.searchsorted(own.ts, start))
         last = len(own) if end is None else int(np.searchsorted(own.ts, end))
         if first >= last:
-            held = f"{_when(own.ts[0])} to {_when(own.ts[-1])}" if len(own) else "none at all"
-            raise DataError(f"{folder}: {pair} has no candle of {timeframe} in the time asked for; it has {held}.")
+            raise DataError(
+                f"{folder}: {pair} has no candle of {timeframe} in the time asked for; it has {span_of(own)}."
+            )
         candles[pair] = own[first:last]
     return candles
 
@@ -166,6 +167,11 @@ def rates_of(file: DataFile) -> FundingRates:
     keep = np.ones(len(ts), np.bool_)
     keep[again] = False
     return FundingRates(ts[keep], rate[keep])
+
+
+def span_of(candles: Candles) -> str:
+    """From when to when candles reach, for a sentence."""
+    return f"{_when(candles.ts[0])} to {_when(candles.ts[-1])}" if len(candles) else "none at all"
 
 
 def _when(ts: Millis) -> str:

@@ -2,7 +2,7 @@
 
 Columns are found by name, in large or small letters: ours (`ts open high low close volume`), Freqtrade's
 (`date …`), ccxt's (`timestamp …`) and those of common downloads (`TIMES`, `NAMES`); JSON and CSV may also
-be bare rows of these six in this order. Times are timestamps, ISO 8601 texts or numbers, whose size tells
+be bare rows of these six in this order, or of a time and a rate. Times are timestamps, ISO 8601 texts or numbers, whose size tells
 seconds from milli-, micro- and nanoseconds; those without a zone are UTC. No other column is read.
 Columns of Parquet and of uncompressed Feather are not copied. pyarrow is imported by whoever calls: it is
 large, and the trading process mostly needs none of it.
@@ -227,6 +227,8 @@ def _bad_line(path: Path, delimiter: str, width: int, above: int) -> str:
 
 
 def _bare_names(path: Path, width: int) -> list[str]:
+    if width == 1 + len(RATE):
+        return ["timestamp", *RATE]
     if width < _WIDTH:
         raise DataError(f"{path}, line 1: {width} values, where time, open, high, low, close and volume are needed.")
     return ["timestamp", *PRICES, *(f"more_{i}" for i in range(width - _WIDTH))]
@@ -248,10 +250,11 @@ def _read_json(path: Path, wanted: Sequence[str]) -> Rows:
         rows = [[row.get(name) for name in picked] if isinstance(row, dict) else None for row in rows]
         places, width = list(range(len(picked))), len(picked)
     else:
-        places, width = [0, *((1 + PRICES.index(name) if name in PRICES else 1) for name in wanted)], _WIDTH
+        places = [0, *((1 + PRICES.index(name) if name in PRICES else 1) for name in wanted)]
+        width = max(places) + 1
     for number, row in enumerate(rows, 1):
         if not isinstance(row, list) or len(row) < width:
-            raise DataError(f"{path}, row {number}: time, open, high, low, close and volume are needed.")
+            raise DataError(f"{path}, row {number}: time, {', '.join(wanted)} are needed.")
     times, *columns = ([row[i] for row in rows] for i in places)
     values = tuple(_numbers(path, name, column) for name, column in zip(wanted, columns, strict=True))
     return Rows(_times(path, times), values)

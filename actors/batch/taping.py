@@ -10,7 +10,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from actors.batch.data import load_repaired
+from actors.batch.data import load_repaired, span_of
 from actors.batch.markets import read_markets
 from actors.judging.loader import StrategyMaker, surroundings_of
 from engine.candles import Candles, timeframe_ms
@@ -57,9 +57,8 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
     maker = StrategyMaker(wanted.name, wanted.parameters, wanted.overrides, around)
     facts = facts_of(maker.make())
     settings = make_settings(config, facts)
-    frames = {p: r.candles for p, r in load_repaired(folder, pairs, facts.timeframe).items()}
-    if end is not None:
-        frames = {p: c[: int(np.searchsorted(c.ts, end))] for p, c in frames.items()}
+    whole = {p: r.candles for p, r in load_repaired(folder, pairs, facts.timeframe).items()}
+    frames = whole if end is None else {p: c[: int(np.searchsorted(c.ts, end))] for p, c in whole.items()}
     tapes, failed = {}, {}
     for pair, candles in frames.items():
         try:
@@ -70,8 +69,10 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
         pair, why = next(iter(failed.items()))
         raise StrategyError(f"The strategy failed on every pair; on {pair}: {why}")
     if not any(len(t.candles) > 1 for t in tapes.values()):
+        held = ", ".join(f"{pair} {span_of(candles)}" for pair, candles in list(whole.items())[:5])
         raise DataError(
-            f"{folder}: no candles are left in the time asked for, after {facts.startup_candles} to start up."
+            f"{folder}: no candles are left in the time asked for, after {facts.startup_candles} to start up;"
+            f" there is {held}{f' and {len(whole) - 5} pairs more' if len(whole) > 5 else ''}."
         )
     known = read_markets(folder)
     rules = {pair: rules_of(config, settings, tapes[pair], known.get(pair, {})) for pair in tapes}

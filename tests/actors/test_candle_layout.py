@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import duckdb
@@ -114,12 +115,16 @@ def test_funding_rates_of_all_layouts(tmp_path: Path) -> None:
     (tmp_path / "csv").mkdir()
     text = csv_text([rates[2], rates[0], rates[1], rates[1]], ("timestamp", "fundingRate"))
     (tmp_path / "csv" / "ETH_USDT_USDT-8h-funding_rate.csv").write_text(text)
+    for name, content in (("json", json.dumps(rates)), ("bare", csv_text(rates, None))):
+        (tmp_path / name).mkdir()
+        form = "json" if name == "json" else "csv"
+        (tmp_path / name / f"ETH_USDT_USDT-8h-funding_rate.{form}").write_text(content)
     columns = (np.array([rate for _, rate in rates]),)
     write_parquet(
         path_of(tmp_path / "own", "x", FUNDING, PAIR, "8h"), FUNDING, np.array([t for t, _ in rates]), columns
     )
 
-    for folder in ("ft", "csv", "own"):
+    for folder in ("ft", "csv", "own", "json", "bare"):
         found = load_funding(tmp_path / folder, [PAIR])[PAIR]
         assert list(zip(found.ts.tolist(), found.rate.tolist(), strict=True)) == rates
 

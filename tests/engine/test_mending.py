@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.candles import MINUTE, Candles
+from engine.candles import MINUTE, Candles, timeframe_ms
 from engine.mending import WILD_MAX, Finding, Mended, examine, mend
 from engine.repair import FILL_MAX, DataFault, Refusal, Repaired, repair
 from engine.resampling import resample
@@ -108,6 +108,37 @@ def test_a_time_impossibly_far_away_is_refused() -> None:
     result = mend("1m", *arrays((0, *FINE), (FILL_MAX + 10, *FINE)))
 
     assert Refusal(1, f"it is impossibly far from {T}") == result
+
+
+WEEK = timeframe_ms("1w")
+
+
+def weeks(*starts: int) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+    """Weekly candles that open at these times."""
+    return np.array(starts), tuple(np.full(len(starts), value) for value in FINE)
+
+
+@pytest.mark.parametrize("weekday", range(7))
+def test_weeks_begin_when_the_exchange_says(weekday: int) -> None:
+    """Weekly candles open on a Monday here and on a Thursday there: any day will do, if it is one."""
+    first = 2_000 * WEEK + weekday * (WEEK // 7)
+    ts, columns = weeks(first, first + WEEK, first + 3 * WEEK)
+    result = repair("A/B", "1w", ts, columns)
+
+    assert isinstance(result, Repaired)
+    assert ([first + i * WEEK for i in range(4)], 1) == (result.candles.ts.tolist(), result.gaps)
+
+
+def test_a_week_that_begins_on_another_day_is_refused_and_dropped() -> None:
+    """The row that does not fit the others is named, and mending takes it out."""
+    first = 2_000 * WEEK
+    ts, columns = weeks(first, first + WEEK, first + WEEK + WEEK // 7, first + 2 * WEEK)
+    result = mend("1w", ts, columns)
+
+    assert 2 == getattr(repair("A/B", "1w", ts, columns), "row", None)
+    assert [(2, False)] == [(finding.row, finding.usable) for finding in examine("1w", ts, columns)]
+    assert isinstance(result, Mended)
+    assert [first, first + WEEK, first + 2 * WEEK] == result.ts.tolist()
 
 
 prices = st.sampled_from([0.0, 1.0, 1.5, 2.0, 500.0, float("nan")])
