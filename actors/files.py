@@ -9,6 +9,7 @@ X.door                     JSON: where the SQL door listens, and its token (0600
 X.lock                     held by the running bot; its text is that bot's pid
 X.notices.jsonl            what the user was told
 X.import-000001.json.gz    rows that were imported; the history is made again from these and the journal
+X.backtests/               stored backtests, each in a file, which the history takes in
 X.reserve                  preallocated room, given back when the disk is full so that exits go on
 """
 
@@ -36,6 +37,7 @@ class Files:
     lock: Path
     reserve: Path
     notices: Path
+    backtests: Path
 
     @classmethod
     def beside(cls, db: Path | str) -> Files:
@@ -56,6 +58,7 @@ class Files:
             lock=beside(".lock"),
             reserve=beside(".reserve"),
             notices=beside(".notices.jsonl"),
+            backtests=beside(".backtests"),
         )
 
     def segment(self, number: int) -> Path:

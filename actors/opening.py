@@ -20,8 +20,9 @@ from actors.segment import GENESIS, Head
 from engine.errors import StorageError
 from engine.types import Millis
 
-HistoryEnd = Callable[[], int]
-"""Tells the last journal entry that the history holds; asked only when the journal cannot tell itself."""
+HistoryEnd = Callable[[], int | None]
+"""Tells the last journal entry that the history holds, None where it cannot be asked; called only when the
+journal cannot tell itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +69,11 @@ def _open(files: Files, now: Millis, segment_mb: int, history_end: HistoryEnd | 
 
 
 def _never_ran(files: Files, history_end: HistoryEnd | None) -> bool:
-    """Whether there is no history either, or one of imports only."""
+    """Whether there is no history either, or one of imports and stored backtests only."""
     if not files.db.exists():
         return True
-    return bool(files.imports()) and history_end is not None and history_end() == 0
+    others = files.imports() or files.backtests.exists()
+    return bool(others) and history_end is not None and history_end() == 0
 
 
 def _finish_rotation(files: Files) -> None:
@@ -122,7 +124,7 @@ def _recover(
     whole = merged(older, found) if older is not None and not foreign else found
     last = max(found.last_seq, older.last_seq if older else 0, tail.seq if tail else 0)
     if tail is None and files.db.exists() and history_end is not None:
-        last = max(last, history_end())
+        last = max(last, history_end() or 0)
     heads = [i.head for i in (found, older) if i is not None and i.head is not None]
     installation = heads[0].installation if heads else (tail.installation if tail else new_installation())
     head = Head(

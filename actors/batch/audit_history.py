@@ -14,7 +14,10 @@ from engine.errors import StorageError, TradepitError
 from engine.order import TERMINAL
 from engine.types import OrderStatus
 
-FILLS: Final = "SELECT seq, client_order_id, fill_id, price, amount, fee, fee_currency, trade_id FROM fills"
+# Runs above 0 are the bot's; those below are imports and stored backtests.
+FILLS: Final = (
+    "SELECT seq, client_order_id, fill_id, price, amount, fee, fee_currency, trade_id FROM fills WHERE run > 0"
+)
 ORDERS: Final = (
     "SELECT client_order_id, seq, trade_id, amount, filled, cost, order_id, status FROM orders WHERE run > 0"
 )
@@ -22,10 +25,8 @@ TRADES: Final = (
     "SELECT trade_id, close_time IS NOT NULL AS closed, pair, side, open_rate, close_rate, amount, stake, leverage,"
     " fee_open, fee_close, profit_abs, profit_ratio, exit_reason, enter_tag FROM trades WHERE run > 0"
 )
-DECISIONS: Final = (
-    "SELECT seq, pair, signal, outcome, code FROM decisions WHERE outcome IN ('traded', 'denied', 'ignored', 'failed')"
-)
-OTHERS: Final = "SELECT seq FROM decisions WHERE outcome NOT IN ('traded', 'denied', 'ignored', 'failed')"
+DECISIONS: Final = "SELECT seq, pair, signal, outcome, code FROM decisions WHERE run > 0 AND outcome IN ('traded', 'denied', 'ignored', 'failed')"
+OTHERS: Final = "SELECT seq FROM decisions WHERE run > 0 AND outcome NOT IN ('traded', 'denied', 'ignored', 'failed')"
 
 ENDED: Final = frozenset(str(status) for status in TERMINAL)
 TRADE_NAMES: Final = [

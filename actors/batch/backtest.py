@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from actors.batch.exporting import rows_of, write_trades
 from actors.batch.outcome import BacktestResult, outcome_of
+from actors.batch.storing import export_trades, store
 from actors.batch.tables import tell
 from actors.batch.taping import Taped, tape, time_of, timeframe_of
 from actors.commands.common import with_arguments
 from actors.config_file import read_config
+from actors.files import Files
 from actors.judging.bench import FrameBench
 from engine.actions import Emit
 from engine.backtest import Backtest, Counters
@@ -110,17 +111,30 @@ def backtest(arguments: argparse.Namespace) -> int:
     folder = arguments.data or config.feed.data
     if not folder:
         raise DataError("There are no candles to trade on: give --data DIR, or set feed.data in the config.")
+    if arguments.report:
+        from actors.batch.report import charts_library
+
+        charts_library()  # better said before the work than after it
     began = time.perf_counter()
     start, end = time_of(arguments.start), time_of(arguments.end)
     taped = tape(config, folder, config.trading.pairs, start, end)
     judged = time.perf_counter() - began
     for pair, why in taped.failed.items():
         print(f"{pair} is left out: {why}", file=sys.stderr)
-    result = run_backtest(config, taped, every_candle=arguments.candle_by_candle, keep_events=arguments.verify)
+    events = arguments.verify or arguments.db
+    result = run_backtest(config, taped, every_candle=arguments.candle_by_candle, keep_events=bool(events))
     result.seconds = {"judge": judged, **result.seconds}
+    outcome = outcome_of(config, taped, result)
     if arguments.export:
-        write_trades(Path(arguments.export), rows_of(result.trades))
-    tell([outcome_of(config, taped, result)], arguments.breakdown, as_json=arguments.json)
+        export_trades(Path(arguments.export), outcome)
+    if arguments.report:
+        from actors.batch.report import write_report
+
+        write_report(Path(arguments.report), [outcome], arguments.breakdown)
+    tell([outcome], arguments.breakdown, as_json=arguments.json)
+    if arguments.db:
+        stored = store(Files.beside(arguments.db), outcome)
+        print(f"Stored as run {stored.run} of {arguments.db}.", file=sys.stderr)
     if result.interrupted is not None:
         return INTERRUPTED
     differs = bool(arguments.verify) and not _verified(config, taped, result)

@@ -43,6 +43,10 @@ def _add_trading(commands: Subparsers[argparse.ArgumentParser]) -> None:
     backtest.add_argument(
         "--verify", action="store_true", help="replay it through the actors too, and say the first difference"
     )
+    backtest.add_argument("--db", metavar="FILE.duckdb", help="keep the run in this history, beside the bot's trades")
+    backtest.add_argument(
+        "--report", metavar="FILE.html", help="write a page of charts and tables, which needs no network"
+    )
     backtest.add_argument(
         "--breakdown",
         metavar="day,week,…",
@@ -61,7 +65,7 @@ def _add_stored(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pairs", metavar="A,B,…", type=pair_list, help="instead of the configuration's")
     parser.add_argument("--from", dest="start", metavar="TIME", help="the first candle, ISO 8601, UTC: 2025-01-31")
     parser.add_argument("--to", dest="end", metavar="TIME", help="the end; candles from it on are left out")
-    parser.add_argument("--export", metavar="FILE.json", help="write the trades there")
+    parser.add_argument("--export", metavar="FILE.json", help="write the trades there; backtest: as Parquet, too")
 
 
 def _add_honesty(commands: Subparsers[argparse.ArgumentParser]) -> None:

@@ -130,6 +130,8 @@ def follow(parent: Parent, store: Store, door: Door | None, statement_s: float) 
         last_round = parent.stopping.is_set()
         written = store.catch_up(limit=1)
         applied = store.writer.applied
+        while store.findings:
+            say(finding=store.findings.pop(0))
         now = time.monotonic()
         if applied != told or now - heard > 1.0:
             say(applied=applied)
@@ -158,8 +160,8 @@ def serve() -> NoReturn:
     files = Files.beside(Path(settings["db"]))
     try:
         store = open_store(files, memory_limit=settings["memory_limit"], threads=int(settings["threads"]), wait_s=10.0)
-        for finding in store.findings:
-            say(finding=finding)
+        while store.findings:
+            say(finding=store.findings.pop(0))
         while store.catch_up(limit=4_000) and not parent.stopping.is_set():
             say(applied=store.writer.applied)
         door = open_door(store, settings) if settings["door"] else None

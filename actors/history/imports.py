@@ -21,7 +21,8 @@ TABLES: Final = ("runs", "trades", "orders", "events")
 """The tables that may be imported into."""
 
 FORMAT: Final = 1
-_RUNS_MAX: Final = 1_000
+_RUNS_MAX: Final = 1_000_000
+"""Runs an import may have; above -1,000,000 are those of stored backtests (`actors.spool`)."""
 
 Rows = Mapping[str, Sequence[dict[str, Any]]]
 

@@ -185,12 +185,12 @@ class HistoryProcess:
                     pipe.close()
 
 
-def history_end(files: Files) -> int:
-    """The last journal entry that the history holds; 0 when that cannot be found out."""
+def history_end(files: Files) -> int | None:
+    """The last journal entry that the history holds; None when that cannot be found out."""
     command = python_command("actors.history", "position", str(files.db.absolute()))
     done = subprocess.run(command, capture_output=True, env=child_environment(), timeout=60, check=False)  # noqa: S603
     text = done.stdout.strip()
-    return int(text) if done.returncode == 0 and text.isdigit() else 0
+    return int(text) if done.returncode == 0 and text.isdigit() else None
 
 
 def _free_port() -> int:

@@ -23,6 +23,7 @@ from actors.files import Files, lock_holder
 from actors.history.door import load_extensions, publish
 from actors.history.guard import Guard
 from actors.history.store import open_store
+from actors.spool import spooled
 from engine.errors import StorageError, TradepitError
 
 Rows = list[tuple[Any, ...]]
@@ -51,7 +52,8 @@ def run_query(db: Path | str, query: str) -> tuple[list[str], Rows]:
     files = Files.beside(db)
     if lock_holder(files.lock) is not None:
         return _through_door(files, query)
-    if not files.db.exists() and not files.journal.exists() and not files.segments() and not files.imports():
+    kept = (files.db.exists(), files.journal.exists(), files.segments(), files.imports(), spooled(files))
+    if not any(kept):
         raise StorageError(f"There is no history at {files.db}; `tradepit run` makes one.")
     with closing(open_store(files, memory_limit="1GB", threads=2, wait_s=2.0)) as store:
         store.catch_up()

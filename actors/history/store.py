@@ -1,7 +1,8 @@
 """The history's DuckDB file: opened, upgraded, or made anew from the journal when it cannot be used.
 
 The file is alone opened here, by the history process or, while no bot runs, by `tradepit sql`. All that
-it holds is in the journal or in the imports beside it, so a damaged one is kept aside and made again.
+it holds is in the journal, in the imports or in the stored backtests beside it, so a damaged one is kept
+aside and made again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import duckdb
 from actors.files import Files
 from actors.follower import Follower
 from actors.history.imports import read_import
+from actors.history.intake import Intake
 from actors.history.writer import ENTRY_AT_FAULT, HistoryWriter
 from engine.errors import StorageError
 
@@ -54,6 +56,10 @@ class Store:
     follower: Follower
     findings: list[str]
     refused: set[Path] = field(default_factory=set)
+    intake: Intake = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.intake = Intake(self.files, self.writer, self.findings.append)
 
     def take_imports(self) -> list[str]:
         """Write the imports that lie beside the file and are not in it yet; a sentence for each that cannot be."""
@@ -71,19 +77,22 @@ class Store:
         return told
 
     def catch_up(self, tick: Callable[[int], None] | None = None, limit: int | None = None) -> int:
-        """Write what the journal has and the history has not; returns the number of entries written.
+        """Write what the journal, and the stored runs, have and the history has not; returns how much was written.
 
-        Ends with the batch in which `limit` is reached.
+        The journal comes first; of the stored runs come some rows at a time. Ends with the
+        batch in which `limit` is reached.
         """
         written = 0
         while limit is None or written < limit:
             rows = self.follower.read(self.writer.applied, BATCH)
-            if not rows:
+            if rows:
+                self.writer.apply(rows)
+                if tick is not None:
+                    tick(rows[-1][0])
+            done = len(rows) or self.intake.step(BATCH)
+            if not done:
                 break
-            self.writer.apply(rows)
-            written += len(rows)
-            if tick is not None:
-                tick(rows[-1][0])
+            written += done
         return written
 
     def close(self) -> None:

@@ -6,7 +6,8 @@ the first entry that is not there. A batch is bound as one JSON string a table, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -81,24 +82,50 @@ class HistoryWriter:
                 return
             self._transact(rows, _not_understood(rows[0], error))
 
+    def add(self, changes: Changes) -> None:
+        """Write rows that no journal entry stands for; how far the journal is followed stays as it is."""
+        with self._transaction():
+            self._write(changes)
+
+    def forget(self, run: int) -> None:
+        """Take out everything of one run."""
+        with self._transaction():
+            tables = self._connection.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
+            ).fetchall()
+            for (table,) in tables:
+                if "run" in self._columns[table]:
+                    self._connection.execute(f"DELETE FROM {table} WHERE run = $1", [run])  # noqa: S608  (our own names)
+
+    def statuses(self) -> dict[int, str | None]:
+        """How each run that is known has ended."""
+        return dict(self._connection.execute("SELECT run, status FROM runs").fetchall())
+
     def _transact(self, rows: Sequence[Row], changes: Changes) -> None:
-        connection = self._connection
-        connection.execute("BEGIN")
-        try:
+        with self._transaction():
             if self._was_damaged(changes):
                 self._forget_repeated(changes.added.get("fills", ()))
-            self._merge("runs", changes.runs.values())
-            self._merge("trades", changes.trades.values())
-            self._merge("orders", changes.orders.values())
-            self._settle_orders(changes.orders)
-            for table, added in changes.added.items():
-                self._insert(table, added)
+            self._write(changes)
             last = [("applied_seq", str(rows[-1][0])), ("applied_hash", rows[-1][9].hex())]
-            connection.executemany("UPDATE tradepit_meta SET value = $2 WHERE key = $1", last)
-            connection.execute("COMMIT")
+            self._connection.executemany("UPDATE tradepit_meta SET value = $2 WHERE key = $1", last)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN")
+        try:
+            yield
+            self._connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            self._connection.execute("ROLLBACK")
             raise
+
+    def _write(self, changes: Changes) -> None:
+        self._merge("runs", changes.runs.values())
+        self._merge("trades", changes.trades.values())
+        self._merge("orders", changes.orders.values())
+        self._settle_orders(changes.orders)
+        for table, added in changes.added.items():
+            self._insert(table, added)
 
     def _was_damaged(self, changes: Changes) -> bool:
         """Whether the journal has ever lost entries that may be in the history already."""

@@ -110,10 +110,10 @@ def test_rows_are_marked_by_their_run(files: Files, database: Path, capsys: pyte
     """A run below 0 for each strategy says where its trades come from; locks are kept as events."""
     answer = imported(files, database, capsys)
 
-    assert [-1000, -1001] == answer["runs"]
+    assert [-1_000_000, -1_000_001] == answer["runs"]
     assert ask(files, "SELECT run, strategy, mode, source, ended > started FROM runs ORDER BY run DESC") == [
-        (-1000, "Other", "import", "freqtrade tradesv3.sqlite binance", True),
-        (-1001, "Sample", "import", "freqtrade tradesv3.sqlite binance", True),
+        (-1_000_000, "Other", "import", "freqtrade tradesv3.sqlite binance", True),
+        (-1_000_001, "Sample", "import", "freqtrade tradesv3.sqlite binance", True),
     ]
     assert ask(files, "SELECT trade_id, funding_fees FROM trades WHERE funding_fees IS NOT NULL") == [
         ("freqtrade-1-2", D("-0.25"))
@@ -139,7 +139,7 @@ def test_importing_again_takes_only_what_is_new(
     make_database(database, [CLOSED, {**CLOSED, "id": 3, "open_date": "2026-09-02 00:00:00"}], ORDERS_MADE)
     answer = imported(files, database, capsys)
 
-    assert (1, 1, [-2000]) == (answer["closed"], answer["there_before"], answer["runs"])
+    assert (1, 1, [-2_000_000]) == (answer["closed"], answer["there_before"], answer["runs"])
     assert ask(files, "SELECT count(*), count(DISTINCT trade_id) FROM trades") == [(3, 3)]
 
 
@@ -162,7 +162,11 @@ def test_an_import_before_the_first_run_is_no_lost_journal(
     opening.journal.close()
 
     assert ((), 1) == (opening.findings, opening.journal.run)
-    assert ask(files, "SELECT run, mode FROM runs ORDER BY run") == [(-1001, "import"), (-1000, "import"), (1, "paper")]
+    assert ask(files, "SELECT run, mode FROM runs ORDER BY run") == [
+        (-1_000_001, "import"),
+        (-1_000_000, "import"),
+        (1, "paper"),
+    ]
 
 
 def test_the_audit_leaves_imports_alone(
@@ -277,7 +281,7 @@ def test_the_database_is_found_by_the_configuration(
     arguments = ["import-freqtrade", str(config), "-o", str(target), "--db", str(files.db)]
 
     assert OK == main(arguments)
-    assert "1 closed trades with 0 orders are taken over as run -1000" in capsys.readouterr().out
+    assert "1 closed trades with 0 orders are taken over as run -1000000" in capsys.readouterr().out
     target.unlink()
     config.write_text('{"db_url": "postgresql+psycopg2://u:p@host/db"}')
     assert BAD_INPUT == main(arguments)

@@ -2,4 +2,5 @@
 -- Example: SELECT * FROM denials;
 CREATE OR REPLACE VIEW denials AS
 SELECT code, outcome, count(*) AS times, count(DISTINCT pair) AS pairs, max(ts) AS last
-FROM decisions WHERE outcome IN ('denied', 'ignored', 'failed') GROUP BY code, outcome ORDER BY times DESC;
+FROM decisions WHERE outcome IN ('denied', 'ignored', 'failed')
+  AND run NOT IN (SELECT run FROM runs WHERE mode = 'backtest') GROUP BY code, outcome ORDER BY times DESC;

@@ -5,5 +5,5 @@ SELECT day, trades, wins, profit_abs, sum(profit_abs) OVER (ORDER BY day) AS pro
 FROM (
     SELECT CAST(close_time AS DATE) AS day, count(*) AS trades, count(*) FILTER (WHERE profit_abs > 0) AS wins,
            sum(profit_abs) AS profit_abs
-    FROM trades WHERE close_time IS NOT NULL GROUP BY day
+    FROM trades WHERE close_time IS NOT NULL AND run NOT IN (SELECT run FROM runs WHERE mode = 'backtest') GROUP BY day
 ) ORDER BY day;

@@ -4,4 +4,5 @@ CREATE OR REPLACE VIEW profit_by_pair AS
 SELECT pair, count(*) AS trades, count(*) FILTER (WHERE profit_abs > 0) AS wins,
        sum(profit_abs) AS profit_abs, avg(profit_ratio) AS profit_mean,
        max(profit_ratio) AS best, min(profit_ratio) AS worst
-FROM trades WHERE close_time IS NOT NULL GROUP BY pair ORDER BY profit_abs DESC;
+FROM trades WHERE close_time IS NOT NULL
+  AND run NOT IN (SELECT run FROM runs WHERE mode = 'backtest') GROUP BY pair ORDER BY profit_abs DESC;

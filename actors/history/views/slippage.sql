@@ -3,4 +3,4 @@
 CREATE OR REPLACE VIEW slippage AS
 SELECT client_order_id, pair, purpose, side, type, price AS decided, CAST(cost / filled AS DOUBLE) AS average,
        CAST(CASE side WHEN 'buy' THEN 1 ELSE -1 END * (cost / filled / price - 1) AS DOUBLE) AS slippage_ratio, run
-FROM orders WHERE filled > 0 AND price > 0;
+FROM orders WHERE filled > 0 AND run NOT IN (SELECT run FROM runs WHERE mode = 'backtest') AND price > 0;

@@ -2,4 +2,5 @@
 -- Example: SELECT ts, code, detail FROM why_not WHERE pair = 'BTC/USDT' ORDER BY ts DESC LIMIT 10;
 CREATE OR REPLACE VIEW why_not AS
 SELECT ts, pair, signal, code, detail, price, candle_time, tag, run
-FROM decisions WHERE outcome IN ('denied', 'ignored', 'failed');
+FROM decisions WHERE outcome IN ('denied', 'ignored', 'failed')
+  AND run NOT IN (SELECT run FROM runs WHERE mode = 'backtest');

@@ -1,0 +1,130 @@
+"""Keeping runs: in DuckDB beside the bot's own trades, and as files of trades and figures."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import orjson
+
+from actors.batch.exporting import rows_of, write_trades
+from actors.batch.outcome import Outcome
+from actors.batch.tables import json_of
+from actors.files import Files, lock_holder
+from actors.spool import Event, Spooled, keep
+from engine.codec import to_plain
+from engine.errors import DataError, StorageError
+
+HOUR_MS: Final = 3_600_000
+
+
+def store(files: Files, outcome: Outcome) -> Spooled:
+    """Keep a run beside the history of `files`; its result must have its events.
+
+    While a bot runs there, its history takes the run in by itself within a moment; else it is done here.
+
+    Raises:
+        StorageError: it cannot be written, or the history does not take it.
+    """
+    spooled = keep(files, _about(outcome), _events(outcome))
+    if lock_holder(files.lock) is None:
+        from actors.history.sql import run_query
+
+        _, rows = run_query(files.db, f"SELECT status FROM runs WHERE run = {spooled.run}")  # noqa: S608  (a number)
+        if rows != [("0",)]:
+            raise StorageError(f"{files.db} did not take in {spooled.path}; `tradepit sql` on it says more.")
+    return spooled
+
+
+def _about(outcome: Outcome) -> dict[str, Any]:
+    now = int(time.time() * 1_000)
+    settings = to_plain(outcome.config)
+    summary = outcome.summary
+    return {
+        "mode": "backtest",
+        "started": now,
+        "ended": now,
+        "strategy": outcome.strategy,
+        "fills": outcome.fills,
+        "config_sha": sha256(orjson.dumps(settings, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest(),
+        "version": version("tradepit"),
+        "timeframe": outcome.timeframe,
+        "data_from": summary.start_ts,
+        "data_to": summary.end_ts,
+        "currency": outcome.currency,
+        "wallet": format(outcome.result.wallet, "f"),
+        "pairs": sorted(outcome.candles),
+        "settings": settings,
+        "metrics": {**asdict(summary), **to_plain(outcome.result.counters)},
+    }
+
+
+def _events(outcome: Outcome) -> Iterator[Event]:
+    """The run's domain events in time, each writer's in their order, and its equity hour by hour."""
+    domain = [
+        ((event.ts, writer, "domain", event.kind, to_plain(event.body)) for event in events)
+        for writer, events in outcome.result.events.items()
+    ]
+    return heapq.merge(*domain, _hours(outcome), key=lambda event: event[0])
+
+
+def _hours(outcome: Outcome) -> Iterator[Event]:
+    ts, total = outcome.equity.ts, outcome.equity.total
+    if not len(ts):
+        return
+    lasts = np.append(np.flatnonzero(np.diff(ts // HOUR_MS)), len(ts) - 1)
+    for at, value in zip(ts[lasts].tolist(), total[lasts].tolist(), strict=True):
+        yield at, "backtest", "ops", "Equity", {"total": f"{value:.12f}"}
+
+
+# ---------------------------------------------------------------- files
+
+
+def export_trades(file: Path, outcome: Outcome) -> None:
+    """Write the trades: JSON of the fields that `replay --export` has, or Parquet by the file's name.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    rows = rows_of(outcome.result.trades)
+    try:
+        if file.suffix == ".parquet":
+            _write_parquet(file, rows, {"tradepit": orjson.dumps(json_of(outcome), default=str)})
+        else:
+            write_trades(file, rows)
+    except OSError as error:
+        raise DataError(f"{file} cannot be written: {error.strerror or error}.") from None
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a file, or say in a sentence why it cannot be."""
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{file} cannot be written: {error.strerror}.") from None
+
+
+def _write_parquet(file: Path, rows: list[dict[str, Any]], metadata: dict[str, bytes]) -> None:
+    """Write rows as Parquet; `metadata` goes with the schema, as the figures do with the trades."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    texts = ("pair", "side", "open_time", "close_time", "exit_reason", "enter_tag")
+    numbers = ("open_rate", "close_rate", "amount", "stake", "leverage", "fee_open", "fee_close", "profit_abs")
+    names = [*texts[:4], *numbers, "profit_ratio", *texts[4:]]
+    columns = []
+    for name in names:
+        values = [row[name] for row in rows]
+        if name.endswith("_time"):
+            columns.append(pa.array(np.array([v[:19] for v in values], "datetime64[ms]"), pa.timestamp("ms", "UTC")))
+        else:
+            columns.append(pa.array(values, pa.string() if name in texts else pa.float64()))
+    table = pa.table(columns, names=names).replace_schema_metadata(metadata)
+    pq.write_table(table, file, compression="zstd")
