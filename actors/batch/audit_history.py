@@ -11,7 +11,7 @@ from actors.batch.findings import Findings
 from actors.files import Files
 from actors.follower import Follower
 from engine.errors import StorageError, TradepitError
-from engine.order import TERMINAL
+from engine.order import TERMINAL, Fill
 from engine.types import OrderStatus
 
 # Runs above 0 are the bot's; those below are imports and stored backtests.
@@ -108,10 +108,20 @@ def _too_much(lost: bool, what: str, place: str, text: str, findings: Findings) 
         findings.differ(f"history {what}", place, text)
 
 
+def _leave_out_repeated(wanted: dict[int, tuple[BookedTrade, Fill]]) -> None:
+    """Of a fill that was told again, since damage had lost what its pair knew, the history has the newest entry only."""
+    newest = {(fill.client_order_id, fill.fill_id): seq for seq, (_, fill) in sorted(wanted.items())}
+    for seq, (_, fill) in list(wanted.items()):
+        if newest[fill.client_order_id, fill.fill_id] != seq:
+            del wanted[seq]
+
+
 def _check_fills(
     rows: list[tuple[Any, ...]], trades: Mapping[str, BookedTrade], upto: int, books: Books, findings: Findings
 ) -> None:
     wanted = {seq: (t, fill) for t in trades.values() for seq, fill in t.fills.values() if 0 < seq <= upto}
+    if books.damage.seq:
+        _leave_out_repeated(wanted)
     for seq, client_id, fill_id, *values in rows:
         if seq > books.end:
             continue

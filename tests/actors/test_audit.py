@@ -15,6 +15,7 @@ import pytest
 from actors import segment
 from actors.batch.audit import audit, examine
 from actors.files import Files
+from actors.history.store import open_store
 from engine.types import Side
 from tests.actors.paper_bot import PAPER, SETTINGS, D, PaperBot
 
@@ -262,7 +263,7 @@ def test_margin_and_a_third_coins_fees_agree(tmp_path: Path) -> None:
     assert {"FEE", "USDT"} == currencies
 
 
-@pytest.mark.parametrize("loss", ["tail", "all"])
+@pytest.mark.parametrize("loss", ["tail", "all", "states"])
 def test_a_recovered_journal_is_a_note(tmp_path: Path, loss: str) -> None:
     """What the journal lost, said so, and took from the venue again, is no difference."""
     files = Files.beside(tmp_path / "x.duckdb")
@@ -275,6 +276,13 @@ def test_a_recovered_journal_is_a_note(tmp_path: Path, loss: str) -> None:
         bot.kill()
     if loss == "all":
         segment.remove(files.journal)
+    elif loss == "states":
+        store = open_store(files)
+        store.catch_up()  # the history has the fills that will be told again
+        store.close()
+        with closing(sqlite3.connect(files.journal)) as db:
+            db.execute("UPDATE states SET hash = x'00' WHERE writer LIKE 'pair:%'")
+            db.commit()
     else:
         with closing(sqlite3.connect(files.journal)) as db:
             db.execute("DELETE FROM entries WHERE seq > ?", (middle,))

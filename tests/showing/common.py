@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -64,16 +65,34 @@ def wait_until(what: str, holds: Callable[[], bool], timeout_s: float) -> float:
     return time.monotonic() - began
 
 
-def latencies_ms(bot: Bot, speed: float, since: int = 0) -> list[float]:
-    """From the grant (or the decision to leave) to the gateway's door, real ms, of each order past entry `since`."""
-    query = f"SELECT body FROM entries WHERE kind = 'RequestSent' AND seq > {since}"
+def latencies_ms(bot: Bot, speed: float, since: int = 0, until: int = sys.maxsize, *, but: str = "") -> list[float]:
+    """From the grant (or the decision to leave) to the gateway's door, real ms, of each order of the entries between.
+
+    Those of the pair `but` are left out.
+    """
+    query = f"SELECT body FROM entries WHERE kind = 'RequestSent' AND seq > {since} AND seq <= {until}"
     bodies = (json.loads(row[0]) for row in ask(bot.files.journal, query, default=()))
-    return sorted(float(b["waited_ms"]) / speed for b in bodies if b["request"] == "order")
+    return sorted(float(b["waited_ms"]) / speed for b in bodies if b["request"] == "order" and b["pair"] != but)
 
 
 def percentile(values: list[float], percent: float) -> float:
     """A percentile of sorted values; 0 without any."""
     return values[min(len(values) - 1, int(len(values) * percent / 100))] if values else 0.0
+
+
+def steady(control: list[float], disturbed: list[float], when: str) -> str:
+    """The latencies compared with those of calm times in the same run, in words; raises `Failed` when they moved.
+
+    The median and the 90th percentile are judged: they feel what every order feels, and neither one stall of
+    a machine that others use too, nor the few orders of a short disturbance, which the 99th is made of.
+    """
+    calm, shown = sorted(control), []
+    for percent, floor_ms in ((50, 15.0), (90, 40.0), (99, 0.0)):
+        before, after = percentile(calm, percent), percentile(disturbed, percent)
+        if floor_ms and after > max(floor_ms, 3 * before):
+            raise Failed(f"order latency p{percent} went from {before:.1f} to {after:.1f} ms {when}")
+        shown.append(f"p{percent} {before:.1f} → {after:.1f}")
+    return f"order latency {', '.join(shown)} ms over {len(calm)} and {len(disturbed)} orders"
 
 
 def last_seq(files: Files) -> int:
