@@ -14,6 +14,7 @@ def add_batch(commands: Subparsers[argparse.ArgumentParser]) -> None:
     _add_honesty(commands)
     _add_optimizing(commands)
     _add_data(commands)
+    _add_import(commands)
 
 
 def _add_trading(commands: Subparsers[argparse.ArgumentParser]) -> None:

@@ -25,6 +25,7 @@ Subparsers = argparse._SubParsersAction  # noqa: SLF001 -- argparse has no publi
 
 
 def exits(statuses: dict[int, str]) -> str:
+    """The exit statuses of a command, for its help."""
     return "exit status:\n" + "\n".join(f"  {status:<4} {text}" for status, text in statuses.items())
 
 
@@ -49,6 +50,7 @@ def command(
 
 
 def add_db(parser: argparse.ArgumentParser) -> None:
+    """Let a command be told which history file is meant, by itself or by its configuration."""
     parser.add_argument(
         "--db", metavar="FILE.duckdb", help="the bot's history file (default: that of -c, or of ./config.toml)"
     )
@@ -56,4 +58,5 @@ def add_db(parser: argparse.ArgumentParser) -> None:
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
+    """Let a command answer for a program to read."""
     parser.add_argument("--json", action="store_true", help="answer as one JSON value")
