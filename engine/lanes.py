@@ -34,7 +34,8 @@ SIDES: Final = {1: Side.LONG, -1: Side.SHORT}
 class Lane:
     """One pair: `rows` are those with an entry signal, `sides` say which way (1 long, -1 short).
 
-    The columns beside them are filled by `know`: the row of the exit, `reason`, rates, stops, and `odd`.
+    The columns beside them are filled by `know`: the row of the exit, the number of the first entry `after` it,
+    `reason`, rates, stops, and `odd`.
     With a `stake` that is the same for all trades, `amount` too; an entry that it may be too small for is odd.
     """
 
@@ -54,11 +55,14 @@ class Lane:
         self.side_at = side
         self.rows: Rows = np.flatnonzero(side)
         self.sides = side[self.rows]
+        self.entry_times: list[Millis] = self.times[self.rows].tolist()
+        self.reverses = rules.settings.can_short
         self._flags = {1: (enter_long, leave_long), -1: (enter_short, leave_short)}
         self._courses: dict[int, Course] = {}
         count = len(self.rows)
         self.known = np.zeros(count, np.bool_)
         self.exit: Rows = np.zeros(count, np.intp)
+        self.after: Rows = np.zeros(count, np.intp)
         self.reason = np.zeros(count, np.int8)
         self.odd = np.zeros(count, np.bool_)
         self.open_rate, self.close_rate, self.first_stop, self.stop = (np.zeros(count) for _ in range(4))
@@ -86,6 +90,7 @@ class Lane:
         paths = follow(self.course(side), self.rows[numbers])
         for name in ("exit", "reason", "odd", "open_rate", "close_rate", "first_stop", "stop"):
             getattr(self, name)[numbers] = getattr(paths, name)
+        self.after[numbers] = np.searchsorted(self.rows, paths.exit, side="right")
         if self.stake is not None:
             self.amount[numbers] = self._amounts(numbers, float(self.stake))
             self.odd[numbers] |= self._may_refuse(numbers, float(self.stake))

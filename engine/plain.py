@@ -76,7 +76,11 @@ def run_plain(rules: Mapping[str, Rules], tapes: Mapping[str, Tape], portfolio: 
     if stake is not None:
         counting = Plenty(stake, portfolio.trading.max_open_trades)
         run = Run(lanes, counting, end, end)
-        run.run()
+        apart = not 0 <= counting.slots < len(lanes) and not any(lane.reverses for lane in lanes)
+        if apart:
+            run.run_apart()
+        else:
+            run.run()
         trades = PlainTrades(run.trades)
         if was_plenty(portfolio.trading, portfolio.start, stake, trades.columns):
             run.counters.rejected_signals = counting.rejected

@@ -80,13 +80,14 @@ def was_plenty(trading: TradingConfig, start: Decimal, stake: Decimal, trades: T
     gains = _before(won, np.searchsorted(ended, opened, side="left"))
     losses = _before(lost, np.searchsorted(ended, opened, side="right"))
     begun = np.sort(opened)
-    tied = np.searchsorted(begun, opened, side="right") - np.searchsorted(ended, opened, side="left")
-    earned = gains + losses
-    free = float(start) + earned - tied * float(stake)
+    most = max(float(stake), float(trades.stake.max()))  # one that was raised to the market's least is larger
+    held = np.searchsorted(begun, opened, side="right") - np.searchsorted(ended, opened, side="left")
+    earned, tied = gains + losses, held * most
+    free = float(start) + earned - tied
     if trading.available_capital is not None:
-        pool = float(trading.available_capital) + earned - tied * float(stake)
+        pool = float(trading.available_capital) + earned - tied
     else:
-        pool = (float(start) + earned) * float(trading.tradable_balance_ratio) - tied * float(stake)
+        pool = (float(start) + earned) * float(trading.tradable_balance_ratio) - tied
     return bool((np.minimum(free, pool) > SPARE * (float(start) + won[-1] - lost[-1])).all())
 
 

@@ -13,6 +13,9 @@ from engine.types import Millis
 
 _SIGNIFICANT: Final = 14  # digits of a float that are the price's; those behind are the binary's
 
+SAMPLE: Final = 50
+"""Rows of a month that are counted digit by digit; of the others those that may have more decimals."""
+
 
 def decimals(values: Floats) -> npt.NDArray[np.int64]:
     """How many decimals each positive number is written with, of its 14 significant digits."""
@@ -38,10 +41,25 @@ def price_steps(candles: Candles) -> tuple[tuple[Millis, Decimal], ...]:
     """
     if not len(candles):
         return ()
-    months = candles.ts.astype("datetime64[ms]").astype("datetime64[M]")
-    starts = np.flatnonzero(np.concatenate([[True], months[1:] != months[:-1]]))
-    most = np.zeros(len(starts), np.int64)
-    for prices in (candles.open, candles.high, candles.low, candles.close):
-        np.maximum(most, np.maximum.reduceat(decimals(prices), starts), out=most)
-    firsts = months[starts].astype("datetime64[ms]").astype(np.int64).tolist()
-    return tuple((first, Decimal(1).scaleb(-places)) for first, places in zip(firsts, most.tolist(), strict=True))
+    first, last = (candles.ts[[0, -1]]).astype("datetime64[ms]").astype("datetime64[M]")
+    months = np.arange(first, last + 2).astype("datetime64[ms]").astype(np.int64)
+    ends = np.searchsorted(candles.ts, months)
+    columns = (candles.open, candles.high, candles.low, candles.close)
+    return tuple(
+        (month, Decimal(1).scaleb(-max(_most_decimals(prices[start:end]) for prices in columns)))
+        for month, start, end in zip(months[:-1].tolist(), ends[:-1].tolist(), ends[1:].tolist(), strict=True)
+        if start < end
+    )
+
+
+def _most_decimals(prices: Floats) -> int:
+    """The most decimals that one of these has."""
+    most = int(decimals(prices[:SAMPLE]).max())
+    # A number so near to a whole one as 4e-15 of it has, of its 14 digits, none behind the point that is not 0.
+    steps = prices * 10.0**most
+    away = np.rint(steps)
+    away -= steps
+    np.abs(away, out=away)
+    steps *= 4e-15
+    more = decimals(prices[away > steps])
+    return max(most, int(more.max())) if len(more) else most

@@ -26,7 +26,7 @@ from engine.portfolio import Portfolio
 from engine.settings import RiskConfig, TradingConfig
 from engine.straight import FORCE_EXIT
 from engine.tape import Reel
-from engine.types import ONE, Millis
+from engine.types import ONE, ZERO, Millis
 
 
 @dataclass(slots=True)
@@ -110,6 +110,22 @@ class Run:
             self.account.leave(held, int(held.lane.times[-1]))
             self.trades.append(held)
 
+    def run_apart(self) -> None:
+        """As `run`, one lane after the other: where there is a slot for everyone, and nobody reverses."""
+        self.numbers = [0] * len(self.lanes)
+        for lane in self.lanes:
+            entry, count = 0, len(lane.rows)
+            while entry < count:
+                lane.know(entry)
+                held = self._held(lane, entry, self.account.reserve(lane, entry, 0) or ZERO)
+                if held is None:
+                    entry += 1
+                    continue
+                self.numbers[lane.number] += 1
+                self.trades.append(held)
+                entry = lane.after.item(entry) if held.closed is None else lane.next_entry(held.exit)
+        self.trades.sort(key=_end_of)
+
     def _next(self) -> None:
         """What is due next."""
         ts, _, number, entry, held = heappop(self.due)
@@ -123,8 +139,8 @@ class Run:
 
     def _wait(self, lane: Lane, entry: int) -> None:
         """The lane is flat, and waits for its next entry."""
-        if entry < len(lane.rows):
-            heappush(self.due, (int(lane.times[lane.rows[entry]]), 1, lane.number, entry, None))
+        if entry < len(lane.entry_times):
+            heappush(self.due, (lane.entry_times[entry], 1, lane.number, entry, None))
 
     def _try(self, lane: Lane, entry: int, ts: Millis) -> int | None:
         """Enter if it may be; the entry of a reversal on the same candle, None where there is none."""
@@ -142,17 +158,18 @@ class Run:
         self.entries += 1
         if held.ends:
             self.kept.append(held)
-        elif held.exit == held.row:
+            return None
+        left_at = lane.times.item(held.exit)
+        if left_at == ts:
             return self._leave(held, ts)
-        else:
-            heappush(self.due, (int(lane.times[held.exit]), 0, held.place, entry, held))
+        heappush(self.due, (left_at, 0, held.place, entry, held))
         return None
 
     def _held(self, lane: Lane, entry: int, stake: Decimal) -> Held | None:
         number = self.numbers[lane.number] + 1
-        if not lane.odd[entry]:
-            row = int(lane.exit[entry])
-            return Held(lane, entry, number, self.entries, row, bool(lane.reason[entry] == FORCE_EXIT))
+        if not lane.odd.item(entry):
+            ends = lane.reason.item(entry) == FORCE_EXIT
+            return Held(lane, entry, number, self.entries, lane.exit.item(entry), ends)
         alone = by_machine(lane, entry, stake, self.end)
         self.counters.timedout_exit_orders += alone.counters.timedout_exit_orders
         if not alone.trades:
@@ -164,14 +181,21 @@ class Run:
 
     def _leave(self, held: Held, ts: Millis) -> int | None:
         """The trade ends; the entry of the reversal that its candle's signal asks for, None where there is none."""
-        lane, row = held.lane, held.exit
+        lane = held.lane
         self.account.leave(held, ts)
         self.trades.append(held)
-        following = lane.next_entry(row)
-        if lane.side_at[row] == -lane.sides[held.entry] and row:
+        following = lane.after.item(held.entry) if held.closed is None else lane.next_entry(held.exit)
+        if lane.reverses and lane.side_at[held.exit] == -lane.sides[held.entry]:
             return following - 1
         self._wait(lane, following)
         return None
+
+
+def _end_of(held: Held) -> tuple[bool, Millis, bool, Millis, int]:
+    """The order in which trades end: at the data's end last; on a candle those that were open before it first."""
+    lane = held.lane
+    opened, closed = lane.entry_times[held.entry], lane.times.item(held.exit)
+    return held.ends, 0 if held.ends else closed, opened == closed and not held.ends, opened, lane.number
 
 
 class _OneTrade(Portfolio):

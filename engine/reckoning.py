@@ -17,7 +17,9 @@ from engine.candles import Bools, Floats
 
 IS_EXTENDED: Final = np.finfo(np.longdouble).nmant >= 63
 ERROR: Final = 2.0**-60
-"""Sixteen times the rounding of one operation: more than the handful of them here can add up to."""
+"""Sixteen times the rounding of one operation: more than those of a sum here can add up to."""
+RATIO_ERROR: Final = 2.0**-61
+"""Eight times: a ratio takes half as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,12 @@ def reckon(
     gain = sides * (worth - sides * (worth * rate) - value)
     profit, unsure = _to_8(gain, np.maximum(cost, worth))
     stake, unsure_stake = _to_8(cost / times, cost)
-    precise: Any = (np.rint(profit * 1e8) / extended(10**8)) / value * times
+    # Whole numbers as far as they are exact, so that few operations round: this one's ties are frequent.
+    paid = lots.astype(extended) * entry * (10**8 + sides * int(fee * 10**8))
+    precise: Any = np.rint(profit * 1e8) * scales.astype(extended) / paid * times
     ratio = precise.astype(np.float64)
     off = np.abs(precise - ratio) - np.spacing(np.abs(ratio)).astype(extended) / 2
-    unsure |= unsure_stake | (np.abs(off) <= ERROR * np.abs(precise))
+    unsure |= unsure_stake | (np.abs(off) <= RATIO_ERROR * np.abs(precise))
     if not IS_EXTENDED:
         unsure[:] = True
     return Money(profit, ratio, stake, unsure)

@@ -158,6 +158,18 @@ def _rows_of(path: Path, table: Any, wanted: Sequence[str]) -> Rows:
     )
 
 
+def _raw(values: Any, kind: Any) -> npt.NDArray[Any]:
+    """A column without gaps as it lies in memory. `to_numpy` would load pandas, if it is installed, to look for its types."""
+    parts = [
+        np.frombuffer(chunk.buffers()[1], kind)[chunk.offset : chunk.offset + len(chunk)]
+        for chunk in values.chunks
+        if len(chunk)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, kind)
+
+
 def _flat(values: Any) -> Any:
     """A chunked column as one array, without a copy where it has one chunk."""
     return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
@@ -289,6 +301,8 @@ def _numbers(path: Path, name: str, values: Any, lines: int = 0) -> Floats:
     """Values as floats; a missing one is NaN, which `engine.repair` refuses with its row."""
     if not isinstance(values, list) and str(values.type).startswith(_NUMBERS):
         doubles = values if str(values.type) == "double" else values.cast("double")
+        if not doubles.null_count:
+            return _raw(doubles, np.float64)
         numbers: Floats = np.asarray(_flat(doubles).to_numpy(zero_copy_only=False), np.float64)
         return numbers
     result = np.empty(len(values))
@@ -306,11 +320,11 @@ def _times(path: Path, values: Any, lines: int = 0) -> npt.NDArray[np.int64]:
         kind = str(values.type)
         if kind.startswith("timestamp"):
             times, over = _TICKS[values.type.unit]
-            return _scaled(_flat(values).view("int64").to_numpy(), times, over)
+            return _scaled(_raw(values, np.int64), times, over)
         if kind.startswith("date"):
-            return _scaled(_flat(values.cast("date64")).view("int64").to_numpy(), 1, 1)
+            return _raw(values.cast("date64"), np.int64)
         if kind in {"int64", "int32", "uint64"}:
-            numbers = _flat(values.cast("int64")).to_numpy()
+            numbers = _raw(values if kind == "int64" else values.cast("int64"), np.int64)
             factor = _factor(float(numbers[0])) if len(numbers) else 1.0
             return _scaled(numbers, int(factor), 1) if factor >= 1 else _scaled(numbers, 1, round(1 / factor))
     found = [_one_time(path, value, _place(row, lines)) for row, value in enumerate(_plain(values))]

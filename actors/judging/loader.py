@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import strategies
 from actors.judging.foreign import make_ready
+from actors.judging.light import import_lightly
 from actors.judging.optimised import file_beside, read_optimised
 from engine.candles import timeframe_ms
 from engine.errors import StrategyError
@@ -179,6 +180,7 @@ def import_file(file: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise StrategyError(f"{file} cannot be loaded as Python")
     module = importlib.util.module_from_spec(spec)
+    import_lightly()
     sys.modules[spec.name] = module  # dataclasses and pickle look their module up there
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))
