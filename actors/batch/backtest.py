@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from actors.batch.honesty import sampled_warning
 from actors.batch.outcome import BacktestResult, outcome_of
 from actors.batch.storing import export_trades, store
 from actors.batch.tables import tell
@@ -121,6 +122,8 @@ def backtest(arguments: argparse.Namespace) -> int:
     judged = time.perf_counter() - began
     for pair, why in taped.failed.items():
         print(f"{pair} is left out: {why}", file=sys.stderr)
+    if warning := sampled_warning(taped):
+        print(warning, file=sys.stderr)
     events = arguments.verify or arguments.db
     result = run_backtest(config, taped, every_candle=arguments.candle_by_candle, keep_events=bool(events))
     result.seconds = {"judge": judged, **result.seconds}

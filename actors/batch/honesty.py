@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from actors.batch.taping import Taped
 from engine.candles import Candles
 from engine.messages import NO_SIGNAL, Signal
 from engine.types import Millis
@@ -27,7 +28,11 @@ Judging = Callable[[Candles], object]
 FIELDS: Final = ("enter_long", "exit_long", "enter_short", "exit_short", "enter_tag", "exit_tag", "score")
 CUTS: Final = 20
 SAMPLED_CUTS: Final = 12
+SAMPLED_CUTS_MIN: Final = 3
 SAMPLED_CANDLES: Final = 1_000
+SAMPLED_PAIRS: Final = 2
+SAMPLED_WORK: Final = 40_000
+"""Candles that a sample judges again for each pair, about: it must not be felt beside the backtest."""
 LENGTHS: Final = (199, 399, 499, 999, 1_999)
 """Start-up lengths that are tried besides the strategy's own: those that Freqtrade's tool tries."""
 _SCORE_TOLERANCE: Final = 1e-9
@@ -141,7 +146,27 @@ def sampled_lookahead(
     if not len(part):
         return []
     last = int(part.ts[-1])
-    return lookahead(judging, part, {ts: s for ts, s in whole.items() if ts <= last}, startup, SAMPLED_CUTS)
+    cuts = max(SAMPLED_CUTS_MIN, min(SAMPLED_CUTS, SAMPLED_WORK // end))
+    return lookahead(judging, part, {ts: s for ts, s in whole.items() if ts <= last}, startup, cuts)
+
+
+def sampled_warning(taped: Taped) -> str:
+    """What a backtest says of a strategy that seems to know the future; empty where nothing was seen."""
+    pairs = list(taped.tapes)
+    changed: list[Changed] = []
+    for pair in pairs[:: max(1, -(-len(pairs) // SAMPLED_PAIRS))]:
+        tape, frame = taped.tapes[pair], taped.frames[pair]
+        if len(tape.candles):
+            first = int(np.searchsorted(frame.ts, tape.candles.ts[0]))
+            changed += sampled_lookahead(lambda: taped.maker.make().signals, frame, tape.signals, first)
+    if not changed:
+        return ""
+    at = np.datetime64(changed[0].ts, "ms").astype("datetime64[m]")
+    return (
+        f"The strategy seems to know the future: {len(changed)} signals of a sample are others when what comes after "
+        f"is cut off, first {changed[0].field} of {changed[0].pair} at {str(at).replace('T', ' ')}. "
+        'These results are worth nothing live; "tradepit lookahead" shows more.'
+    )
 
 
 def _spread(rows: np.ndarray[tuple[int, ...], np.dtype[np.int64]], count: int) -> list[int]:

@@ -100,11 +100,19 @@ def _whole(folder: str, pair: str, timeframe: str, end: Millis | None) -> Candle
     return candles if end is None else candles[: int(np.searchsorted(candles.ts, end))]
 
 
-def tape_of(maker: StrategyMaker, candles: Candles, startup: int, start: Millis | None) -> Tape:
-    """One pair's candles from `start` on, or from the first whose signal counts, and all signals on them."""
+def tape_of(
+    maker: StrategyMaker, candles: Candles, startup: int, start: Millis | None, like: Tape | None = None
+) -> Tape:
+    """One pair's candles from `start` on, or from the first whose signal counts, and all signals on them.
+
+    `like` is a tape of the same candles, whose price steps and funding need not be found out again.
+    """
     answer = check_signals(maker.make().signals(candles), len(candles))
     first = startup if start is None else max(startup, int(np.searchsorted(candles.ts, start)))
-    return Tape(candles[first:], Judged(answer.since(first), candles.ts[first:]), price_steps(candles))
+    judged = Judged(answer.since(first), candles.ts[first:])
+    if like is not None:
+        return replace(like, candles=candles[first:], signals=judged)
+    return Tape(candles[first:], judged, price_steps(candles))
 
 
 def rules_of(config: Config, settings: Settings, taped: Tape, known: Mapping[str, Decimal] | None = None) -> Rules:

@@ -178,3 +178,11 @@ def test_too_few_candles_are_a_sentence(files: Path, capsys: pytest.CaptureFixtu
     status, text = said("lookahead", files, "Plain", capsys, "--to", "2020-09-13T13:00")
     assert status == 2
     assert "AAA/BBB has 6 candles in the time asked for; 10 are the strategy's start-up" in text
+
+
+def test_every_backtest_warns_of_a_strategy_that_knows_the_future(
+    files: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sample is judged again by itself: the warning names the first signal, and an honest strategy gets none."""
+    assert "seems to know the future" in said("backtest", files, "Peek", capsys)[1]
+    assert "seems to know the future" not in said("backtest", files, "Plain", capsys)[1]

@@ -166,7 +166,8 @@ class Laboratory:
             startup = maker.make().startup_candles
             self._judged_as = None
             self._tapes = {
-                pair: tape_of(maker, candles, startup, self._start) for pair, candles in self._frames.items()
+                pair: tape_of(maker, candles, startup, self._start, self._taped.tapes.get(pair))
+                for pair, candles in self._frames.items()
             }
             self._judged_as = values
         return self._tapes
