@@ -68,6 +68,7 @@ def run_query(db: Path | str, query: str) -> tuple[list[str], Rows]:
 def _through_door(files: Files, query: str) -> tuple[list[str], Rows]:
     deadline = time.monotonic() + RETURN_S
     with closing(duckdb.connect(":memory:")) as client:
+        client.execute("SET enable_progress_bar = false")  # it would be written among the answer
         load_extensions(client)
         while True:
             try:

@@ -122,6 +122,7 @@ def connect(files: Files, *, memory_limit: str = "128MB", threads: int = 1) -> d
     }
     connection = duckdb.connect(":memory:", config=settings)
     try:
+        connection.execute("SET enable_progress_bar = false")  # whoever reads the answer would get it, too
         connection.execute(f"ATTACH '{str(files.db).replace(chr(39), chr(39) * 2)}' AS history")
         connection.execute("USE history.main")
     except BaseException:
