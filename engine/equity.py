@@ -32,8 +32,7 @@ def equity_of(trades: TradeColumns, candles: Mapping[str, Candles], balance: flo
     As Freqtrade's wallet history: fees count when a trade is closed, and the first candle of a run, which
     only has its signal judged, is left out.
     """
-    columns = [own.ts[1:] for own in candles.values() if len(own) > 1]
-    ts = np.unique(np.concatenate(columns)) if columns else np.zeros(0, np.int64)
+    ts = _all_times([own.ts[1:] for own in candles.values() if len(own) > 1])
     ends = np.searchsorted(ts, trades.close_ts, "right")
     realized = np.zeros(len(ts) + 1)
     np.add.at(realized, ends, trades.profit_abs)
@@ -52,6 +51,14 @@ def equity_of(trades: TradeColumns, candles: Mapping[str, Candles], balance: flo
         price = own.open[np.clip(np.searchsorted(own.ts, ts, "right") - 1, 0, None)]
         total += np.cumsum(held)[: len(ts)] * price - np.cumsum(cost)[: len(ts)]
     return Equity(ts, total)
+
+
+def _all_times(columns: list[Ints]) -> Ints:
+    """The times of all columns, each once: runs that are sorted already are merged, which `np.unique` does not."""
+    if not columns:
+        return np.zeros(0, np.int64)
+    merged = np.sort(np.concatenate(columns), kind="stable")
+    return merged[np.concatenate(([True], np.diff(merged) > 0))]
 
 
 def daily_returns(equity: Equity) -> Floats:

@@ -124,8 +124,8 @@ def backtest(arguments: argparse.Namespace) -> int:
         print(f"{pair} is left out: {why}", file=sys.stderr)
     if warning := sampled_warning(taped):
         print(warning, file=sys.stderr)
-    events = arguments.verify or arguments.db
-    result = run_backtest(config, taped, every_candle=arguments.candle_by_candle, keep_events=bool(events))
+    events = arguments.verify or arguments.orders
+    result = run_backtest(config, taped, every_candle=arguments.candle_by_candle, keep_events=events)
     result.seconds = {"judge": judged, **result.seconds}
     outcome = outcome_of(config, taped, result)
     if arguments.export:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+
+import numpy as np
 
 from actors.batch.taping import Taped
 from engine.actions import Emit
@@ -47,7 +50,13 @@ class BacktestResult:
 
     @property
     def profit(self) -> Decimal:
-        """The sum of the trades' profits, in the stake currency."""
+        """The sum of the trades' profits, in the stake currency, exact."""
+        if isinstance(self.trades, PlainTrades):
+            profit = self.trades.columns.profit_abs
+            total = math.fsum(profit.tolist())
+            # Profits are whole 1e-8 (2.2). Where their doubles are all together nearer than half of one, so is the sum.
+            if float(np.spacing(np.abs(profit)).sum()) + float(np.spacing(abs(total))) < 1e-9:
+                return Decimal(f"{total:.8f}")
         return sum((trade.profit_abs for trade in self.trades), ZERO)
 
     @property

@@ -26,7 +26,7 @@ HOUR_MS: Final = 3_600_000
 
 
 def store(files: Files, outcome: Outcome) -> Spooled:
-    """Keep a run beside the history of `files`; its result must have its events.
+    """Keep a run beside the history of `files`, with its orders, fills and decisions where it has its events.
 
     While a bot runs there, its history takes the run in by itself within a moment; else it is done here.
 
@@ -49,6 +49,7 @@ def _about(outcome: Outcome) -> dict[str, Any]:
     summary = outcome.summary
     return {
         "mode": "backtest",
+        "orders": bool(outcome.result.events),
         "started": now,
         "ended": now,
         "strategy": outcome.strategy,
@@ -67,11 +68,18 @@ def _about(outcome: Outcome) -> dict[str, Any]:
 
 
 def _events(outcome: Outcome) -> Iterator[Event]:
-    """The run's domain events in time, each writer's in their order, and its equity hour by hour."""
-    domain = [
+    """The run's domain events in time, each writer's in their order, and its equity hour by hour.
+
+    Where no events were kept, its closed trades stand for them.
+    """
+    result = outcome.result
+    domain: list[Iterator[Event]] = [
         ((event.ts, writer, "domain", event.kind, to_plain(event.body)) for event in events)
-        for writer, events in outcome.result.events.items()
+        for writer, events in result.events.items()
     ]
+    if not domain:
+        ordered = sorted(result.trades, key=lambda trade: trade.close_ts)
+        domain.append((t.close_ts, f"pair:{t.pair}", "domain", "TradeClosed", to_plain(t)) for t in ordered)
     return heapq.merge(*domain, _hours(outcome), key=lambda event: event[0])
 
 

@@ -46,6 +46,9 @@ def _add_trading(commands: Subparsers[argparse.ArgumentParser]) -> None:
     )
     backtest.add_argument("--db", metavar="FILE.duckdb", help="keep the run in this history, beside the bot's trades")
     backtest.add_argument(
+        "--orders", action="store_true", help="with --db: keep orders, fills and decisions too, which takes longer"
+    )
+    backtest.add_argument(
         "--report", metavar="FILE.html", help="write a page of charts and tables, which needs no network"
     )
     backtest.add_argument(

@@ -82,6 +82,19 @@ def test_a_stored_run_is_asked_like_a_bot(files: Files, outcome: Outcome) -> Non
     assert ask(files, "SELECT count(*) FROM equity") == [(len(set((outcome.equity.ts // 3_600_000).tolist())),)]
 
 
+def test_without_its_events_a_run_has_its_trades(files: Files, outcome: Outcome) -> None:
+    """A run of which only the trades were kept is as exact; it has no orders, fills and decisions of entries."""
+    config, taped = made("Long", 3)
+    bare = outcome_of(config, taped, run_backtest(config, taped))
+    store(files, outcome)
+    store(files, bare)
+    columns = "* EXCLUDE (trade_id, run, seq, realized)"
+
+    first, second = (ask(files, f"SELECT {columns} FROM trades WHERE run = {run} ORDER BY ALL") for run in (-1, -2))
+    assert first == second
+    assert [(-1,)] == ask(files, "SELECT DISTINCT run FROM orders")
+
+
 def test_the_bots_own_figures_stay_its_own(files: Files, outcome: Outcome) -> None:
     """The views of the bot's trades leave stored backtests out; those of backtests leave the bot's out."""
     journal = open_journal(files, now=1).journal
@@ -210,7 +223,7 @@ def test_the_command_stores_and_compares(tmp_path: Path, words: list[str], capsy
     """A replay stands for live: `backtest --db` on its history finds every trade in both, and the audit is content."""
     db = tmp_path / "bot.duckdb"
     assert OK == main(["replay", *words, "--db", str(db)])
-    assert OK == main(["backtest", *words, "--db", str(db)])
+    assert OK == main(["backtest", *words, "--db", str(db), "--orders"])
     assert "Stored as run -1" in capsys.readouterr().err
     files = Files.beside(db)
 
