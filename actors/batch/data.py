@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.batch.catalog import CANDLES, FUNDING, MARK, DataFile, chosen, files_in, spacing
-from actors.batch.readers import RATE, Rows, count, read
+from actors.batch.readers import Rows, count, read
+from actors.batch.values import RATE
 from engine.candles import Candles, Floats, timeframe_ms
 from engine.errors import DataError
 from engine.repair import Refusal, Repaired, repair

@@ -66,6 +66,15 @@ WRITERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "feather zstd": ("ETH_BTC-5m.feather", lambda p: write_feather(p, ROWS, "zstd")),
     "freqtrade json": ("ETH_BTC-5m.json", lambda p: p.write_text(json.dumps(ROWS))),
     "freqtrade json.gz": ("ETH_BTC-5m.json.gz", lambda p: p.write_bytes(gzip.compress(json.dumps(ROWS).encode()))),
+    "json in seconds with a fraction": (
+        "ETH_BTC-5m.json",
+        lambda p: p.write_text(json.dumps([(row[0] / 1_000 + 0.0, *row[1:]) for row in ROWS])),
+    ),
+    "json in nanoseconds": (
+        "ETH_BTC-5m.json",
+        lambda p: p.write_text(json.dumps([(row[0] * 1_000_000, *row[1:]) for row in ROWS])),
+    ),
+    "json of texts": ("ETH_BTC-5m.json", lambda p: p.write_text(json.dumps([list(map(str, row)) for row in ROWS]))),
     "json records": (
         "ETH_BTC-5m.json",
         lambda p: p.write_text(json.dumps([dict(zip(HEAD, row, strict=True)) for row in ROWS])),
