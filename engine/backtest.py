@@ -35,7 +35,7 @@ from engine.messages import (
 )
 from engine.portfolio import Portfolio
 from engine.skipping import next_row, with_passed
-from engine.tape import Calendar, Reel, Tape, last_rows
+from engine.tape import Calendar, Reel, Tape, last_rows, moments
 from engine.trade import step
 from engine.turn import Match, Settle, Turn, turn_order, with_price_step
 from engine.types import Millis, Purpose
@@ -92,14 +92,13 @@ class Backtest:
                 _, number, row = heappop(due)
                 reel = reels[number]
                 self.book[reel.pair] = with_passed(self.book[reel.pair], reel.tape.candles, seen[number] + 1, row)
-                rows[reel.pair] = reel.row(row, end)
+                rows[reel.pair] = reel.rows(row, end)
                 seen[number] = row
                 now.append(number)
             self.visited += len(rows)
             self._pass_time(reels, ts)
-            busy = (p for p in rows if rows[p].signal or self._is_active(p))
-            for pair in turn_order(self.portfolio.open_order, busy):
-                self.turn(rows[pair], ts)
+            for moment, step_rows in moments(ts, rows):
+                self._step(step_rows, moment)
             for number in now:
                 reel, row = reels[number], seen[number]
                 row = row + 1 if every_candle else next_row(self.book[reel.pair], reel, row)
@@ -118,6 +117,12 @@ class Backtest:
             seen, row = row, next_row(self.book[reel.pair], reel, row)
         final = last_rows({reel.pair: reel.tape})[reel.pair]
         self.turn(final, final.ts)
+
+    def _step(self, rows: Mapping[str, TurnRow], ts: Millis) -> None:
+        """Give the pairs their turns on the rows of one moment."""
+        busy = (p for p in rows if rows[p].signal or self._is_active(p))
+        for pair in turn_order(self.portfolio.open_order, busy):
+            self.turn(rows[pair], ts)
 
     def _pass_time(self, reels: Sequence[Reel], ts: Millis) -> None:
         self._tell(pass_until(self.portfolio, ts, Calendar([reel.times for reel in reels]).first_time))

@@ -61,6 +61,8 @@ def close(work: Work) -> None:
     )
     trade.earned += closed.profit_abs
     trade.last_closed = closed
+    if trade.opened_at < work.now:
+        trade.over_ts = trade.signal_ts
     trade.unheard = (*trade.unheard, closed)[-UNHEARD_MAX:]
     work.exposure()
     work.emit("TradeClosed", **{k: v for k, v in to_plain(closed).items() if k not in ("pair", "trade_id")})

@@ -367,7 +367,8 @@ class TurnRow(Message):
     """One candle of one pair, and the signal that was judged on the candle before it.
 
     `price_step` is the market's in this candle's month, None for what it was before. `funding` is what was
-    due since the row before. `final`: the data
+    due since the row before. A row of a finer timeframe carries its candle's signal, and in `candle_ts` its
+    candle's time (2.7). `final`: the data
     has ended, so the pair leaves at `open`, its last candle's (`semantics.md` 2.6).
     """
 
@@ -381,6 +382,7 @@ class TurnRow(Message):
     last_entry: bool = False
     price_step: Decimal | None = None
     funding: tuple[FundingRate, ...] = ()
+    candle_ts: Millis | None = None
     final: bool = False
 
 

@@ -74,7 +74,7 @@ _TRADE: Final = frozenset(
         "max_rate", "min_rate", "opened_at", "enter_tag", "leaving", "leave_type", "exit_reason", "exit_timeouts",
         "exit_failures", "stop_failed", "stop_touched_at", "retry_at", "signalled_exit_ts", "signal", "signal_ts",
         "price", "pending", "queued", "questions", "earned", "last_closed", "quarantined", "reconciled", "trading",
-        "filled_at", "liquidation", "unheard",
+        "filled_at", "over_ts", "liquidation", "unheard",
     }
 )  # fmt: skip
 _POSITION: Final = frozenset(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
@@ -27,13 +27,15 @@ class Tape:
     """A pair's candles and the signals judged on them, by the open time of the judged candle.
 
     `price_steps` are those of each month from its first millisecond on (2.1.6), `funding` what a future's
-    holders pay each other, in order of time.
+    holders pay each other, in order of time. `detail` are candles of a finer timeframe: trades are made on them,
+    judged is what the candles are (2.7).
     """
 
     candles: Candles
     signals: Mapping[Millis, Signal]
     price_steps: tuple[tuple[Millis, Decimal], ...] = ()
     funding: tuple[FundingRate, ...] = ()
+    detail: Candles | None = None
 
     def price_step(self, ts: Millis) -> Decimal | None:
         """The price step in the month of `ts`, None where it is not known."""
@@ -89,6 +91,23 @@ class Reel:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def rows(self, number: int, end: Millis) -> list[TurnRow]:
+        """The rows of candle `number`: those of the finer timeframe where there are any, else the candle itself."""
+        detail, candle = self.tape.detail, self.row(number, end)
+        if detail is None:
+            return [candle]
+        first, last = map(int, np.searchsorted(detail.ts, (candle.ts, candle.ts + self.timeframe_ms)))
+        after = max(int(self.times[number - 1]), int(detail.ts[first - 1]) if first else 0)
+        found = []
+        for at in range(first, last):
+            ts = int(detail.ts[at])
+            prices = (exact(float(column[at])) for column in (detail.open, detail.high, detail.low, detail.close))
+            o, h, l, c = prices  # noqa: E741
+            due = self._funding(after, ts)
+            found.append(replace(candle, ts=ts, open=o, high=h, low=l, close=c, funding=due, candle_ts=candle.ts))
+            after = ts
+        return found or [replace(candle, funding=self._funding(after, candle.ts))]
 
     def row(self, number: int, end: Millis) -> TurnRow:
         """Candle `number` as a row; the data of all pairs ends at `end`."""
@@ -153,9 +172,21 @@ def walk(tapes: Mapping[str, Tape], timeframe_ms: Millis) -> Iterator[tuple[Mill
         found = {}
         for place, reel in enumerate(reels):
             if at[place] < len(reel) and reel.times[at[place]] == ts:
-                found[reel.pair] = reel.row(at[place], times[-1])
+                found[reel.pair] = reel.rows(at[place], times[-1])
                 at[place] += 1
-        yield ts, found
+        yield from moments(ts, found)
+
+
+def moments(ts: Millis, rows: Mapping[str, list[TurnRow]]) -> Iterator[tuple[Millis, dict[str, TurnRow]]]:
+    """The rows of one candle by time, all pairs of a moment together; a pair without finer rows comes with the first."""
+    if all(len(of_pair) == 1 and of_pair[0].ts == ts for of_pair in rows.values()):
+        yield ts, {pair: of_pair[0] for pair, of_pair in rows.items()}
+        return
+    times = sorted({ts, *(row.ts for of_pair in rows.values() for row in of_pair)})
+    for at in times:
+        found = {pair: row for pair, of_pair in rows.items() for row in of_pair if row.ts == at}
+        if found:
+            yield at, found
 
 
 def last_rows(tapes: Mapping[str, Tape]) -> dict[str, TurnRow]:

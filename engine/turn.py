@@ -72,10 +72,14 @@ class Turn:
                 self._again, self._phase = False, _Phase.JUDGE
             phase, self._phase = self._phase, _Phase(self._phase.value + 1)
             if phase is _Phase.GIVE_UP:
+                if self._is_over(trade):
+                    return None
                 if trade.working():
                     return TimerFired(name="unfilled")  # frees the pair for this candle's own signal
                 continue
             if phase is _Phase.JUDGE:
+                if self._is_judged(trade):
+                    continue
                 return self._first()
             if phase is _Phase.FUND:
                 due = tuple(rate for rate in self.row.funding if rate.ts >= trade.filled_at)
@@ -90,13 +94,24 @@ class Turn:
             elif trade.working():
                 return Match.ALL
 
+    def _is_over(self, trade: Trade) -> bool:
+        """Whether a trade has closed in this row's candle, not on the row it began on: the pair waits (2.7)."""
+        return trade.over_ts == self.row.candle_ts and not trade.position.amount and not trade.working()
+
+    def _is_judged(self, trade: Trade) -> bool:
+        """Whether an earlier row of the candle has told its signal, and it cannot make the pair enter here."""
+        if trade.signal_ts != self.row.candle_ts:
+            return False
+        signal = self.row.signal
+        return bool(trade.position.amount or trade.working()) or not (signal.enter_long or signal.enter_short)
+
     def _first(self) -> SignalJudged | DataEnded:
         row = self.row
         if row.final:
             return DataEnded(pair=row.pair, ts=row.ts, price=row.open)
         return SignalJudged(
             pair=row.pair,
-            ts=row.ts,
+            ts=row.ts if row.candle_ts is None else row.candle_ts,
             signal=row.signal,
             price=row.open,
             last_entry=row.last_entry,

@@ -109,6 +109,7 @@ class Trade:
     `number` counts the pair's trades and `run` is the run this one began in; `intents` the orders of this one; both make client order ids.
     `liquidation` is where it must be left before the venue takes it, None where there is no such price.
     `orders` holds this trade's orders by client id, in order. `leaving` is the reason under way.
+    `over_ts` is the candle in which a trade of an earlier moment was closed last.
     `filled_at` is the time of its last fill, `payment_ids` are the funding payments booked.
     `retry_at` is when a refused exit or stop may be tried again. `earned` is what all closed trades of
     the pair have earned: the portfolio adds these up, so that no lost message can lose a profit.
@@ -141,6 +142,7 @@ class Trade:
     retry_at: Millis = 0
     signalled_exit_ts: Millis = 0
     filled_at: Millis = 0
+    over_ts: Millis = 0
     payment_ids: tuple[str, ...] = ()
     custom_exit_ts: Millis = 0
     signal: Signal = NO_SIGNAL
