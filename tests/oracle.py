@@ -12,6 +12,7 @@ import gzip
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 
 from engine.backtest import Backtest
 from engine.candles import MINUTE, Candles
+from engine.margin import LIQUIDATION, FundingRate, MarginTier
 from engine.market import Market
 from engine.matching import Exchange
 from engine.matching import Rules as VenueRules
@@ -62,6 +64,8 @@ def settings_of(case: Case) -> Settings:
         ignore_roi_if_entry_signal=config["ignore_roi_if_entry_signal"],
         can_short=config["can_short"],
         leverage=exact(config["leverage"]),
+        liquidation_buffer=exact(config.get("liquidation_buffer", 0.05)),
+        signal_max_age_ms=config.get("ignore_buying_expired_candle_after", 0) * 1_000,
         entry_timeout_ms=timeout["entry"] * MINUTE,
         exit_timeout_ms=timeout["exit"] * MINUTE,
         callbacks=frozenset(case.get("callbacks", {})),
@@ -84,6 +88,7 @@ def asked_of(case: Case) -> Callable[[AskStrategy], StrategyAnswered]:
 def facts_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """A callback's arguments as the facts that rules know."""
     facts = {**arguments, "minute": arguments["current_time"] // MINUTE}
+    facts["pair"] = arguments["pair"].partition(":")[0]
     facts["sign"] = -1 if arguments["side"] == "short" else 1
     trade = arguments.get("trade")
     if trade is not None:
@@ -95,10 +100,21 @@ def facts_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def tape_of(pair: str, rows: list[list[Any]], timeframe: int) -> Tape:
     """A pair's candles and signals."""
+    candles = candles_of(pair, rows, timeframe)
+    signals = {
+        int(t): Signal(enter_long=bool(el), exit_long=bool(xl), enter_short=bool(es), exit_short=bool(xs))
+        for t, (el, xl, es, xs) in zip(candles.ts, (row[5:9] for row in rows), strict=True)
+        if el or xl or es or xs
+    }
+    return Tape(candles, signals)
+
+
+def candles_of(pair: str, rows: list[list[Any]], timeframe: int) -> Candles:
+    """Rows of minute and prices as candles."""
     columns = list(zip(*rows, strict=True))
     ts = np.array(columns[0], np.int64) * MINUTE
     prices = [np.array(c, np.float64) for c in columns[1:5]]
-    candles = Candles(
+    return Candles(
         pair=pair,
         timeframe=f"{timeframe}m",
         ts=ts,
@@ -108,12 +124,27 @@ def tape_of(pair: str, rows: list[list[Any]], timeframe: int) -> Tape:
         close=prices[3],
         volume=np.ones(len(ts)),
     )
-    signals = {
-        int(t): Signal(enter_long=bool(el), exit_long=bool(xl), enter_short=bool(es), exit_short=bool(xs))
-        for t, el, xl, es, xs in zip(ts, *columns[5:9], strict=True)
-        if el or xl or es or xs
-    }
-    return Tape(candles, signals)
+
+
+def tape_in(case: Case, pair: str) -> Tape:
+    """A pair's tape with what the case has beside its candles: finer ones, funding."""
+    config, name = case["config"], symbol_of(case, pair)
+    tape = tape_of(name, case["candles"][pair], config["timeframe_minutes"])
+    detail, due = None, ()
+    if "detail" in case:
+        detail = candles_of(name, case["detail"][pair], config["detail_minutes"])
+    if "funding" in case:
+        marks = {row[0]: row[1] for row in case["marks"][pair]}
+        due = tuple(
+            FundingRate(pair=name, ts=minute * MINUTE, rate=exact(rate), price=exact(marks[minute]))
+            for minute, rate in case["funding"][pair]
+        )
+    return replace(tape, detail=detail, funding=due)
+
+
+def symbol_of(case: Case, pair: str) -> str:
+    """A pair's name: where there are leverage tiers it is a future."""
+    return f"{pair}:{pair.partition('/')[2]}" if "tiers" in case["config"] else pair
 
 
 def run_case(case: Case, *, every_candle: bool = False) -> Backtest:
@@ -134,14 +165,24 @@ def prepared(case: Case) -> tuple[Backtest, dict[str, Tape]]:
         tradable_balance_ratio=exact(config["tradable_balance_ratio"]),
     )
     rules = {}
-    for number, pair in enumerate(config["pairs"]):
-        base, quote = pair.split("/")
+    size = exact(config.get("contract_size", 1))
+    tiers = tuple(
+        MarginTier(notional_min=low, notional_max=high, rate=rate, leverage_max=leverage, amount=amount)
+        for low, high, rate, leverage, amount in (map(exact, row) for row in config.get("tiers", ()))
+    )
+    formula = config.get("exchange", "isolated")
+    for number, name in enumerate(config["pairs"]):
+        pair = symbol_of(case, name)
+        base, quote = name.split("/")
         market = Market(
             pair=pair,
             base=base,
             quote=quote,
             price_step=exact(config["price_tick"]),
-            amount_step=exact(config["amount_lot"]),
+            amount_step=exact(config["amount_lot"]) * size,
+            contract_size=size,
+            tiers=tiers,
+            liquidation=formula if formula in LIQUIDATION else "isolated",
             amount_min=_maybe(config.get("amount_min")),
             cost_min=_maybe(config.get("cost_min")),
             maker_fee=fee,
@@ -152,7 +193,7 @@ def prepared(case: Case) -> tuple[Backtest, dict[str, Tape]]:
     exchange = Exchange({p: r.market for p, r in rules.items()}, VenueRules())
     protections = protections_from(config.get("protections", ()), settings.timeframe_ms)
     portfolio = Portfolio(trading, RiskConfig(), protections, settings.timeframe_ms, exact(config["wallet"]))
-    tapes = {p: tape_of(p, case["candles"][p], config["timeframe_minutes"]) for p in config["pairs"]}
+    tapes = {symbol_of(case, pair): tape_in(case, pair) for pair in config["pairs"]}
     return Backtest(rules, portfolio, exchange, asked_of(case)), tapes
 
 
@@ -163,7 +204,7 @@ def _maybe(value: float | None) -> Decimal | None:
 def as_expected(trade: TradeClosed) -> dict[str, Any]:
     """A trade in the form of the recorded ones."""
     return {
-        "pair": trade.pair,
+        "pair": trade.pair.partition(":")[0],
         "side": trade.side.value,
         "open_minute": trade.open_ts // MINUTE,
         "close_minute": trade.close_ts // MINUTE,
@@ -179,6 +220,7 @@ def as_expected(trade: TradeClosed) -> dict[str, Any]:
         "min_rate": float(trade.min_rate),
         "initial_stop": float(trade.initial_stop),
         "stop": float(trade.stop),
+        "funding_fees": float(trade.funding_fees),
     }
 
 

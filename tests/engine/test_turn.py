@@ -63,6 +63,30 @@ def test_funding_is_settled_before_the_range_is_looked_at() -> None:
     assert ["SignalJudged"] == sequence(Turn(row), trade())
 
 
+def test_the_rows_of_a_finer_timeframe_carry_their_candle() -> None:
+    """The signal is told once where it can do no more, again where it may still enter, and dated by its candle."""
+    first, second = (replace(ROW, ts=ts, candle_ts=300) for ts in (300, 360))
+    of, holds = trade(), trade(held=True)
+
+    told = Turn(first).next(of)
+    assert isinstance(told, SignalJudged)
+    assert 300 == told.ts
+    of.signal_ts = holds.signal_ts = 300
+    assert ["SignalJudged"] == sequence(Turn(second), of)
+    assert ["MarketRange"] == sequence(Turn(second), holds)
+    assert [] == sequence(Turn(replace(second, signal=Signal(exit_long=True))), of)
+
+
+def test_a_pair_waits_for_the_next_candle_after_a_trade_closed_in_this() -> None:
+    """Not where the trade began on the row it ended on: then nothing is known of it, as in the reference."""
+    row, of = replace(ROW, ts=360, candle_ts=300), trade()
+    of.signal_ts = of.over_ts = 300
+
+    assert [] == sequence(Turn(row), of)
+    of.over_ts = 0
+    assert ["SignalJudged"] == sequence(Turn(row), of)
+
+
 @pytest.mark.parametrize(
     ("of", "expected"),
     [

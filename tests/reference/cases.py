@@ -10,6 +10,8 @@ import random
 from collections.abc import Callable
 from typing import Any, Final
 
+from tests.reference import futures_cases
+
 COLUMNS: Final = ["minute", "open", "high", "low", "close", "enter_long", "exit_long", "enter_short", "exit_short"]
 PAIRS: Final = ("AAA/USDT", "BBB/USDT", "CCC/USDT")
 CANDLES: Final = 120
@@ -27,6 +29,7 @@ def draw_case(kind: str, seed: int) -> Case:
         pair: candles(rng, config["timeframe_minutes"], config["price_tick"], busy=case.pop("busy", 1.0))
         for pair in config["pairs"]
     }
+    futures_cases.finish(rng, case)
     return case
 
 
@@ -252,4 +255,8 @@ KINDS: Final[dict[str, Callable[[random.Random, Case], None]]] = {
     "protections": protections,
     "callbacks": callbacks,
     "mixed": mixed,
+    "leveraged": futures_cases.leveraged,
+    "liquidation": futures_cases.liquidation,
+    "funding": futures_cases.funding,
+    "detail": futures_cases.detail,
 }

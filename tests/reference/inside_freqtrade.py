@@ -73,7 +73,7 @@ def _market(case: dict[str, Any], pair: str) -> dict[str, Any]:
         "linear": True if futures else None,
         "inverse": False if futures else None,
         "subType": "linear" if futures else None,
-        "contractSize": 1 if futures else None,
+        "contractSize": config.get("contract_size", 1) if futures else None,
         "percentage": True,
         "feeSide": "get",
         "marginModes": {},
@@ -111,29 +111,37 @@ def install_exchange() -> None:
     import ccxt.pro
     from freqtrade.exchange import Exchange
 
-    class Offline(ccxt.binance):  # type: ignore[misc]
-        def load_markets(self, reload: bool = False, params: Any = None) -> Any:
-            return self.set_markets(markets_of(CURRENT[0]))
+    def offline(base: Any) -> Any:
+        class Offline(base):  # type: ignore[misc]
+            def load_markets(self, reload: bool = False, params: Any = None) -> Any:
+                return self.set_markets(markets_of(CURRENT[0]))
 
-        def fetch2(self, *request: Any, **more: Any) -> Any:
-            raise ccxt.NotSupported(f"there is no network here: {request[:3]}")
+            def fetch2(self, *request: Any, **more: Any) -> Any:
+                raise ccxt.NotSupported(f"there is no network here: {request[:3]}")
 
-        fetch = fetch2
+            fetch = fetch2
 
-    class OfflineAsync(ccxt.pro.binance):  # type: ignore[misc]
-        async def load_markets(self, reload: bool = False, params: Any = None) -> Any:
-            return self.set_markets(markets_of(CURRENT[0]))
+        return Offline
 
-        async def fetch2(self, *request: Any, **more: Any) -> Any:
-            raise ccxt.NotSupported(f"there is no network here: {request[:3]}")
+    def offline_async(base: Any) -> Any:
+        class Offline(base):  # type: ignore[misc]
+            async def load_markets(self, reload: bool = False, params: Any = None) -> Any:
+                return self.set_markets(markets_of(CURRENT[0]))
 
-        fetch = fetch2
+            async def fetch2(self, *request: Any, **more: Any) -> Any:
+                raise ccxt.NotSupported(f"there is no network here: {request[:3]}")
 
-        async def close(self) -> None:
-            return None
+            fetch = fetch2
+
+            async def close(self) -> None:
+                return None
+
+        return Offline
 
     def init(self: Any, exchange_config: Any, sync: bool, ccxt_kwargs: Any) -> Any:
-        return (Offline if sync else OfflineAsync)({"apiKey": "", "secret": "", **(ccxt_kwargs or {})})
+        name = exchange_config["name"]
+        kind = offline(getattr(ccxt, name)) if sync else offline_async(getattr(ccxt.pro, name))
+        return kind({"apiKey": "", "secret": "", **(ccxt_kwargs or {})})
 
     Exchange._init_ccxt = init
     Exchange.additional_exchange_init = lambda self: None
@@ -164,7 +172,13 @@ def config_of(case: dict[str, Any], folder: Path) -> dict[str, Any]:
         "unfilledtimeout": {**timeout, **config.get("unfilledtimeout", {})},
         "entry_pricing": {"price_side": "other", "use_order_book": True, "order_book_top": 1},
         "exit_pricing": {"price_side": "other", "use_order_book": True, "order_book_top": 1},
-        "exchange": {"name": "binance", "key": "", "secret": "", "pair_whitelist": pairs, "pair_blacklist": []},
+        "exchange": {
+            "name": config.get("exchange", "binance"),
+            "key": "",
+            "secret": "",
+            "pair_whitelist": pairs,
+            "pair_blacklist": [],
+        },
         "pairlists": [{"method": "StaticPairList"}],
         "initial_state": "running",
         "internals": {},

@@ -65,6 +65,7 @@ class RuleStrategy(IStrategy):
         **CONFIG.get("order_types", {}),
     }
     protections = CONFIG.get("protections", [])
+    ignore_buying_expired_candle_after = CONFIG.get("ignore_buying_expired_candle_after", 0)
 
     def populate_indicators(self, dataframe: Any, metadata: dict[str, Any]) -> Any:
         """The case's columns, by candle."""
