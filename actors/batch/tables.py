@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 from actors.batch.outcome import Outcome
-from actors.commands.common import print_json, print_table
+from actors.commands.common import print_json
 from engine.codec import to_plain
 from engine.equity import WalletFigures
 from engine.groups import Group, Period, periods
@@ -255,7 +255,12 @@ def draw(tables: Iterable[Table]) -> None:
         return
     for table in tables:
         print(f"# {table.title}")
-        print_table(table.columns, table.rows)
+        widths = [max(map(len, column)) for column in zip(table.columns, *table.rows, strict=True)]
+        for row in (table.columns, *table.rows):
+            cells = [
+                c.ljust(w) if n < table.texts else c.rjust(w) for n, (c, w) in enumerate(zip(row, widths, strict=True))
+            ]
+            print("  ".join(cells).rstrip())
         print()
 
 
