@@ -204,6 +204,17 @@ def _add_making(commands: Subparsers[argparse.ArgumentParser]) -> None:
     new.add_argument("name", metavar="NAME", help="its name: small letters, digits, underscores")
     new.add_argument("--dir", default="strategies", metavar="DIR", help="where to (default: strategies)")
 
+    listed = command(
+        commands,
+        "strategies",
+        "strategies",
+        "say of each strategy in a folder, Freqtrade's too, whether it loads, or what it lacks",
+        "tradepit strategies user_data/strategies",
+        (OK, FAILED, BAD_INPUT),
+    )
+    listed.add_argument("folder", metavar="DIR", help="all .py files in it, and in its folders")
+    add_json(listed)
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -167,10 +167,22 @@ def find_file(name: str) -> tuple[Path, str]:
         for folder in strategy_folders():
             if (folder / f"{path}.py").is_file():
                 return folder / f"{path}.py", wanted
+        for folder in strategy_folders():
+            if (file := _file_with_class(folder, path)) is not None:
+                return file, path
     known = shipped_names()
     near = difflib.get_close_matches(path, known, n=1)
     hint = f"did you mean {near[0]}" if near else f"there are {', '.join(known)}"
     raise StrategyError(f"there is no strategy called {path!r}; {hint}, or give the path of a .py file")
+
+
+def _file_with_class(folder: Path, name: str) -> Path | None:
+    """The file of a folder that defines a class called `name`, as users of Freqtrade name their strategies."""
+    wanted = re.compile(rf"^class {name}\b", re.MULTILINE)
+    for file in sorted(folder.glob("*.py")):
+        if wanted.search(file.read_text(encoding="utf-8", errors="replace")):
+            return file
+    return None
 
 
 def import_file(file: Path) -> ModuleType:

@@ -113,6 +113,10 @@ class CategoricalParameter(_Lenient, parameters.CategoricalParameter):
         if not known:
             self.default = self.value = default
 
+    def checked(self, value: Any) -> Any:
+        """The value itself: Freqtrade takes from a file or a class what is not among the choices, too."""
+        return value
+
 
 class BooleanParameter(CategoricalParameter):
     """True or False."""
