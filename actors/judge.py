@@ -46,7 +46,7 @@ from engine.messages import (
 )
 from engine.quarantine import Strikes
 from engine.settings import StrategyConfig
-from engine.strategy import StrategyFacts
+from engine.strategy import StrategyFacts, Surroundings
 from engine.types import Millis, exact
 from engine.window import window_size
 
@@ -84,8 +84,9 @@ class JudgeActor(WorkerKeeper):
         config: StrategyConfig,
         facts: StrategyFacts,
         bench: BenchFactory = windowed_bench,
+        surroundings: Surroundings | None = None,
     ) -> None:
-        super().__init__(ctx, pairs, config, bench)
+        super().__init__(ctx, pairs, config, bench, surroundings or Surroundings(pairs=tuple(pairs)))
         self._places = {pair: place for place, pair in enumerate(self.pairs)}
         self._facts = facts
         self._window = window_size(facts.startup_candles, facts.window_candles)

@@ -32,6 +32,7 @@ from actors.history.process import HistoryProcess, history_end
 from actors.host import ExitRequest
 from actors.journal import FileJournal
 from actors.judge import JudgeActor
+from actors.judging.loader import surroundings_of
 from actors.market_time import market_clock
 from actors.monitor import MonitorActor, RefreshFigures
 from actors.notifier import NotifierActor
@@ -217,13 +218,16 @@ class _Cast:
 
     def children(self, snapshots: list[Snapshot]) -> list[ChildSpec]:
         """All children, in the order of their start."""
-        judges = _judge_names(self.config, tuple(self.rules))
+        judges = _judge_names(self.config, self.facts, tuple(self.rules))
         return [
             *self._services(),
             self._feed(judges),
             self._portfolio(judges),
             *self._pairs(judges),
-            *(self._shared(judge, _judge_factory(own, self.config, self.facts)) for judge, own in judges.items()),
+            *(
+                self._shared(judge, _judge_factory(own, self.config, self.facts, tuple(self.rules)))
+                for judge, own in judges.items()
+            ),
             self._control(),
             self._monitor(snapshots),
         ]
@@ -342,9 +346,9 @@ def _rules(market: Market, settings: Settings, installation: str, run: int, conf
     )
 
 
-def _judge_names(config: Config, pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The judges and their pairs: as many as there are workers, evenly."""
-    wanted = config.strategy.workers
+def _judge_names(config: Config, facts: StrategyFacts, pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The judges and their pairs: as many as there are workers, evenly; one where each pair needs another's candles."""
+    wanted = 1 if facts.other_pairs else config.strategy.workers
     count = max((os.cpu_count() or 1) - 1, 1) if wanted is None else max(wanted, 1)
     count = min(count, len(pairs))
     return {f"judge:{number}": tuple(pairs[number::count]) for number in range(count)}
@@ -354,8 +358,12 @@ def _pair_factory(rules: Rules, judge: str) -> Callable[[Context], EngineActor]:
     return lambda ctx: PairActor(ctx, rules=rules, judge=judge)
 
 
-def _judge_factory(pairs: tuple[str, ...], config: Config, facts: StrategyFacts) -> Callable[[Context], EngineActor]:
-    return lambda ctx: JudgeActor(ctx, pairs=pairs, config=config.strategy, facts=facts)
+def _judge_factory(
+    pairs: tuple[str, ...], config: Config, facts: StrategyFacts, traded: Sequence[str]
+) -> Callable[[Context], EngineActor]:
+    return lambda ctx: JudgeActor(
+        ctx, pairs=pairs, config=config.strategy, facts=facts, surroundings=surroundings_of(config, "dry_run", traded)
+    )
 
 
 def _hide_memory() -> None:

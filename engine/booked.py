@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import numpy as np
+
 from engine.closing import summed_up
 from engine.lanes import SIDES, Lane
 from engine.ledger import to_places
 from engine.messages import TradeClosed
 from engine.order import Fill
 from engine.position import Position
-from engine.straight import REASONS
 from engine.types import exact
 
 
@@ -35,7 +36,7 @@ def closed_trade(lane: Lane, entry: int, number: int, amount: Decimal) -> TradeC
         f"{lane.pair}#{lane.rules.run}-{number}",
         position,
         span=(int(lane.times[first]), int(lane.times[last])),
-        why=(lane.tags(lane.rows[entry : entry + 1])[0], REASONS[lane.reason[entry]]),
+        why=(lane.tags(lane.rows[entry : entry + 1])[0], lane.reasons(np.array([entry]))[0]),
         extremes=(max(exact(highest), position.open_rate), min(exact(lowest), position.open_rate)),
         stops=(exact(float(lane.first_stop[entry])), exact(float(lane.stop[entry]))),
     )

@@ -18,7 +18,7 @@ from engine.following import follow
 from engine.messages import Signal
 from engine.sizing import STOP_RESERVE_MAX
 from engine.steps import DIGITS_MAX, at_or_below, scale_of
-from engine.straight import Course, Rows, Wishes
+from engine.straight import EXIT_SIGNAL, REASONS, Course, Rows, Wishes
 from engine.tape import Judged, Tape
 from engine.types import Millis, Side
 from engine.work import Rules
@@ -135,12 +135,25 @@ class Lane:
 
     def tags(self, rows: Rows) -> list[str]:
         """The tags of the entries on these rows."""
+        return self._tags(rows, "enter_tag")
+
+    def reasons(self, entries: Rows) -> list[str]:
+        """Why these entries are left, as `engine.pursuit.reason_of` says it: an exit signal by its tag."""
+        found = [REASONS[code] for code in self.reason[entries].tolist()]
+        signalled = np.flatnonzero(self.reason[entries] == EXIT_SIGNAL)
+        tags = self._tags(self.exit[entries[signalled]], "exit_tag")
+        for place, tag in zip(signalled.tolist(), tags, strict=True):
+            found[place] = tag or found[place]
+        return found
+
+    def _tags(self, rows: Rows, name: str) -> list[str]:
+        """What the candles before these rows were tagged with."""
         signals = self.tape.signals
         if _is_aligned(signals, self.times):
-            own = signals.answer.enter_tag
+            own = getattr(signals.answer, name)
             return [own[row - 1][:255] for row in rows.tolist()]
         judged = (self.times[rows] - self.rules.settings.timeframe_ms).tolist()
-        return [signals[ts].enter_tag[:255] for ts in judged]
+        return [getattr(signals[ts], name)[:255] for ts in judged]
 
 
 def _is_aligned(signals: Mapping[Millis, Signal], times: npt.NDArray[np.int64]) -> TypeGuard[Judged]:

@@ -20,7 +20,7 @@ from engine.purse import Purse
 from engine.quick import Held, Run
 from engine.reckoning import reckon
 from engine.steps import scale_of
-from engine.straight import REASONS, covers
+from engine.straight import Rows, covers
 from engine.tape import Calendar, Tape
 from engine.types import ZERO, exact
 from engine.work import Rules
@@ -135,7 +135,7 @@ class _Gathered:
         traded = values["open_rate"] * (1 + float(fee)) + values["close_rate"] * (1 + float(fee))
         return TradeColumns(
             pair=Labels.of(self.lanes[place].pair for place in self.lane.tolist()),
-            enter_tag=Labels.of(self._tags()),
+            enter_tag=Labels.of(self._texts(lambda lane, entries: lane.tags(lane.rows[entries]))),
             exit_reason=Labels.of(self._reasons()),
             is_short=side < 0,
             leverage=np.full(len(side), float(leverage)),
@@ -163,16 +163,17 @@ class _Gathered:
                 column[place] = float(getattr(trade, name))
         return values
 
-    def _tags(self) -> list[str]:
-        tags = [""] * len(self.held)
+    def _texts(self, of_lane: Callable[[Lane, Rows], list[str]]) -> list[str]:
+        """A text for each trade, told by its lane of its entries."""
+        texts = [""] * len(self.held)
         for place, lane in enumerate(self.lanes):
             own = np.flatnonzero(self.lane == place)
-            for at, tag in zip(own.tolist(), lane.tags(lane.rows[self.entry[own]]), strict=True):
-                tags[at] = tag
-        return tags
+            for at, text in zip(own.tolist(), of_lane(lane, self.entry[own]), strict=True):
+                texts[at] = text
+        return texts
 
     def _reasons(self) -> list[str]:
-        reasons = [REASONS[code] for code in self.gather(lambda lane: lane.reason).tolist()]
+        reasons = self._texts(lambda lane, entries: lane.reasons(entries))
         for place in self.there:
             reasons[place] = made(self.held[place]).exit_reason
         return reasons

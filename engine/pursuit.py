@@ -117,8 +117,8 @@ def _exit_timed_out(work: Work) -> None:
 
 
 def reason_of(wish: ExitWish) -> str:
-    """The exit reason that a trade left for `wish` carries: a custom exit's own words."""
-    return wish.tag if wish.reason == "custom_exit" else wish.reason
+    """The exit reason that a trade left for `wish` carries: a custom exit's own words, an exit signal's tag."""
+    return wish.tag or wish.reason if wish.reason in ("custom_exit", "exit_signal") else wish.reason
 
 
 def try_again(work: Work, delay: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, ClassVar, Final
 
@@ -103,6 +103,10 @@ class TradeView:
     exits: int
 
 
+CandleSource = Callable[[str, str], Candles | None]
+"""Gives the candles of a pair and timeframe; None where there are none."""
+
+
 def no_candles(pair: str, timeframe: str) -> Candles | None:
     """There are none of other pairs and timeframes."""
     del pair, timeframe
@@ -127,8 +131,18 @@ class Surroundings:
     fee: float = 0.0
     exchange: str = "paper"
     futures: bool = False
-    candles: Callable[[str, str], Candles | None] = no_candles
+    candles: CandleSource = no_candles
     is_whole: bool = False
+
+
+def told(surroundings: Surroundings) -> dict[str, Any]:
+    """Surroundings as plain data for another process; candles it has of its own."""
+    return {f.name: getattr(surroundings, f.name) for f in fields(surroundings) if f.name != "candles"}
+
+
+def heard(data: Mapping[str, Any]) -> Surroundings:
+    """What `told` said."""
+    return Surroundings(**{**data, "pairs": tuple(data["pairs"])})
 
 
 class Strategy:
@@ -143,6 +157,8 @@ class Strategy:
     """More candles that the window shall hold than that: 0 is enough for what the start-up candles cover."""
     one_for_all: ClassVar[bool] = False
     """One instance for all pairs of a process, instead of one for each."""
+    other_pairs: ClassVar[tuple[str, ...]] = ()
+    """Pairs whose candles are needed to judge any other: all pairs are then judged in one process."""
 
     minimal_roi: ClassVar[Mapping[str, float]] = {"0": 10.0}
     stoploss: ClassVar[float] = -0.1
@@ -235,6 +251,7 @@ class StrategyFacts:
     settings: Mapping[str, Any] = field(default_factory=dict)
     callbacks: tuple[str, ...] = ()
     window_candles: int = 0
+    other_pairs: tuple[str, ...] = ()
 
 
 SETTINGS: Final = (
@@ -270,4 +287,5 @@ def facts_of(strategy: Strategy) -> StrategyFacts:
         settings={name: getattr(strategy, name) for name in SETTINGS},
         callbacks=strategy.defined_callbacks(),
         window_candles=strategy.window_candles,
+        other_pairs=strategy.other_pairs,
     )

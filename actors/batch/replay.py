@@ -154,7 +154,7 @@ def _judge(ctx: Context, config: Config, taped: Taped) -> JudgeActor:
         pairs=tuple(taped.tapes),
         config=inline,
         facts=taped.facts,
-        bench=lambda _config, _pairs: FrameBench(taped.maker, frames),
+        bench=lambda *_unused: FrameBench(taped.maker, frames),
     )
 
 

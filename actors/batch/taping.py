@@ -52,9 +52,7 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
         StrategyError: the strategy cannot be loaded, or fails on every pair.
         DataError: files are missing or hold what cannot be used.
     """
-    wanted = config.strategy
-    around = replace(surroundings_of(config, "backtest", pairs), candles=whole_candles(folder, end), is_whole=True)
-    maker = StrategyMaker(wanted.name, wanted.parameters, wanted.overrides, around)
+    maker = maker_of(config, folder, pairs, end)
     facts = facts_of(maker.make())
     settings = make_settings(config, facts)
     whole = {p: r.candles for p, r in load_repaired(folder, pairs, facts.timeframe).items()}
@@ -77,6 +75,13 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
     known = read_markets(folder)
     rules = {pair: rules_of(config, settings, tapes[pair], known.get(pair, {})) for pair in tapes}
     return Taped(tapes, rules, frames, settings, facts, maker, failed)
+
+
+def maker_of(config: Config, folder: str, pairs: Sequence[str], end: Millis | None = None) -> StrategyMaker:
+    """The maker of the config's strategy, which may look at other candles of the folder. Raises as `tape`."""
+    wanted = config.strategy
+    around = replace(surroundings_of(config, "backtest", pairs), candles=whole_candles(folder, end), is_whole=True)
+    return StrategyMaker(wanted.name, wanted.parameters, wanted.overrides, around)
 
 
 def whole_candles(folder: str, end: Millis | None) -> Callable[[str, str], Candles | None]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from actors.batch.data import load_repaired
 from actors.batch.honesty import Changed, Judging, Reach, lookahead, recursion, signals_by_time
-from actors.batch.taping import time_of
+from actors.batch.taping import maker_of, time_of
 from actors.commands.common import print_json, print_table, time_text, with_arguments
 from actors.config_file import read_config
 from actors.judging.loader import StrategyMaker
@@ -49,10 +49,9 @@ def _subjects(arguments: argparse.Namespace) -> Iterator[Subject]:
     folder = arguments.data or config.feed.data
     if not folder:
         raise DataError("There are no candles to judge: give --data DIR, or set feed.data in the config.")
-    wanted = config.strategy
-    maker = StrategyMaker(wanted.name, wanted.parameters, wanted.overrides)
-    facts = facts_of(maker.make())
     start, end = time_of(arguments.start), time_of(arguments.end)
+    maker = maker_of(config, folder, config.trading.pairs, end)
+    facts = facts_of(maker.make())
     for pair, repaired in load_repaired(folder, config.trading.pairs, facts.timeframe).items():
         candles = _part(repaired.candles, start, end)
         if len(candles) <= facts.startup_candles:

@@ -58,11 +58,12 @@ class System(Protocol):
 def run(arguments: argparse.Namespace) -> int:
     """Run until Ctrl-C, SIGTERM, `tradepit stop`, the end of `--for`, or the root's giving up."""
     from actors.judging.facts import load_facts
+    from actors.judging.loader import surroundings_of
 
     config = with_arguments(read_config(arguments.config), arguments)
     on_screen = sys.stdout.isatty() and not arguments.no_screen
     set_up_logs(config.runtime, on_stream=not on_screen)
-    facts = load_facts(config.strategy)
+    facts = load_facts(config.strategy, surroundings_of(config, "dry_run", config.trading.pairs))
     make_settings(config, facts)  # a mistake in it is said before anything starts
     files = Files.beside(config.history.db)
     lock = RunLock(files.lock)

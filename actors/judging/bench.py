@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,9 +17,13 @@ from actors.judging.loader import StrategyMaker
 from engine.candles import Candle, Candles, timeframe_ms
 from engine.errors import StrategyError
 from engine.messages import NO_SIGNAL, Plain, Signal
+from engine.resampling import resample
 from engine.strategy import Strategy
 from engine.types import Millis
 from engine.window import CheckedSignals, Window, check_signals, last_signal, window_size
+
+DAY_MS: Final = timeframe_ms("1d")
+"""Candles that are longer begin on different days with different exchanges: they are not made of shorter ones."""
 
 
 class Outcome(IntEnum):
@@ -57,8 +61,12 @@ class Answer(NamedTuple):
 class Judging(Protocol):
     """What a bench can do; `Bench` judges windows, `FrameBench` looks into finished frames.
 
-    `needs_history`: whether its windows are to be filled before it is asked anything.
+    `needs_history`: whether its windows are to be filled before it is asked anything. `looks_around`: whether
+    judging one pair looks at others, so that all candles of a round are to be taken before any is judged.
     """
+
+    @property
+    def looks_around(self) -> bool: ...
 
     @property
     def needs_history(self) -> bool: ...
@@ -112,7 +120,11 @@ class Bench:
     needs_history = True
 
     def __init__(self, maker: StrategyMaker, pairs: Sequence[str]) -> None:
+        maker.use_candles(self.candles)
         strategy = maker.make()
+        self.looks_around = bool(strategy.other_pairs)
+        self._places = {pair: place for place, pair in enumerate(pairs)}
+        self._slower: dict[tuple[str, str], Candles] = {}
         self._seats = _Seats(maker, len(pairs))
         self._startup = int(strategy.startup_candles)
         size = window_size(self._startup, int(strategy.window_candles))
@@ -142,6 +154,22 @@ class Bench:
         except (Exception, SystemExit) as error:  # noqa: BLE001 -- a user's code may raise anything
             return _failure(index, self._seats, error)
 
+    def candles(self, pair: str, timeframe: str) -> Candles | None:
+        """The window of a pair that is judged here, or slower candles made of it; None where there is neither."""
+        place = self._places.get(pair)
+        if place is None or not len(self._windows[place]):
+            return None
+        window = self._windows[place].view()
+        if timeframe == window.timeframe:
+            return window
+        if timeframe_ms(timeframe) % timeframe_ms(window.timeframe) or timeframe_ms(timeframe) > DAY_MS:
+            return None
+        closed = int(window.ts[-1] + timeframe_ms(window.timeframe)) // timeframe_ms(timeframe)
+        known = self._slower.get((pair, timeframe))
+        if known is None or not len(known) or int(known.ts[-1]) // timeframe_ms(timeframe) != closed - 1:
+            known = self._slower[pair, timeframe] = resample(window, timeframe)
+        return known
+
     def ask(self, index: int, callback: str, arguments: Mapping[str, Plain]) -> Answer:
         """Call a callback of the pair's instance, with the pair's candles at hand."""
         return self._seats.ask(index, callback, arguments, self._windows[index].view())
@@ -154,7 +182,7 @@ class FrameBench:
     A signal is acted on at the next candle's open; where that does not exist there is no signal.
     """
 
-    needs_history = False
+    needs_history = looks_around = False
 
     def __init__(self, maker: StrategyMaker, frames: Sequence[Candles]) -> None:
         self._seats = _Seats(maker, len(frames))

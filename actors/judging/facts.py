@@ -19,12 +19,14 @@ from actors.judging.worker import fence_in
 from actors.processes import child_environment, ending, python_command
 from engine.errors import StrategyError
 from engine.settings import StrategyConfig
-from engine.strategy import StrategyFacts, facts_of
+from engine.strategy import StrategyFacts, Surroundings, facts_of, heard, told
 
 LIMIT_S: Final = 10.0
 
 
-def load_facts(config: StrategyConfig, *, limit_s: float = LIMIT_S) -> StrategyFacts:
+def load_facts(
+    config: StrategyConfig, surroundings: Surroundings | None = None, *, limit_s: float = LIMIT_S
+) -> StrategyFacts:
     """The settings and callbacks of the strategy that `config` names, with its parameters and overrides.
 
     Takes the time of starting Python and importing the file, some 0.3 s. Needs no actor.
@@ -37,6 +39,7 @@ def load_facts(config: StrategyConfig, *, limit_s: float = LIMIT_S) -> StrategyF
         "parameters": dict(config.parameters),
         "overrides": dict(config.overrides),
         "memory_mb": config.memory_mb,
+        "surroundings": told(surroundings or Surroundings()),
     }
     try:
         done = subprocess.run(  # noqa: S603 -- our own interpreter and module
@@ -58,7 +61,7 @@ def load_facts(config: StrategyConfig, *, limit_s: float = LIMIT_S) -> StrategyF
         raise StrategyError(f"the strategy {config.name} ended its process, {ending(done.returncode)}{last}") from None
     if "error" in said:
         raise StrategyError(said["error"])
-    return StrategyFacts(**{**said, "callbacks": tuple(said["callbacks"])})
+    return StrategyFacts(**{**said, "callbacks": tuple(said["callbacks"]), "other_pairs": tuple(said["other_pairs"])})
 
 
 def main(arguments: list[str]) -> None:
@@ -68,7 +71,9 @@ def main(arguments: list[str]) -> None:
     orders: dict[str, Any] = orjson.loads(sys.stdin.buffer.read())
     fence_in(int(arguments[0]), orders["memory_mb"])
     try:
-        strategy = StrategyMaker(orders["name"], orders["parameters"], orders["overrides"]).make()
+        strategy = StrategyMaker(
+            orders["name"], orders["parameters"], orders["overrides"], heard(orders["surroundings"])
+        ).make()
         answer = orjson.dumps(
             facts_of(strategy), default=float, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
         )

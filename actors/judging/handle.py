@@ -16,6 +16,7 @@ from actors.processes import ChildProcess, python_command
 from engine.candles import Candle
 from engine.messages import Message, Plain
 from engine.settings import StrategyConfig
+from engine.strategy import Surroundings, told
 
 START_S: Final = 15.0
 STANDSTILL_S: Final = 1.0
@@ -73,6 +74,8 @@ class InlineHandle:
 
     def judge(self, batch: Batch) -> None:
         """Judge a batch, or only take it in."""
+        if batch.judge and self._bench.looks_around:
+            self.judge(batch._replace(judge=False))
         for place, candle in zip(batch.places, batch.candles, strict=True):
             if batch.judge:
                 self._verdicts.append(self._bench.judge(place, candle))
@@ -114,6 +117,7 @@ class WorkerHandle:
         token: str,
         tell: Callable[[Message], None],
         clock: Callable[[], float],
+        surroundings: Surroundings | None = None,
     ) -> None:
         self.ready = False
         self._pairs = pairs
@@ -140,6 +144,7 @@ class WorkerHandle:
             "overrides": dict(config.overrides),
             "memory_mb": config.memory_mb,
             "pairs": list(pairs),
+            "surroundings": told(surroundings or Surroundings()),
         }
         self.child.send(frame_json(Kind.START, orders))
 

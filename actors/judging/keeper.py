@@ -17,18 +17,19 @@ from actors.outbox import Outbox
 from actors.processes import ChildEnded, ChildPrinted, ChildSaid
 from engine.messages import Entry, Message, Notify, Plain, RecordRefused, StateLoaded, TimerFired
 from engine.settings import StrategyConfig
+from engine.strategy import Surroundings
 
 HIRE_MS: Final = 250
 HIRE_MS_MAX: Final = 30_000
 LINES_MAX: Final = 20
 LINE_MAX: Final = 500
 
-BenchFactory = Callable[[StrategyConfig, Sequence[str]], Judging]
+BenchFactory = Callable[[StrategyConfig, Sequence[str], Surroundings], Judging]
 
 
-def windowed_bench(config: StrategyConfig, pairs: Sequence[str]) -> Judging:
+def windowed_bench(config: StrategyConfig, pairs: Sequence[str], surroundings: Surroundings) -> Judging:
     """The bench that judges inside the bot: windows that grow candle by candle, as in a worker."""
-    return Bench(StrategyMaker(config.name, config.parameters, config.overrides), pairs)
+    return Bench(StrategyMaker(config.name, config.parameters, config.overrides, surroundings), pairs)
 
 
 class WorkerKeeper(EngineActor, abc.ABC):
@@ -38,7 +39,14 @@ class WorkerKeeper(EngineActor, abc.ABC):
     that doubles each time; any other at once.
     """
 
-    def __init__(self, ctx: Context, pairs: Sequence[str], config: StrategyConfig, bench: BenchFactory) -> None:
+    def __init__(
+        self,
+        ctx: Context,
+        pairs: Sequence[str],
+        config: StrategyConfig,
+        bench: BenchFactory,
+        surroundings: Surroundings,
+    ) -> None:
         super().__init__(ctx)
         self.pairs = tuple(pairs)
         self.config = config
@@ -46,6 +54,7 @@ class WorkerKeeper(EngineActor, abc.ABC):
         self.hired = 0
         self.outbox = Outbox(self)
         self._bench = bench
+        self._surroundings = surroundings
         self._stumbles = 0
 
     # ------------------------------------------------------------ for the subclass
@@ -82,11 +91,16 @@ class WorkerKeeper(EngineActor, abc.ABC):
         """Start a worker, or with `workers = 0` make a bench in here."""
         self.hired += 1
         if self.config.workers == 0:
-            self.handle = InlineHandle(self._bench(self.config, self.pairs))
+            self.handle = InlineHandle(self._bench(self.config, self.pairs, self._surroundings))
         else:
             token = f"{self.name}/{self.epoch}/{self.hired}"
             self.handle = WorkerHandle(
-                self.config, self.pairs, token=token, tell=self._tell_myself, clock=self.monotonic
+                self.config,
+                self.pairs,
+                token=token,
+                tell=self._tell_myself,
+                clock=self.monotonic,
+                surroundings=self._surroundings,
             )
         self.worker_hired()
 

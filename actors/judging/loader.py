@@ -10,6 +10,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -21,7 +22,7 @@ from actors.judging.optimised import file_beside, read_optimised
 from engine.candles import timeframe_ms
 from engine.errors import StrategyError
 from engine.settings import Config
-from engine.strategy import NOT_CALLED, SETTINGS, Strategy, Surroundings
+from engine.strategy import NOT_CALLED, SETTINGS, CandleSource, Strategy, Surroundings
 
 OVERRIDABLE: Final = (*SETTINGS, "timeframe", "startup_candles")
 
@@ -119,6 +120,11 @@ class StrategyMaker:
             self._only = strategy
         return strategy
 
+    def use_candles(self, candles: CandleSource) -> None:
+        """Let strategies made from here on ask these candles of other pairs and timeframes."""
+        self._surroundings = replace(self._surroundings, candles=candles)
+        self._only = None
+
     @property
     def file(self) -> Path:
         """The file that the strategy is in."""
@@ -168,8 +174,9 @@ def find_file(name: str) -> tuple[Path, str]:
             if (folder / f"{path}.py").is_file():
                 return folder / f"{path}.py", wanted
         for folder in strategy_folders():
-            if (file := _file_with_class(folder, path)) is not None:
-                return file, path
+            found = _file_with_class(folder, path)
+            if found is not None:
+                return found, path
     known = shipped_names()
     near = difflib.get_close_matches(path, known, n=1)
     hint = f"did you mean {near[0]}" if near else f"there are {', '.join(known)}"

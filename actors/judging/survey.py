@@ -70,7 +70,7 @@ def classes_in(text: bytes) -> dict[str, str]:
         tree = ast.parse(text)
     except SyntaxError:
         return {}
-    found = {}
+    found: dict[str, str] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             bases = [ast.unparse(base).rpartition(".")[2] for base in node.bases]

@@ -29,6 +29,7 @@ from actors.judging.bench import Bench, Outcome
 from actors.judging.loader import StrategyMaker
 from actors.judging.protocol import Batch, Desk, Frames, Kind, frame, frame_json, read_judge, read_load
 from engine.errors import StrategyError
+from engine.strategy import heard
 
 PROGRESS_S: Final = 0.010
 ASKS_S: Final = 0.001
@@ -119,9 +120,10 @@ class Worker:
             self._bench.load(*read_load(body))
 
     def _judge(self, batch: Batch) -> None:
-        if not batch.judge:
+        if not batch.judge or self._bench.looks_around:
             for place, candle in zip(batch.places, batch.candles, strict=True):
                 self._bench.take(place, candle)
+        if not batch.judge:
             return
         self._desk.begin(batch.number)
         told = asked = time.monotonic()
@@ -189,7 +191,7 @@ def main(arguments: list[str]) -> None:
     fence_in(parent, orders["memory_mb"])
     desk = Desk(desk_fd, len(orders["pairs"]))
     try:
-        maker = StrategyMaker(orders["name"], orders["parameters"], orders["overrides"])
+        maker = StrategyMaker(orders["name"], orders["parameters"], orders["overrides"], heard(orders["surroundings"]))
         bench = Bench(maker, orders["pairs"])
     except (StrategyError, MemoryError) as error:
         sock.sendall(frame_json(Kind.BROKEN, str(error) or "the strategy needs more memory than memory_mb allows"))

@@ -37,6 +37,11 @@ def empty_frame() -> Any:
     return frame
 
 
+def no_tags(frame: Any) -> Any:
+    """A column of empty tags, of plain Python texts: pandas' own kind of text makes single rows slow to read."""
+    return pd.Series([""] * len(frame), index=frame.index, dtype=object)
+
+
 def renamed(frame: Any) -> Any:
     """The frame with its signal columns under today's names."""
     old = {was: now for was, now in _LEGACY.items() if was in frame.columns and now not in frame.columns}

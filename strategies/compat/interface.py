@@ -21,7 +21,8 @@ from strategies.compat.asking import converted
 from strategies.compat.callbacks import Callbacks
 from strategies.compat.configuration import config_of
 from strategies.compat.enums import MarketDirection
-from strategies.compat.frames import frame_of, renamed, signals_of
+from strategies.compat.frames import frame_of, no_tags, renamed, signals_of
+from strategies.compat.helpers import timeframe_to_minutes
 from strategies.compat.informative import asset_of, informatives_of, with_informative
 from strategies.compat.locks import PairLocks
 from strategies.compat.order import moment_of
@@ -50,6 +51,9 @@ _LEGACY_KEYS: Final = {
 }
 WINDOW: Final = 1_000
 """Candles that Freqtrade hands a strategy live: an exchange's usual page."""
+WINDOW_MAX: Final = 30_000
+SLOW_CANDLES: Final = 50
+"""Candles of a slower timeframe that a window is to be good for, besides the start-up candles."""
 
 
 class IStrategy(Callbacks, Strategy):
@@ -94,6 +98,7 @@ class IStrategy(Callbacks, Strategy):
         strategy.wallets = Wallets(surroundings)
         strategy._began = strategy._begun_at = None
         set_values(strategy, {**_values_in(strategy), **parameters})
+        strategy.other_pairs, strategy.window_candles = needs_of(strategy)
         return strategy
 
     _began: Any = None
@@ -108,7 +113,8 @@ class IStrategy(Callbacks, Strategy):
     def startup_candles(self, value: int) -> None:
         self.startup_candle_count = value
 
-    window_candles: ClassVar[int] = WINDOW
+    window_candles: int = WINDOW  # type: ignore[misc]  # what a strategy needs is found out when it is made
+    other_pairs: tuple[str, ...] = ()  # type: ignore[misc]  # likewise
 
     def defined_callbacks(self) -> tuple[str, ...]:
         """Those that the class itself defines; Freqtrade's defaults need not be asked."""
@@ -121,13 +127,14 @@ class IStrategy(Callbacks, Strategy):
     def signals(self, candles: Candles) -> Signals:
         """Run `populate_*` over the candles; keep the frame for `get_analyzed_dataframe`."""
         self._begin()
+        self.dp.judging(candles)
         metadata = {"pair": candles.pair}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             frame = self.advise_indicators(frame_of(candles), metadata)
-            frame["enter_tag"] = ""
+            frame["enter_tag"] = no_tags(frame)
             frame = self.advise_entry(frame, metadata)
-            frame["exit_tag"] = ""
+            frame["exit_tag"] = no_tags(frame)
             frame = self.advise_exit(frame, metadata)
         self.dp.analysed(candles, frame)
         return signals_of(frame, candles, with_shorts=bool(self.can_short))
@@ -226,6 +233,27 @@ class IStrategy(Callbacks, Strategy):
     def trades_of(self, pair: str) -> Sequence[Trade]:
         """The open trades of `pair`."""
         return Trade.get_trades_proxy(pair=pair, is_open=True)
+
+
+def needs_of(strategy: IStrategy) -> tuple[tuple[str, ...], int]:
+    """The pairs whose candles are needed to judge others, and how many candles a window must hold.
+
+    Where a strategy lists every traded pair of a timeframe, it is each pair's own that it asks for.
+    """
+    listed = [(str(p[0]), str(p[1])) for p in strategy.informative_pairs()]
+    traded = set(strategy.dp.current_whitelist())
+    own = {tf for _, tf in listed if traded and traded <= {pair for pair, other in listed if other == tf}}
+    others = [pair for pair, tf in listed if tf not in own]
+    timeframes = [tf for _, tf in listed]
+    stake = str(strategy.config.get("stake_currency", ""))
+    for wanted, _populate in informatives_of(strategy):
+        timeframes.append(wanted.timeframe)
+        if wanted.asset:
+            others += [a for pair in traded or {""} if (a := asset_of(wanted, pair, stake)) != pair]
+    base = timeframe_to_minutes(strategy.timeframe) or 1
+    ratio = max((timeframe_to_minutes(tf) // base for tf in timeframes), default=1)
+    window = max(WINDOW, ratio * (strategy.startup_candles + SLOW_CANDLES)) if ratio > 1 else WINDOW
+    return tuple(dict.fromkeys(others)), min(window, WINDOW_MAX)
 
 
 def _values_in(strategy: IStrategy) -> dict[str, Any]:

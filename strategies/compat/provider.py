@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -27,8 +26,8 @@ class DataProvider:
         self._frames: dict[str, tuple[Candles, Any]] = {}
         self._others: dict[tuple[str, str], Any] = {}
         self._candles: Candles | None = None
+        self._until: int | None = None
         self.now = _NEVER
-        self.send: Callable[[str], None] | None = None
 
     # ------------------------------------------------------------ told by the strategy's base
 
@@ -36,9 +35,14 @@ class DataProvider:
         """Remember what `populate_*` made of a pair's candles."""
         self._frames[candles.pair] = (candles, frame)
 
+    def judging(self, candles: Candles) -> None:
+        """These candles are judged: what opened after they end is not known yet."""
+        self.now, self._candles = _NEVER, None
+        self._until = int(candles.ts[-1]) + timeframe_ms(candles.timeframe) if len(candles) else 0
+
     def at(self, now: datetime, candles: Candles) -> None:
         """It is `now`, and these are the candles closed until then."""
-        self.now, self._candles = now, candles
+        self.now, self._candles, self._until = now, candles, None
 
     def is_analysed(self, pair: str) -> bool:
         """Whether the pair has been judged."""
@@ -53,9 +57,21 @@ class DataProvider:
         key = (pair, wanted)
         if key not in self._others or not self._surroundings.is_whole:
             candles = self._surroundings.candles(pair, wanted)
-            self._others[key] = None if candles is None else frame_of(candles)
-        frame = self._others[key]
-        return empty_frame() if frame is None else frame.copy(deep=False)
+            self._others[key] = None if candles is None else (candles, frame_of(candles))
+        known = self._others[key]
+        if known is None:
+            return empty_frame()
+        candles, frame = known
+        return frame.iloc[: self._known(candles)].copy(deep=False)
+
+    def _known(self, candles: Candles) -> int:
+        """How many of these candles may be seen: those begun before the judged ones end, or closed by now."""
+        if self._until is not None:
+            return int(np.searchsorted(candles.ts, self._until))
+        if self.now is _NEVER:
+            return len(candles)
+        ends = int(self.now.timestamp() * 1_000) - timeframe_ms(candles.timeframe)
+        return int(np.searchsorted(candles.ts, ends, side="right"))
 
     def historic_ohlcv(self, pair: str, timeframe: str, candle_type: str = "") -> Any:
         """As `get_pair_dataframe`."""
@@ -117,8 +133,7 @@ class DataProvider:
         candles = own or self._surroundings.candles(pair, self._strategy.timeframe)
         if candles is None or not len(candles):
             return None
-        ends = int(self.now.timestamp() * 1_000) - timeframe_ms(candles.timeframe)
-        rows = len(candles) if self.now is _NEVER else int(np.searchsorted(candles.ts, ends, side="right"))
+        rows = self._known(candles)
         return float(candles.close[rows - 1]) if rows else None
 
     def market(self, pair: str) -> dict[str, Any] | None:

@@ -364,7 +364,7 @@ def test_frames_are_judged_as_in_a_backtest(config: StrategyConfig) -> None:
     )
     runtime, seen, rounds = SimRuntime(seed=1), Seen(), Seen()
 
-    def bench(_: StrategyConfig, __: Sequence[str]) -> Judging:
+    def bench(*_: object) -> Judging:
         return FrameBench(maker, [frame])
 
     runtime.spawn("persistence", lambda ctx: MemoryPersistence(ctx, Disk()))

@@ -47,7 +47,7 @@ def config_for(file: Path, **more: object) -> Config:
     )
 
 
-@pytest.mark.parametrize("name", ["Modern", "Legacy"])
+@pytest.mark.parametrize("name", ["Modern", "Legacy", "Tagged"])
 def test_trades_are_freqtrades(name: str, folder: Path) -> None:
     """A strategy gives the trades that Freqtrade 2026.9 gave on the same candles, in every figure."""
     config = config_for(OWN / f"{name.lower()}.py")
