@@ -9,14 +9,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.candles import Candles
 from engine.margin import FundingRate
-from engine.market import to_step
 from engine.messages import NO_SIGNAL, Signal, TurnRow
 from engine.types import Millis, exact
 from engine.window import CheckedSignals
@@ -196,19 +195,16 @@ def last_rows(tapes: Mapping[str, Tape]) -> dict[str, TurnRow]:
         candles = tape.candles
         if len(candles):
             ts = int(candles.ts[-1])
-            step = tape.price_step(ts)
-            # An order's price is of whole steps; an open with binary noise would lie beside it, and never fill it.
-            price = exact(float(candles.open[-1]))
-            price = to_step(price, step, ROUND_HALF_UP) if step else price
+            price, high, low = (exact(float(c[-1])) for c in (candles.open, candles.high, candles.low))
             found[pair] = TurnRow(
                 pair=pair,
                 ts=ts,
                 open=price,
-                high=price,
-                low=price,
+                high=high,
+                low=low,
                 close=price,
                 signal=NO_SIGNAL,
-                price_step=step,
+                price_step=tape.price_step(ts),
                 final=True,
             )
     return found

@@ -59,9 +59,8 @@ class Turn:
 
     @property
     def bounds(self) -> tuple[Decimal, Decimal]:
-        """The prices the venue may fill at: the candle's, or where the data ends its last open alone."""
-        row = self.row
-        return (row.open, row.open) if row.final else (row.low, row.high)
+        """The prices the venue may fill at: the candle's, also where the data ends with it."""
+        return self.row.low, self.row.high
 
     def next(self, trade: Trade) -> TimerFired | SignalJudged | MarketRange | DataEnded | Match | Settle | None:
         """The next event, a `Match`, a `Settle`, or None when the pair has settled."""

@@ -103,12 +103,11 @@ def test_the_order_of_a_candle(of: Trade, expected: list[str]) -> None:
 
 
 def test_the_last_candle_ends_the_data() -> None:
-    """Instead of a signal and a look; what fills does so at the open."""
+    """Instead of a signal and a look; what is left at its open fills if the candle has that price, rounded."""
     turn = Turn(replace(ROW, final=True))
 
     assert ["TimerFired", "DataEnded", "match", "match"] == sequence(turn, trade(held=True, order=OrderStatus.NEW))
-    assert (D(1), D(1)) == turn.bounds
-    assert (D(1), D(3)) == Turn(ROW).bounds
+    assert (D(1), D(3)) == turn.bounds == Turn(ROW).bounds
 
 
 def test_a_reversal_is_judged_once_more() -> None:
