@@ -65,7 +65,9 @@ def _add_stored(parser: argparse.ArgumentParser) -> None:
     """What is traded on stored candles: by `replay` and by `backtest`."""
     parser.add_argument("-c", "--config", metavar="CONFIG", default="config.toml", help="default: config.toml")
     parser.add_argument("--strategy", metavar="NAME", help="a name, FILE.py or FILE.py:Class, instead of the config's")
-    parser.add_argument("--data", metavar="DIR", help="the folder of candles: Parquet, Feather or CSV")
+    parser.add_argument(
+        "--data", metavar="DIR", help="the folder of candles, ours, Freqtrade's or CSV; see docs/data.md"
+    )
     parser.add_argument("--pairs", metavar="A,B,…", type=pair_list, help="instead of the configuration's")
     parser.add_argument("--from", dest="start", metavar="TIME", help="the first candle, ISO 8601, UTC: 2025-01-31")
     parser.add_argument("--to", dest="end", metavar="TIME", help="the end; candles from it on are left out")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ from actors.cli import main
 from actors.commands.parsing import BAD_INPUT, FAILED, OK
 from tests.actors.test_data import CANDLES, ROWS, STEP, T, csv_text, write_feather, write_parquet
 
+ROOT = Path(__file__).resolve().parents[2]
 WILD = (T + 2 * STEP, 900.0, 950.0, 850.0, 900.0, 1.0)
 
 
@@ -268,3 +273,30 @@ def test_a_wrong_wish_is_a_sentence(
 
     assert BAD_INPUT == status
     assert said in error
+
+
+def test_a_terminal_sees_how_far_it_is(tmp_path: Path) -> None:
+    """On a terminal a bar goes along on standard error; the answer on standard output is the same."""
+    write_feather(tmp_path / "ETH_BTC-5m.feather", ROWS)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "actors.cli", "data", "check", str(tmp_path)]
+    environment = {**os.environ, "TERM": "xterm"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, env=environment, cwd=ROOT, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 65_536)
+    os.close(ours)
+
+    assert b"1 file: all can be used\n" == done.stdout
+    assert b"checking" in shown
+
+
+def test_what_a_killed_convert_left_is_in_nobodys_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that was being written when the process died is no candle file, and the next convert goes on."""
+    write_feather(tmp_path / "ETH_BTC-5m.feather", ROWS)
+    target = path_of(tmp_path / "own", "x", "candles", "ETH/BTC", "5m")
+    target.parent.mkdir(parents=True)
+    (target.parent / ".candles.parquet.123.new").write_bytes(b"half a file")
+    status, done = answer(capsys, "convert", tmp_path, "--to", tmp_path / "own", "--exchange", "x")
+
+    assert (OK, "converted") == (status, done[0]["what"])
+    assert 6 == len(load_candles(tmp_path / "own", ["ETH/BTC"], "5m")["ETH/BTC"])
