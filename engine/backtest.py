@@ -58,6 +58,7 @@ class Counters:
 class Backtest:
     """One run. `trades` are the closed trades in order, `events` the domain events by writer, if they are kept.
 
+    `changes` tell how trades that were added to or reduced began, and each change, whether events are kept or not.
     `now` is the candle under way, `visited` how many candles the pairs have seen.
     """
 
@@ -72,6 +73,8 @@ class Backtest:
     book: dict[str, Trade] = field(init=False)
     trades: list[TradeClosed] = field(default_factory=list)
     events: dict[str, list[Emit]] = field(default_factory=dict)
+    changes: list[Emit] = field(default_factory=list)
+    _opened: dict[str, Emit] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.book = {pair: Trade(pair=pair, rules=rules, reconciled=True) for pair, rules in self.rules.items()}
@@ -227,5 +230,10 @@ class Backtest:
     def _note(self, writer: str, event: Emit) -> None:
         if event.kind == "PairLocked":
             self.counters.locks += 1
+        elif event.kind == "TradeOpened":
+            self._opened[writer] = event
+        elif event.kind == "TradeChanged":
+            first = self._opened.pop(writer, None)
+            self.changes += [event] if first is None else [first, event]
         if self.keeps_events:
             self.events.setdefault(writer, []).append(event)

@@ -5,7 +5,7 @@ The formulas are Freqtrade's for its wallet-based metrics.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,31 +26,88 @@ class Equity:
     total: Floats
 
 
-def equity_of(trades: TradeColumns, candles: Mapping[str, Candles], balance: float) -> Equity:
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """That from `ts` on, not before the next candle, the trade that began at `open_ts` holds so much.
+
+    `realized` is what its partial exits have earned so far.
+    """
+
+    pair: str
+    open_ts: Millis
+    ts: Millis
+    amount: float
+    rate: float
+    realized: float
+
+
+def equity_of(
+    trades: TradeColumns, candles: Mapping[str, Candles], balance: float, holdings: Sequence[Holding] = ()
+) -> Equity:
     """The account marked to the market at each candle's open, before anything was done on that candle.
 
     As Freqtrade's wallet history: fees count when a trade is closed, and the first candle of a run, which
-    only has its signal judged, is left out.
+    only has its signal judged, is left out. `holdings` are those of the trades that were added to or
+    reduced, in time from their entry on; other trades hold one amount from their entry to their end.
     """
     ts = _all_times([own.ts[1:] for own in candles.values() if len(own) > 1])
-    ends = np.searchsorted(ts, trades.close_ts, "right")
+    changed = _by_trade(holdings)
+    pairs = dict(zip(trades.pair.names, range(len(trades.pair.names)), strict=True))
+    whole = [(pairs.get(pair, -1), open_ts) for pair, open_ts in changed]
+    rows = np.array([key not in whole for key in zip(trades.pair.codes.tolist(), trades.open_ts.tolist(), strict=True)])
+    simple = trades[rows] if whole else trades
     realized = np.zeros(len(ts) + 1)
-    np.add.at(realized, ends, trades.profit_abs)
+    np.add.at(realized, np.searchsorted(ts, trades.close_ts, "right"), trades.profit_abs)
     total = balance + np.cumsum(realized)[: len(ts)]
-    begins = np.searchsorted(ts, trades.open_ts, "right")
-    sizes = np.where(trades.is_short, -trades.amount, trades.amount)
-    for code, pair in enumerate(trades.pair.names):
-        own = candles.get(pair)
-        rows = np.flatnonzero(trades.pair.codes == code)
-        if own is None or not len(own) or not len(rows):
-            continue
-        held, cost = np.zeros(len(ts) + 1), np.zeros(len(ts) + 1)
-        for places, sign in ((begins[rows], 1.0), (ends[rows], -1.0)):
-            np.add.at(held, places, sign * sizes[rows])
-            np.add.at(cost, places, sign * sizes[rows] * trades.open_rate[rows])
-        price = own.open[np.clip(np.searchsorted(own.ts, ts, "right") - 1, 0, None)]
-        total += np.cumsum(held)[: len(ts)] * price - np.cumsum(cost)[: len(ts)]
+    sizes = np.where(simple.is_short, -simple.amount, simple.amount)
+    for code, pair in enumerate(simple.pair.names):
+        own, at = candles.get(pair), np.flatnonzero(simple.pair.codes == code)
+        if own is not None and len(own):
+            spans = (simple.open_ts[at], simple.close_ts[at])
+            parts = [(*spans, sizes[at], simple.open_rate[at], np.zeros(len(at)))]
+            parts += [_parts(trades, number, held) for number, held in _changed_of(trades, changed, pair)]
+            total += _marked(ts, own, parts)
     return Equity(ts, total)
+
+
+Part = tuple[Ints, Ints, Floats, Floats, Floats]
+"""From, to, signed amount, its price, what is realized meanwhile."""
+
+
+def _by_trade(holdings: Sequence[Holding]) -> dict[tuple[str, Millis], list[Holding]]:
+    found: dict[tuple[str, Millis], list[Holding]] = {}
+    for holding in holdings:
+        found.setdefault((holding.pair, holding.open_ts), []).append(holding)
+    return found
+
+
+def _changed_of(
+    trades: TradeColumns, changed: Mapping[tuple[str, Millis], list[Holding]], pair: str
+) -> Iterator[tuple[int, list[Holding]]]:
+    for (of, open_ts), held in changed.items():
+        if of == pair:
+            mine = trades.pair.is_any(pair) & (trades.open_ts == open_ts)
+            yield from ((int(number), held) for number in np.flatnonzero(mine)[:1])
+
+
+def _parts(trades: TradeColumns, number: int, held: Sequence[Holding]) -> Part:
+    sign = -1.0 if trades.is_short[number] else 1.0
+    begins = np.array([h.ts for h in held], np.int64)
+    ends = np.append(begins[1:], trades.close_ts[number])
+    columns = [np.array([getattr(h, name) for h in held], np.float64) for name in ("amount", "rate", "realized")]
+    return begins, ends, sign * columns[0], columns[1], columns[2]
+
+
+def _marked(ts: Ints, candles: Candles, parts: Sequence[Part]) -> Floats:
+    """What one pair's positions have gained at each time."""
+    held, gained = np.zeros(len(ts) + 1), np.zeros(len(ts) + 1)
+    for begins, ends, sizes, rates, realized in parts:
+        for moments, sign in ((begins, 1.0), (ends, -1.0)):
+            places = np.searchsorted(ts, moments, "right")
+            np.add.at(held, places, sign * sizes)
+            np.add.at(gained, places, sign * (realized - sizes * rates))
+    price = candles.open[np.clip(np.searchsorted(candles.ts, ts, "right") - 1, 0, None)]
+    return np.asarray(np.cumsum(held)[: len(ts)] * price + np.cumsum(gained)[: len(ts)])
 
 
 def _all_times(columns: list[Ints]) -> Ints:

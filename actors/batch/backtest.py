@@ -64,6 +64,7 @@ def run_backtest(
         wallet=config.paper.wallet,
         counters=done.counters,
         events=done.events,
+        changes=done.changes,
         seconds={"trade": time.perf_counter() - began},
         failed=taped.failed,
         interrupted=done.interrupted,
@@ -75,6 +76,7 @@ class _Done(NamedTuple):
     counters: Counters
     events: Mapping[str, Sequence[Emit]]
     interrupted: Millis | None
+    changes: Sequence[Emit] = ()
 
 
 def _by_machine(taped: Taped, portfolio: Portfolio, *, every_candle: bool, keep_events: bool) -> _Done:
@@ -84,8 +86,8 @@ def _by_machine(taped: Taped, portfolio: Portfolio, *, every_candle: bool, keep_
         run.run(taped.tapes, timeframe_of(taped), every_candle=every_candle)
     except KeyboardInterrupt:
         run.counters.rejected_signals = portfolio.rejected
-        return _Done(run.trades, run.counters, run.events, run.now)
-    return _Done(run.trades, run.counters, run.events, None)
+        return _Done(run.trades, run.counters, run.events, run.now, run.changes)
+    return _Done(run.trades, run.counters, run.events, None, run.changes)
 
 
 def _asked(taped: Taped) -> Any:
@@ -136,8 +138,7 @@ def backtest(arguments: argparse.Namespace) -> int:
         write_report(Path(arguments.report), [outcome], arguments.breakdown)
     tell([outcome], arguments.breakdown, as_json=arguments.json)
     if arguments.db:
-        stored = store(Files.beside(arguments.db), outcome)
-        print(f"Stored as run {stored.run} of {arguments.db}.", file=sys.stderr)
+        print(store(Files.beside(arguments.db), outcome).told, file=sys.stderr)
     if result.interrupted is not None:
         return INTERRUPTED
     differs = bool(arguments.verify) and not _verified(config, taped, result)

@@ -14,7 +14,7 @@ from engine.actions import Emit
 from engine.backtest import Counters
 from engine.candles import Candles
 from engine.columns import TradeColumns
-from engine.equity import Equity, equity_of, market_change
+from engine.equity import Equity, Holding, equity_of, market_change
 from engine.groups import Group, groups_by
 from engine.messages import TradeClosed
 from engine.plain import PlainTrades
@@ -27,7 +27,8 @@ from engine.types import ZERO, Millis
 class BacktestResult:
     """What a run gave: the closed trades in order, what was counted, and how long each stage took.
 
-    `events` are the domain events by writer, empty unless they were asked for. [`start`, `end`] are the
+    `events` are the domain events by writer, empty unless they were asked for; `changes` those of trades that
+    were added to or reduced. [`start`, `end`] are the
     open times of the first and the last candle that was traded on. `interrupted` is the candle at which
     Ctrl-C ended it, None where it reached its end; positions held then are in no trade.
     """
@@ -38,6 +39,7 @@ class BacktestResult:
     wallet: Decimal
     counters: Counters = field(default_factory=Counters)
     events: Mapping[str, Sequence[Emit]] = field(default_factory=dict)
+    changes: Sequence[Emit] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     interrupted: Millis | None = None
@@ -101,15 +103,34 @@ LEFT_OPEN = "force_exit"
 """The exit reason of trades that were left open and that the end of the data closed (2.6)."""
 
 
+def _holdings(result: BacktestResult) -> list[Holding]:
+    """What the trades that were added to or reduced held, and from when on."""
+    if not result.changes:
+        return []
+    begun = {trade.trade_id: trade.open_ts for trade in result.trades}
+    return [
+        Holding(
+            pair=event.body["pair"],
+            open_ts=begun[event.body["trade_id"]],
+            ts=event.ts,
+            amount=float(event.body["amount"]),
+            rate=float(event.body["open_rate"]),
+            realized=float(event.body.get("realized", ZERO)),
+        )
+        for event in result.changes
+        if event.body["trade_id"] in begun
+    ]
+
+
 def outcome_of(config: Config, taped: Taped, result: BacktestResult, fills: str = "candle") -> Outcome:
     """Reckon the figures of a run."""
     candles = {pair: tape.candles for pair, tape in taped.tapes.items()}
     trades, balance = result.columns, float(result.wallet)
-    equity = equity_of(trades, candles, balance)
+    equity = equity_of(trades, candles, balance, _holdings(result))
     summary = summarise(
         trades,
         start_ts=min((int(own.ts[0]) for own in candles.values() if len(own)), default=result.start),
-        end_ts=result.end,
+        end_ts=result.end if result.interrupted is None else result.interrupted,
         balance=balance,
         market_change=market_change(candles),
         equity=equity,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -18,29 +18,44 @@ from actors.batch.exporting import rows_of, write_trades
 from actors.batch.outcome import Outcome
 from actors.batch.tables import json_of
 from actors.files import Files, lock_holder
-from actors.spool import Event, Spooled, keep
+from actors.spool import Event, keep
 from engine.codec import to_plain
 from engine.errors import DataError, StorageError
 
 HOUR_MS: Final = 3_600_000
 
 
-def store(files: Files, outcome: Outcome) -> Spooled:
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A kept run: its number in SQL, and a sentence about where it is."""
+
+    run: int
+    told: str
+
+
+def store(files: Files, outcome: Outcome) -> Stored:
     """Keep a run beside the history of `files`, with its orders, fills and decisions where it has its events.
 
-    While a bot runs there, its history takes the run in by itself within a moment; else it is done here.
+    While a bot runs there, its history takes the run in by itself within a moment; else it is done here. A
+    DuckDB file that somebody else has open gets it when it is opened next.
 
     Raises:
         StorageError: it cannot be written, or the history does not take it.
     """
-    spooled = keep(files, _about(outcome), _events(outcome))
-    if lock_holder(files.lock) is None:
-        from actors.history.sql import run_query
+    kept = keep(files, _about(outcome), _events(outcome))
+    begin = f"Stored as run {kept.run} of {files.db}"
+    if lock_holder(files.lock) is not None:
+        return Stored(kept.run, f"{begin}, which the running bot's history takes in within a moment.")
+    from actors.history.sql import run_query
+    from actors.history.store import HistoryLocked
 
-        _, rows = run_query(files.db, f"SELECT status FROM runs WHERE run = {spooled.run}")  # noqa: S608  (a number)
-        if rows != [("0",)]:
-            raise StorageError(f"{files.db} did not take in {spooled.path}; `tradepit sql` on it says more.")
-    return spooled
+    try:
+        _, rows = run_query(files.db, f"SELECT status FROM runs WHERE run = {kept.run}")  # noqa: S608  (a number)
+    except HistoryLocked as error:
+        return Stored(kept.run, f"{begin}, which takes it in when it is opened next: {error}")
+    if rows != [("0",)]:
+        raise StorageError(f"{files.db} did not take in {kept.path}: it holds what its tables cannot.")
+    return Stored(kept.run, f"{begin}.")
 
 
 def _about(outcome: Outcome) -> dict[str, Any]:
@@ -63,7 +78,11 @@ def _about(outcome: Outcome) -> dict[str, Any]:
         "wallet": format(outcome.result.wallet, "f"),
         "pairs": sorted(outcome.candles),
         "settings": settings,
-        "metrics": {**asdict(summary), **to_plain(outcome.result.counters)},
+        "metrics": {
+            **asdict(summary),
+            **to_plain(outcome.result.counters),
+            "interrupted": outcome.result.interrupted,
+        },
     }
 
 

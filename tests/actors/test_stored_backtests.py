@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -146,7 +148,9 @@ def test_a_run_that_was_cut_short_is_taken_in_again(files: Files, outcome: Outco
 
 def test_a_broken_file_costs_itself_only(files: Files, outcome: Outcome) -> None:
     """A stored run that cannot be read is left out, with a sentence, and the others are there."""
-    broken, odd, newer = (store(files, outcome) for _ in range(3))
+    for _ in range(3):
+        store(files, outcome)
+    broken, odd, newer = spool.spooled(files)
     files.db.unlink()
     broken.path.write_bytes(broken.path.read_bytes()[:300])
     odd.path.write_bytes(gzip.compress(b'{"format": 1, "mode": "backtest"}\n[1, "x", "domain", "TradeOpened", {}]\n'))
@@ -257,6 +261,22 @@ def test_what_cannot_be_written_is_a_sentence(tmp_path: Path, outcome: Outcome, 
     with pytest.raises(StorageError, match="cannot be written to"):
         store(Files.beside(tmp_path / "file" / "x.duckdb"), outcome)
     assert BAD_INPUT == main(["backtest", *words, "--export", str(tmp_path / "file" / "t.json")])
+
+
+def test_a_file_that_is_open_elsewhere_gets_it_later(files: Files, outcome: Outcome) -> None:
+    """Somebody has the DuckDB file open: the run is kept, that is said, and it is there at the next opening."""
+    ask_once = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1, flush=True); sys.stdin.read()"
+    store(files, outcome)
+    command = [sys.executable, "-c", ask_once, str(files.db)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        stored = store(files, outcome)
+        assert other.stdin is not None
+        other.stdin.close()
+
+    assert f"is open in process {other.pid}" in stored.told
+    assert {-2: len(outcome.result.trades), -1: len(outcome.result.trades)} == counted(files)
 
 
 def test_numbers_are_nobody_elses(files: Files) -> None:

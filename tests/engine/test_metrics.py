@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 from engine import metrics
 from engine.candles import Candles
 from engine.columns import Labels, TradeColumns
-from engine.equity import Equity, daily_returns, equity_of, market_change, wallet_figures
+from engine.equity import Equity, Holding, daily_returns, equity_of, market_change, wallet_figures
 from engine.groups import Group, groups_by, periods
 from engine.messages import TradeClosed
 from engine.summary import Summary, summarise
@@ -230,6 +230,21 @@ def test_equity_keeps_the_last_price_of_a_pair_that_ended() -> None:
     equity = equity_of(TradeColumns.of([closed("A", (1, 5), ("10", "12"))]), candles, 100.0)
 
     assert [100.0, 102.0, 102.0, 102.0, 102.0] == pytest.approx(equity.total.tolist())
+
+
+def test_equity_of_a_trade_that_grew_and_shrank() -> None:
+    """A trade that was added to and reduced is worth what it held at each time, and what it had realized."""
+    candles = {"A": walked("A", [10, 10, 20, 30, 40, 40]), "B": walked("B", [1] * 6)}
+    trades = [closed("A", (1, 4), ("15", "40")), closed("B", (1, 2), ("1", "1"))]
+    held = [(1, 1.0, 10.0, 0.0), (2, 2.0, 15.0, 0.0), (3, 1.0, 15.0, 15.0)]
+    holdings = [Holding("A", MINUTE, minute * MINUTE, *what) for minute, *what in held]
+
+    equity = equity_of(TradeColumns.of(trades), candles, 100.0, holdings)
+
+    assert [100.0, 110.0, 130.0, 140.0, 125.0] == pytest.approx(equity.total.tolist())
+    shorts = [closed("A", (1, 4), ("15", "40"), side=Side.SHORT), trades[1]]
+    mirrored = equity_of(TradeColumns.of(shorts), candles, 100.0, [replace(h, realized=-h.realized) for h in holdings])
+    assert [100.0, 90.0, 70.0, 60.0, 75.0] == pytest.approx(mirrored.total.tolist())
 
 
 def test_daily_returns_are_from_end_to_end_of_days() -> None:
