@@ -2,11 +2,12 @@
 
 All rules of `engine.exits` in their order, on arrays: the stop is trailed by the best of a candle before
 the worst may hit it; an exit signal comes before the stop, the stop before ROI, ROI before a stop that moved.
+An exit that its candle does not fill rests: prices with binary noise lie a hair beside their own step.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,9 @@ from engine.straight import (
     Rows,
 )
 
-MOST = CELLS // BLOCKS[-1]
+MOST: Final = CELLS // BLOCKS[-1]
+PATIENCE: Final = 64
+"""Candles for which a resting order is followed; the machine passes over more of them more quickly."""
 
 
 def follow(course: Course, entries: Rows) -> Paths:
@@ -52,25 +55,19 @@ class _Group:
         self.exit = np.full(count, -1, np.intp)
         self.reason = np.zeros(count, np.int8)
         self.close_rate = np.zeros(count)
+        self.rests = np.zeros(count, np.bool_)
+        self.placed = np.zeros(count, np.intp)
+        self.given_up = np.zeros(count, np.int64)
         opened = candles.open[entries]
         self.odd = (opened < candles.low[entries]) | (opened > candles.high[entries])
 
     def paths(self) -> Paths:
         """Follow them all to their ends."""
         course, everyone = self.course, np.arange(len(self.entry))
-        trailed = self.stop
-        if course.settings.trailing_stop:
-            best = course.best[self.entry]
-            wanted = self._wanted(best, self.rate, course.near_stops[self.entry], course.far_stops[self.entry])
-            trailed = np.maximum(wanted, self.stop)
-            self.odd |= self._is_at_offset(best, self.rate)
-        self._look(everyone, self.entry, self.stop.copy(), trailed)
-        start, alive = 1, np.flatnonzero(self.exit < 0)
-        sizes = iter(BLOCKS)
-        while len(alive):
-            size = next(sizes, BLOCKS[-1])
-            self._block(alive, start, size)
-            start, alive = start + size, alive[self.exit[alive] < 0]
+        stop = self.stop.copy()
+        self._look(everyone, self.entry, stop, self._trailed(everyone, self.entry, stop))
+        self._scan(np.flatnonzero(self.exit < 0), 1)
+        self._wait()
         sign = course.sign
         return Paths(
             self.entry,
@@ -81,6 +78,7 @@ class _Group:
             sign * self.first,
             sign * self.stop,
             self.odd,
+            self.given_up,
         )
 
     # ------------------------------------------------------------ which row
@@ -100,7 +98,16 @@ class _Group:
         low, high = min(at - NEAR, over - NEAR), max(at, over) + NEAR
         return (best >= low * rate) & (best <= high * rate)
 
-    def _block(self, alive: Rows, start: int, size: int) -> None:
+    def _scan(self, alive: Rows, start: int | Rows) -> None:
+        """Follow each of these to its exit, from `start` rows after its entry on: one number, or one for each."""
+        sizes = iter(BLOCKS)
+        while len(alive):
+            size = next(sizes, BLOCKS[-1])
+            self._block(alive, start, size)
+            living = self.exit[alive] < 0
+            alive, start = alive[living], start + size if isinstance(start, int) else start[living] + size
+
+    def _block(self, alive: Rows, start: int | Rows, size: int) -> None:
         """Look at `size` rows of each living trade from `start` rows after its entry on."""
         course = self.course
         first = self.entry[alive] + start
@@ -132,9 +139,9 @@ class _Group:
             leave = leave & (course.window("open", size)[first] >= (course.least - NEAR) * rate)
         return leave
 
-    def _takes_profit(self, first: Rows, best: Any, rate: Any, start: int, size: int) -> Any:
+    def _takes_profit(self, first: Rows, best: Any, rate: Any, start: int | Rows, size: int) -> Any:
         course = self.course
-        minutes = np.arange(start, start + size) * course.timeframe
+        minutes = (np.asarray(start)[..., None] + np.arange(size)) * course.timeframe
         taken = best >= (course.roi_levels[course.roi_at(minutes)] - NEAR) * rate
         if course.wishes.holds_roi is not None:
             taken &= ~course.window("holds_roi", size)[first]
@@ -146,9 +153,9 @@ class _Group:
         """Decide on one row each: `before` is the stop when it began, `after` once its best has trailed it."""
         course, candles = self.course, self.course.candles
         over = rows >= len(candles)
-        self._end(who[over], before[over])
-        who, rows = who[~over], rows[~over]
-        before, after = before[~over], after[~over]
+        if over.any():
+            self._end(who[over], before[over])
+            who, rows, before, after = who[~over], rows[~over], before[~over], after[~over]
         opened, worst = candles.open[rows], course.worst[rows]
         stop = np.where(before >= worst, before, after)
         moved = stop > self.first[who]
@@ -166,10 +173,74 @@ class _Group:
         fills = (rate >= candles.low[rows]) & (rate <= candles.high[rows])
         leaves = reason != FORCE_EXIT
         self.stop[who] = stop
-        self.odd[who] |= odd | (leaves & ~fills) | ((reason == ROI) & _is_near_tie(price, scale))
-        self.exit[who[leaves]] = rows[leaves]
-        self.reason[who] = reason
-        self.close_rate[who] = rate
+        self.odd[who] |= odd | (leaves & ~fills & ~course.may_rest[reason])
+        self.odd[who] |= (reason == ROI) & _is_near_tie(price, scale)
+        self._order(who[leaves], rows[leaves], reason[leaves], rate[leaves])
+        self._fill(who, rows)
+
+    # ------------------------------------------------------------ orders
+
+    def _order(self, who: Rows, rows: Rows, reason: Any, rate: Floats) -> None:
+        """Ask for the exit, unless one rests at this price already: `engine.leaving.wish_for`."""
+        new = ~self.rests[who] | (self.close_rate[who] != rate)
+        who, rows, self.rests[who] = who[new], rows[new], True
+        self.exit[who] = self.placed[who] = rows
+        self.reason[who], self.close_rate[who] = reason[new], rate[new]
+
+    def _fill(self, who: Rows, rows: Rows) -> None:
+        """Let the candles fill the orders whose prices they hold."""
+        candles, rate = self.course.candles, self.close_rate[who]
+        fills = self.rests[who] & (rate >= candles.low[rows]) & (rate <= candles.high[rows])
+        who, rows = who[fills], rows[fills]
+        self.exit[who], self.rests[who] = rows, False
+
+    def _wait(self) -> None:
+        """Go on with those whose order was not filled until one is, or the data end."""
+        who = np.flatnonzero(self.rests & ~self.odd)
+        while len(who):
+            who, rows = self._rest(who)
+            self.exit[who] = -1
+            self._scan(who, rows - self.entry[who])
+            who = who[self.rests[who] & ~self.odd[who]]
+
+    def _rest(self, who: Rows) -> tuple[Rows, Rows]:
+        """Candle by candle as long as an order rests; who has none then, and the rows to look at next."""
+        rows = self.exit[who] + 1
+        free: list[tuple[Rows, Rows]] = [(who[:0], rows[:0])]
+        for _ in range(PATIENCE):
+            over = rows >= len(self.course.candles)
+            if over.any():
+                self._end(who[over], self.stop[who[over]])
+                who, rows = who[~over], rows[~over]
+            if not len(who):
+                break
+            self._give_up(who, rows)
+            stop = self.stop[who]
+            self._look(who, rows, stop, self._trailed(who, rows, stop))
+            goes_on, rests = ~self.odd[who], self.rests[who]
+            given_up = goes_on & ~rests & (self.exit[who] != rows)
+            free.append((who[given_up], rows[given_up] + 1))
+            who, rows = who[goes_on & rests], rows[goes_on & rests] + 1
+        self.odd[who] = True
+        return np.concatenate([one for one, _ in free]), np.concatenate([row for _, row in free])
+
+    def _give_up(self, who: Rows, rows: Rows) -> None:
+        """Drop the orders that had their time: `engine.pursuit.check_timeouts`."""
+        limit, times = self.course.settings.exit_timeout_ms, self.course.candles.ts
+        if limit:
+            late = who[self.rests[who] & (times[self.placed[who]] <= times[rows] - limit)]
+            self.rests[late] = False
+            self.given_up[late] += 1
+
+    def _trailed(self, who: Rows, rows: Rows, stop: Floats) -> Floats:
+        """The stops after the best of these rows."""
+        course = self.course
+        if not course.settings.trailing_stop:
+            return stop
+        best, rate = course.best[rows], self.rate[who]
+        self.odd[who] |= self._is_at_offset(best, rate)
+        found: Floats = np.maximum(self._wanted(best, rate, course.near_stops[rows], course.far_stops[rows]), stop)
+        return found
 
     def _end(self, who: Rows, stop: Floats) -> None:
         """The data ends: left at the open of the last row."""

@@ -35,7 +35,7 @@ class Lane:
     """One pair: `rows` are those with an entry signal, `sides` say which way (1 long, -1 short).
 
     The columns beside them are filled by `know`: the row of the exit, the number of the first entry `after` it,
-    `reason`, rates, stops, and `odd`.
+    `reason`, rates, stops, `odd`, and how many exit orders were `given_up`.
     With a `stake` that is the same for all trades, `amount` too; an entry that it may be too small for is odd.
     """
 
@@ -65,6 +65,7 @@ class Lane:
         self.after: Rows = np.zeros(count, np.intp)
         self.reason = np.zeros(count, np.int8)
         self.odd = np.zeros(count, np.bool_)
+        self.given_up = np.zeros(count, np.int64)
         self.open_rate, self.close_rate, self.first_stop, self.stop = (np.zeros(count) for _ in range(4))
         self.amount = np.zeros(count)
         self._batch, self._asked = BATCH_FIRST, 0
@@ -88,12 +89,13 @@ class Lane:
 
     def _follow(self, numbers: Rows, side: int) -> None:
         paths = follow(self.course(side), self.rows[numbers])
-        for name in ("exit", "reason", "odd", "open_rate", "close_rate", "first_stop", "stop"):
+        for name in ("exit", "reason", "odd", "open_rate", "close_rate", "first_stop", "stop", "given_up"):
             getattr(self, name)[numbers] = getattr(paths, name)
         self.after[numbers] = np.searchsorted(self.rows, paths.exit, side="right")
         if self.stake is not None:
             self.amount[numbers] = self._amounts(numbers, float(self.stake))
             self.odd[numbers] |= self._may_refuse(numbers, float(self.stake))
+        self.given_up[numbers[self.odd[numbers]]] = 0  # the machine counts its own
 
     def _amounts(self, numbers: Rows, stake: float) -> Floats:
         """What the stake buys: `engine.sizing.entry_amount`."""

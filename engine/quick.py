@@ -168,6 +168,7 @@ class Run:
     def _held(self, lane: Lane, entry: int, stake: Decimal) -> Held | None:
         number = self.numbers[lane.number] + 1
         if not lane.odd.item(entry):
+            self.counters.timedout_exit_orders += lane.given_up.item(entry)
             ends = lane.reason.item(entry) == FORCE_EXIT
             return Held(lane, entry, number, self.entries, lane.exit.item(entry), ends)
         alone = by_machine(lane, entry, stake, self.end)

@@ -1,13 +1,13 @@
 """The straight line of a plain trade: entered at a candle's open, left by one exit, found on whole arrays.
 
 Rules
-    Plain is a trade whose entry fills on its candle and whose one exit fills on its own, without callbacks.
+    Plain is a trade whose entry fills on its candle and that is left by one fill, without callbacks.
     For such trades this says what the machine makes of an entry on a row: the row it is left on, why, at
     what rate, and the stop then. `covers` says which rules it is for: only those it knows.
     Rates that come out of a ratio and are rounded are computed as in `engine.exits`, in doubles and in the
     same order, and rounded as `engine.market` does (`engine.steps`). Levels of *profit* are compared in
     doubles with room for their error. What comes nearer to a level than that, and whatever else is not
-    plain (an exit price outside of its candle), is marked `odd`: the machine decides it.
+    plain (an entry price outside of its candle), is marked `odd`: the machine decides it.
     Everything is compared in the direction of the side: a short's prices count negative. So more is better
     for both, a candle's best is its high or its low, and stops only rise.
 
@@ -86,7 +86,7 @@ def _is_regular(candles: Candles, step: int) -> bool:
 class Paths:
     """What becomes of entries on the `entry` rows; of the odd ones only that is true.
 
-    `reason` counts in `REASONS`. Rates are the doubles nearest to decimals on the market's steps.
+    `reason` counts in `REASONS`, `given_up` exit orders that were not filled in time. Rates are the doubles nearest to decimals on the market's steps.
     """
 
     entry: Rows
@@ -97,6 +97,7 @@ class Paths:
     first_stop: Floats
     stop: Floats
     odd: Bools
+    given_up: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ class Course:
         self.far = abs(float(settings.stoploss) / self.leverage)
         positive = settings.trailing_stop_positive
         self.near = self.far if positive is None else abs(float(positive) / self.leverage)
+        self.may_rest = _may_rest(settings)
         self._set_levels(settings)
         self._windows: dict[tuple[str, int], Any] = {}
 
@@ -187,6 +189,14 @@ class Course:
             return self.sign * self.candles.open, np.inf
         column: Floats = getattr(self, {"near": "near_stops", "far": "far_stops"}.get(name, name))
         return column, np.inf if name == "worst" else -np.inf
+
+
+def _may_rest(settings: Settings) -> Bools:
+    """Of each reason, whether an exit for it that is not filled at once waits as a plain limit order does."""
+    waits = settings.exit_time_in_force == "GTC" and not settings.exit_timeout_count
+    kinds = {EXIT_SIGNAL: settings.exit_type, ROI: settings.exit_type}
+    found = [waits and kinds.get(reason, settings.stop_type) == "limit" for reason in range(len(REASONS))]
+    return np.array(found, np.bool_)
 
 
 def _scales(tape: Tape, fine: float) -> Floats:

@@ -6,23 +6,23 @@ signals may hang on has changed. Trials keep nothing of one another: equal value
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import numpy as np
 
 from actors.batch.backtest import run_backtest
+from actors.batch.outcome import BacktestResult
 from actors.batch.taping import Taped, tape_of
 from actors.judging.loader import StrategyMaker
 from engine.candles import Candles
-from engine.columns import TradeColumns
 from engine.config import make_settings
 from engine.errors import DataError, TradepitError
 from engine.losses import LOSSES, Account
-from engine.messages import TradeClosed
 from engine.metrics import days_of, drawdown
 from engine.parameters import Parameter, parameters_of
+from engine.precision import price_steps
 from engine.settings import Config
 from engine.spaces import Assigned, assign, needs_judging
 from engine.strategy import facts_of
@@ -96,6 +96,7 @@ class Laboratory:
         self._frames = {
             pair: c if end is None else c[: int(np.searchsorted(c.ts, end))] for pair, c in taped.frames.items()
         }
+        self._steps = {pair: price_steps(candles) for pair, candles in self._frames.items()}
         self._judged_as: tuple[tuple[str, Any], ...] | None = None
         self._tapes: dict[str, Tape] = {}
         self.parameters: Mapping[str, Parameter] = parameters_of(taped.maker.make())
@@ -133,15 +134,15 @@ class Laboratory:
     def run(self, point: Mapping[str, Any]) -> Outcome:
         """Trade with these values."""
         try:
-            trades, days = self.trades(point)
+            result = self.trade(point)
         except TradepitError as error:  # the strategy's own fault, or values that do not go together
             return Outcome(loss=None, why=" ".join(str(error).split()))
         except (Exception, SystemExit) as error:  # noqa: BLE001 -- a user's code may raise anything; the trial is over
             return Outcome(loss=None, why=self._taped.maker.explain(error))
-        return self._outcome(trades, days)
+        return self._outcome(result)
 
-    def trades(self, point: Mapping[str, Any]) -> tuple[Sequence[TradeClosed], int]:
-        """The closed trades of a point, and the days they were made in."""
+    def trade(self, point: Mapping[str, Any]) -> BacktestResult:
+        """What a backtest with these values gives."""
         assigned = assign(point, self.parameters)
         maker = self._taped.maker.with_values(assigned.parameters, assigned.settings)
         tapes = self._judge(maker, point)
@@ -154,7 +155,7 @@ class Laboratory:
         result = run_backtest(self._config, taped)
         if result.interrupted is not None:
             raise KeyboardInterrupt
-        return result.trades, days_of(result.start, result.end)
+        return result
 
     def assigned(self, point: Mapping[str, Any]) -> Assigned:
         """What a point stands for."""
@@ -172,15 +173,15 @@ class Laboratory:
             self._judged_as = values
         return self._tapes
 
-    def _outcome(self, trades: Sequence[TradeClosed], days: int) -> Outcome:
-        columns = TradeColumns.of(trades)
+    def _outcome(self, result: BacktestResult) -> Outcome:
+        columns, days = result.columns, days_of(result.start, result.end)
         wallet = float(self._config.paper.wallet)
         fall = drawdown(columns.close_ts, columns.profit_abs, wallet)
         profit = float(columns.profit_abs.sum())
-        few = len(trades) < self._goal.trades_min
+        few = len(columns) < self._goal.trades_min
         return Outcome(
             loss=TOO_FEW if few else LOSSES[self._goal.loss](columns, Account(wallet, days, fall)),
-            trades=len(trades),
+            trades=len(columns),
             profit=profit,
             profit_ratio=profit / wallet,
             drawdown=fall.account,
