@@ -14,6 +14,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from engine.candles import timeframe_ms
+
 PAIR: Final = re.compile(r"[A-Z0-9]{1,20}/([A-Z0-9]{1,20})(:[A-Z0-9]{1,20})?")
 """`BASE/QUOTE`, or `BASE/QUOTE:SETTLE` for a future, as ccxt writes them."""
 
@@ -75,6 +77,14 @@ def _is_stake(value: Any) -> bool:
     return bool(value > 0)
 
 
+def _is_timeframe(text: str) -> bool:
+    try:
+        timeframe_ms(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_time(text: str) -> bool:
     try:
         return datetime.fromisoformat(text).tzinfo is not None
@@ -117,6 +127,7 @@ RULES: Final[dict[str, Rule]] = {
     "strategy.deadline_ms": between(1, 600_000),
     "strategy.callback_deadline_ms": between(1, 60_000),
     "strategy.memory_mb": at_least(256),
+    "feed.timeframe_detail": Rule(lambda v: not v or _is_timeframe(v), 'a timeframe such as "1m", or empty'),
     "feed.source": one_of("market", "files"),
     "feed.pairs": between(1, 5_000),
     "feed.seed": at_least(0),

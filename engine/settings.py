@@ -96,6 +96,9 @@ class FeedConfig:
     speed: Decimal = doc("built-in market: market seconds a second", D(1))
     start: str = doc("built-in market: its time when first started, ISO 8601", "2026-01-01T00:00:00Z")
     data: str = doc("files: the folder", "")
+    timeframe_detail: str = doc(
+        "backtest and replay: trade on candles of this finer timeframe, judge on the strategy's; empty: on the same", ""
+    )
     tick_ms: int = doc("how often prices of open trades are looked at, real milliseconds", 250)
     stale_after_candles: int = doc("a pair without a new candle for so many is stale, and said to be", 3)
 

@@ -128,3 +128,17 @@ class Failing(Long):
         if pair.startswith("BBB") or (pair.startswith("CCC") and current_time % 120_000):
             raise ValueError("a bug in a strategy")
         return None
+
+
+class Leveraged(Reversing):
+    """Both sides on candles of five minutes, with a stop so far away that the liquidation price comes first."""
+
+    timeframe = "5m"
+    stoploss = -0.99
+    minimal_roi: ClassVar = {"0": 0.4, "60": 0.2}
+    use_exit_signal = False
+
+    def signals(self, candles: Candles) -> Signals:
+        """Now and then, by the candle's number."""
+        drawn = ((candles.ts // 300_000) * 2_654_435_761 + zlib.crc32(candles.pair.encode())) >> 9
+        return Signals(enter_long=drawn % 7 == 0, enter_short=drawn % 7 == 2)

@@ -122,6 +122,8 @@ def backtest(arguments: argparse.Namespace) -> int:
     start, end = time_of(arguments.start), time_of(arguments.end)
     taped = tape(config, folder, config.trading.pairs, start, end)
     judged = time.perf_counter() - began
+    for note in taped.notes:
+        print(note, file=sys.stderr)
     for pair, why in taped.failed.items():
         print(f"{pair} is left out: {why}", file=sys.stderr)
     if warning := sampled_warning(taped):

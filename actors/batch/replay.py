@@ -170,6 +170,8 @@ def replay(arguments: argparse.Namespace) -> int:
         raise DataError("There are no candles to replay: give --data DIR, or set feed.data in the config.")
     start, end = time_of(arguments.start), time_of(arguments.end)
     taped = tape(config, folder, config.trading.pairs, start, end)
+    for note in taped.notes:
+        print(note, file=sys.stderr)
     for pair, why in taped.failed.items():
         print(f"{pair} is left out: {why}", file=sys.stderr)
     if not (arguments.db or arguments.durable):

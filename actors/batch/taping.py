@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
 from actors.batch.data import load_repaired, span_of
-from actors.batch.markets import read_markets
+from actors.batch.finer import with_more
+from actors.batch.markets import FILE, read_markets
 from actors.judging.loader import StrategyMaker, surroundings_of
 from engine.candles import Candles, timeframe_ms
 from engine.config import make_settings
@@ -22,7 +24,7 @@ from engine.reconcile import prefix_of
 from engine.settings import Config, Settings
 from engine.strategy import StrategyFacts, facts_of
 from engine.tape import Judged, Tape
-from engine.types import Millis
+from engine.types import ONE, Millis
 from engine.window import check_signals
 from engine.work import Rules
 
@@ -32,7 +34,7 @@ AMOUNT_STEP = Decimal("1e-8")
 
 @dataclass(frozen=True, slots=True)
 class Taped:
-    """A run's input: tapes and rules by pair, and the whole frames behind them."""
+    """A run's input: tapes and rules by pair, the whole frames behind them, and what must be said of the data."""
 
     tapes: Mapping[str, Tape]
     rules: Mapping[str, Rules]
@@ -41,6 +43,7 @@ class Taped:
     facts: StrategyFacts
     maker: StrategyMaker
     failed: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None, end: Millis | None) -> Taped:
@@ -72,9 +75,18 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
             f"{folder}: no candles are left in the time asked for, after {facts.startup_candles} to start up;"
             f" there is {held}{f' and {len(whole) - 5} pairs more' if len(whole) > 5 else ''}."
         )
+    tapes, notes = with_more(folder, tapes, facts.timeframe, config.feed.timeframe_detail)
     known = read_markets(folder)
     rules = {pair: rules_of(config, settings, tapes[pair], known.get(pair, {})) for pair in tapes}
-    return Taped(tapes, rules, frames, settings, facts, maker, failed)
+    return Taped(tapes, rules, frames, settings, facts, maker, failed, (*notes, *unknown_margin(rules)))
+
+
+def unknown_margin(rules: Mapping[str, Rules]) -> tuple[str, ...]:
+    """A sentence about the futures of which no tiers are known."""
+    missing = [pair for pair, own in rules.items() if own.market.is_futures and not own.market.tiers]
+    if not missing:
+        return ()
+    return (f"{', '.join(missing[:5])}: no leverage tiers are in {FILE}; nothing is liquidated.",)
 
 
 def maker_of(config: Config, folder: str, pairs: Sequence[str], end: Millis | None = None) -> StrategyMaker:
@@ -120,7 +132,7 @@ def tape_of(
     return Tape(candles[first:], judged, price_steps(candles))
 
 
-def rules_of(config: Config, settings: Settings, taped: Tape, known: Mapping[str, Decimal] | None = None) -> Rules:
+def rules_of(config: Config, settings: Settings, taped: Tape, known: Mapping[str, Any] | None = None) -> Rules:
     """A pair's rules: the finest price step of its data, and the fee of the config for both ways (2.1.5).
 
     `known` are the market's fields that are known besides, such as its amount step.
@@ -141,7 +153,10 @@ def rules_of(config: Config, settings: Settings, taped: Tape, known: Mapping[str
         cost_max=known.get("cost_max"),
         maker_fee=fee,
         taker_fee=fee,
-        leverage_max=config.paper.leverage_max,
+        leverage_max=known.get("leverage_max", config.paper.leverage_max),
+        contract_size=known.get("contract_size", ONE),
+        tiers=known.get("tiers", ()),
+        liquidation=known.get("liquidation", "isolated"),
     )
     own = replace(settings, stop_on_venue=False)  # in a candle the machine's own rule is the guard (2.4)
     prefix = prefix_of(INSTALLATION, 1, zlib.crc32(pair.encode()))

@@ -69,6 +69,7 @@ def _add_stored(parser: argparse.ArgumentParser) -> None:
         "--data", metavar="DIR", help="the folder of candles, ours, Freqtrade's or CSV; see docs/data.md"
     )
     parser.add_argument("--pairs", metavar="A,B,…", type=pair_list, help="instead of the configuration's")
+    parser.add_argument("--timeframe-detail", metavar="T", help="trade on candles of this finer timeframe, such as 1m")
     parser.add_argument("--from", dest="start", metavar="TIME", help="the first candle, ISO 8601, UTC: 2025-01-31")
     parser.add_argument("--to", dest="end", metavar="TIME", help="the end; candles from it on are left out")
     parser.add_argument("--export", metavar="FILE.json", help="write the trades there; backtest: as Parquet, too")

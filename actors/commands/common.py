@@ -37,6 +37,9 @@ def with_arguments(config: Config, arguments: argparse.Namespace) -> Config:
     pairs = getattr(arguments, "pairs", None)
     if pairs:
         config = replace(config, trading=replace(config.trading, pairs=pairs))
+    detail = getattr(arguments, "timeframe_detail", None)
+    if detail:
+        config = replace(config, feed=replace(config.feed, timeframe_detail=detail))
     if getattr(arguments, "db", None):
         config = replace(config, history=replace(config.history, db=str(arguments.db)))
     return config

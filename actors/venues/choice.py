@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
+from loguru import logger
+
 from actors.venues.ports import MarketSource
 from engine.errors import ConfigError, Problem
 from engine.settings import Config
@@ -18,13 +20,25 @@ def market_source(config: Config, timeframe: str) -> MarketSource:
         DataError: the folder does not hold what it should; the text names the file and the row.
     """
     if config.feed.source == "files":
-        from actors.batch.data import load_candles
-        from actors.venues.file_market import FileMarket
-
-        return FileMarket(load_candles(Path(config.feed.data), config.trading.pairs, timeframe), timeframe)
+        return _files(config, timeframe)
     from actors.venues.built_in import BuiltInMarket
 
     return BuiltInMarket.of(config.feed, config.trading.stake_currency)
+
+
+def _files(config: Config, timeframe: str) -> MarketSource:
+    from actors.batch.data import load_candles
+    from actors.batch.finer import funding_in
+    from actors.batch.markets import read_markets
+    from actors.venues.file_market import FileMarket, market_of
+
+    folder = Path(config.feed.data)
+    candles, known = load_candles(folder, config.trading.pairs, timeframe), read_markets(folder)
+    funding, notes = funding_in(folder, candles)
+    for note in notes:
+        logger.warning(note)
+    markets = {pair: market_of(own, known.get(pair, {})) for pair, own in candles.items()}
+    return FileMarket(candles, timeframe, markets, funding)
 
 
 def wanted_pairs(config: Config, available: Sequence[str]) -> tuple[str, ...]:

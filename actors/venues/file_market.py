@@ -8,8 +8,9 @@ to its high first. That is a guess, as any backtest's is; the candle itself come
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -137,8 +138,14 @@ class FileMarket:
         return times[inside], prices[inside]
 
 
-def market_of(candles: Candles) -> Market:
-    """The rules that candles let one guess: the finest price step of any month, fine amounts, no minima."""
+def market_of(candles: Candles, known: Mapping[str, Any] | None = None) -> Market:
+    """The rules that candles let one guess: the finest price step of any month, fine amounts, no minima.
+
+    `known` are fields that are known besides; of the price steps the candles know better.
+    """
     base, _, quote = candles.pair.partition("/")
     step = min(step for _, step in price_steps(candles))
-    return Market(pair=candles.pair, base=base, quote=quote.partition(":")[0], price_step=step, amount_step=AMOUNT_STEP)
+    guessed = Market(
+        pair=candles.pair, base=base, quote=quote.partition(":")[0], price_step=step, amount_step=AMOUNT_STEP
+    )
+    return replace(guessed, **{name: value for name, value in (known or {}).items() if name != "price_step"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from types import TracebackType
@@ -23,6 +23,7 @@ from actors.sim import SimRuntime
 from actors.supervisor import ChildSpec, RootActor
 from actors.venues.built_in import BuiltInMarket
 from actors.venues.paper import PaperVenue
+from actors.venues.ports import MarketSource
 from engine.messages import Entry, ForceEnter, ForceExit, Record, Shutdown
 from engine.portfolio import Portfolio
 from engine.quota import paper_limits
@@ -49,16 +50,19 @@ class PaperBot:
         start_ms: int = START_MS,
         settings: Settings = SETTINGS,
         paper: PaperConfig = PAPER,
+        market: Callable[[], MarketSource] | None = None,
+        tick_ms: int = 250,
     ) -> None:
         self.files = files
         feed = FeedConfig(pairs=pairs)
-        source = BuiltInMarket.of(feed)
+        self._feed = replace(feed, tick_ms=tick_ms)
+        source = BuiltInMarket.of(feed) if market is None else market()
         self.pairs = source.pairs
         self.runtime = SimRuntime(seed, start_ms=start_ms)
         self.opening = open_journal(files, now=start_ms)
         self.journal = self.opening.journal
         self.venue = PaperVenue(files.venue, paper, source)
-        self._source = BuiltInMarket.of(feed)
+        self._source = BuiltInMarket.of(feed) if market is None else market()
         self._settings = settings
         self._requests = 0
         self._killed = False
@@ -80,7 +84,7 @@ class PaperBot:
             ChildSpec(
                 "feed",
                 lambda ctx: FeedActor(
-                    ctx, self._source, self.pairs, "1m", dict.fromkeys(self.pairs, "judge:0"), FeedConfig()
+                    ctx, self._source, self.pairs, "1m", dict.fromkeys(self.pairs, "judge:0"), self._feed
                 ),
                 shared=True,
             ),

@@ -1,0 +1,87 @@
+"""What a run may have beside its candles: a finer timeframe to trade on, and what futures pay for funding.
+
+Funding needs a rate and the mark price of its moment; where either is not stored it counts as zero, and that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from actors.batch.catalog import FUNDING, MARK, files_in
+from actors.batch.data import FundingRates, load_funding, load_marks, load_repaired
+from engine.candles import Candles, timeframe_ms
+from engine.errors import DataError
+from engine.margin import FundingRate
+from engine.tape import Tape
+from engine.types import exact
+
+_MINUTE: Final = 60_000
+
+
+def with_more(
+    folder: str | Path, tapes: Mapping[str, Tape], timeframe: str, detail: str
+) -> tuple[dict[str, Tape], tuple[str, ...]]:
+    """The tapes with candles of the timeframe `detail` (empty: none) and with funding; and what must be said of them.
+
+    Raises:
+        DataError: `detail` is not finer than `timeframe`, or candles of it are missing for a pair.
+    """
+    finer = _finer(folder, tapes, timeframe, detail) if detail else {}
+    funding, notes = funding_in(folder, tapes)
+    more = {pair: replace(tape, detail=finer.get(pair), funding=funding.get(pair, ())) for pair, tape in tapes.items()}
+    return more, notes
+
+
+def _finer(folder: str | Path, pairs: Iterable[str], timeframe: str, detail: str) -> dict[str, Candles]:
+    try:
+        whole, part = timeframe_ms(timeframe), timeframe_ms(detail)
+    except ValueError as error:
+        raise DataError(f"timeframe_detail: {error}.") from error
+    if part >= whole or whole % part:
+        raise DataError(
+            f"timeframe_detail is {detail}; it must be finer than the strategy's {timeframe}, and fit into it."
+        )
+    return {pair: found.candles for pair, found in load_repaired(folder, tuple(pairs), detail).items()}
+
+
+def funding_in(folder: str | Path, pairs: Iterable[str]) -> tuple[dict[str, tuple[FundingRate, ...]], tuple[str, ...]]:
+    """(the funding of each future that has rates and mark prices in `folder`, a sentence about those that have not).
+
+    Raises:
+        DataError: there is a file, and it cannot be used.
+    """
+    futures = [pair for pair in pairs if ":" in pair]
+    if not futures:
+        return {}, ()
+    files = files_in(Path(folder))
+    there = {kind: {file.pair for file in files if file.kind == kind} for kind in (FUNDING, MARK)}
+    known = [pair for pair in futures if pair in there[FUNDING] and pair in there[MARK]]
+    found: dict[str, tuple[FundingRate, ...]] = {}
+    if known:
+        rates, marks = load_funding(folder, known), load_marks(folder, known)
+        found = {pair: funding_of(pair, rates[pair], marks[pair]) for pair in known}
+    missing = [pair for pair in futures if pair not in found]
+    if not missing:
+        return found, ()
+    names = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    return found, (f"{names}: no funding rates with mark prices are stored; funding counts as zero.",)
+
+
+def funding_of(pair: str, rates: FundingRates, marks: Candles) -> tuple[FundingRate, ...]:
+    """Each rate with the open of the mark price's candle; a rate without one is left out, as it cannot be reckoned.
+
+    Venues write the time some milliseconds late: the minute counts.
+    """
+    times = rates.ts - rates.ts % _MINUTE
+    at = np.searchsorted(marks.ts, times, side="right") - 1
+    length = timeframe_ms(marks.timeframe)
+    return tuple(
+        FundingRate(pair=pair, ts=int(ts), rate=exact(float(rate)), price=exact(float(marks.open[place])))
+        for ts, rate, place in zip(times, rates.rate, at, strict=True)
+        if place >= 0 and ts < marks.ts[place] + length
+    )
