@@ -35,6 +35,9 @@ CANDLES_ALL: Final = 60_000
 CANDLES_MOST: Final = 3_000
 CANDLES_LEAST: Final = 300
 """Candles of all charts, of one at most, of one at least."""
+CROWD: Final = 150
+SHOWN: Final = 80
+"""Of more than `CROWD` trades of a pair, the last so many are shown at first."""
 BARS: Final = 60
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -63,7 +66,8 @@ def write_report(file: Path, outcomes: Sequence[Outcome], breakdown: Sequence[st
         "title": f"{first.strategy}, {span}",
         "heading": first.strategy,
         "about": f"{span} · {first.timeframe} candles of {pairs} · {fills} fills · from "
-        + figure_text(summary.starting_balance, "money", first.currency),
+        + f"{summary.starting_balance:,.8f}".rstrip("0").rstrip(".")
+        + f" {first.currency}",
         "footer": f"Made by tradepit on {day_text(int(time.time() * 1_000))}. Times are UTC.",
         "equity_note": _equity_note(first.equity),
     }
@@ -159,6 +163,8 @@ def _data(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     most = min(max(CANDLES_ALL // max(len(names), 1), CANDLES_LEAST), CANDLES_MOST)
     return {
         "currency": first.currency,
+        "crowd": CROWD,
+        "shown": SHOWN,
         "runs": [_run(outcome) for outcome in outcomes],
         "bins": {"start": start, "end": high + size, "size": size},
         "pairs": [_pair(name, first, stops, most) for name in names],
@@ -189,6 +195,8 @@ def _pair(name: str, outcome: Outcome, stops: Mapping[tuple[str, Millis], Any], 
     own_stops = [stops[name, ts] for ts in own.open_ts.tolist()]
     drawn, every = joined(candles, most)
     note = f"{len(own)} trades. Times and prices of trades are exact."
+    if len(own) > CROWD:
+        note += f" The last {SHOWN} are shown at first; a double click shows all."
     if every > 1:
         note += f" The {len(candles):,} candles are drawn as {len(drawn):,}, each of {every}, with their true highs and lows."
     series = {column: _packed(getattr(drawn, column), "f4") for column in ("open", "high", "low", "close")}

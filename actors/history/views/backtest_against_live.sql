@@ -1,4 +1,4 @@
--- Each stored backtest's trades beside the bot's own of its time and pairs. `seen`: both (pair, side and the entry's candle are the same), backtest, or live.
+-- Each stored backtest's closed trades beside the bot's own of its time and pairs. `seen`: both (pair, side and the entry's candle are the same), backtest, or live.
 -- Example: SELECT run, seen, count(*) AS trades, sum(live_profit) AS live, sum(backtest_profit) AS test FROM backtest_against_live GROUP BY ALL ORDER BY ALL;
 CREATE OR REPLACE VIEW backtest_against_live AS
 WITH tests AS (
@@ -10,9 +10,10 @@ WITH tests AS (
 ), live AS (
     SELECT tests.run AS test, t.*
     FROM trades t JOIN tests ON t.open_time >= tests.data_from AND t.open_time < tests.data_to + tests.candle
-    WHERE t.run NOT IN (SELECT run FROM runs WHERE mode = 'backtest') AND contains(tests.pairs, '"' || t.pair || '"')
+    WHERE t.close_time IS NOT NULL AND t.run NOT IN (SELECT run FROM runs WHERE mode = 'backtest') AND contains(tests.pairs, '"' || t.pair || '"')
 ), tested AS (
     SELECT t.run AS test, tests.candle, t.* FROM trades t JOIN tests USING (run)
+    WHERE t.close_time IS NOT NULL
 )
 SELECT coalesce(b.test, l.test) AS run, coalesce(b.pair, l.pair) AS pair, coalesce(b.side, l.side) AS side,
        CASE WHEN l.trade_id IS NULL THEN 'backtest' WHEN b.trade_id IS NULL THEN 'live' ELSE 'both' END AS seen,
