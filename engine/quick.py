@@ -34,7 +34,8 @@ class Held:
     """A trade that was entered: which path of which lane, its number on the pair, its place among all entries.
 
     `amount` is known where the account reckons it at once. `closed` is there from the beginning where the
-    machine ran it. `ends` says that it is held until the data end.
+    machine ran it. `ends` says that it is held until the data end; `stays` that even then it is not left,
+    since its last candle does not have the price: it takes a slot, and is no trade.
     """
 
     lane: Lane
@@ -45,6 +46,7 @@ class Held:
     ends: bool
     amount: Decimal | None = None
     closed: TradeClosed | None = None
+    stays: bool = False
 
     @property
     def row(self) -> int:
@@ -107,6 +109,8 @@ class Run:
             return
         self.account.pass_time(self.end)
         for held in self.kept:
+            if held.stays:
+                continue
             self.account.leave(held, int(held.lane.times[-1]))
             self.trades.append(held)
 
@@ -122,6 +126,8 @@ class Run:
                     entry += 1
                     continue
                 self.numbers[lane.number] += 1
+                if held.stays:
+                    break
                 self.trades.append(held)
                 entry = lane.after.item(entry) if held.closed is None else lane.next_entry(held.exit)
         self.trades.sort(key=_end_of)
@@ -174,7 +180,9 @@ class Run:
         alone = by_machine(lane, entry, stake, self.end)
         self.counters.timedout_exit_orders += alone.counters.timedout_exit_orders
         if not alone.trades:
-            return None
+            amount = alone.book[lane.pair].position.amount
+            last = len(lane.times) - 1
+            return Held(lane, entry, number, self.entries, last, True, amount, stays=True) if amount else None
         closed = replace(alone.trades[0], trade_id=f"{lane.pair}#{lane.rules.run}-{number}")
         row = int(lane.times.searchsorted(closed.close_ts))
         ends = closed.exit_reason == "force_exit"

@@ -153,9 +153,21 @@ def test_native_strategies_load_nothing_of_freqtrades() -> None:
 def test_a_last_open_with_binary_noise(noise: float, trades: int, tmp_path: Path) -> None:
     """At the data's end a trade is left at the last open, rounded; a candle without that price does not fill it.
 
-    So does Freqtrade: on real data it loses trades of pairs whose last candle lies a hair above its price step.
+    So does Freqtrade: on real data it has no trade of pairs whose last candle lies a hair above its price step.
     """
     use_money_context()
+    for pair, hair in (("AAA", noise), ("BBB", 0.0)):
+        _write_falling(tmp_path / f"{pair}_BTC-5m.csv", hair)
+    config = config_for(OWN / "tagged.py", overrides={"stoploss": -0.9})
+    config = replace(config, trading=replace(config.trading, max_open_trades=1))
+    taped = tape(config, str(tmp_path), ["AAA/BTC", "BBB/BTC"], None, None)
+
+    # The second pair never trades: what the first holds to the end takes the only slot, whether it is left or not.
+    assert trades == len(run_backtest(config, taped).trades)
+    assert trades == len(run_backtest(config, taped, keep_events=True).trades)
+
+
+def _write_falling(file: Path, noise: float) -> None:
     closes = np.round(np.concatenate([np.full(30, 3e-05), np.linspace(3e-05, 2.95e-05, 45)]), 8)
     closes[-2:] = 2.95e-05 + noise
     rows = ["date,open,high,low,close,volume"]
@@ -163,9 +175,6 @@ def test_a_last_open_with_binary_noise(noise: float, trades: int, tmp_path: Path
     for at, (open_, close) in enumerate(zip(opens.tolist(), closes.tolist(), strict=True)):
         high, low = max(open_, close), min(open_, close)
         if at == len(closes) - 1:
-            high, low = (open_ + 1e-7, open_)
+            high, low = open_ + 1e-7, open_
         rows.append(f"{1_700_006_400_000 + 300_000 * at},{open_!r},{high!r},{low!r},{close!r},1")
-    (tmp_path / "AAA_BTC-5m.csv").write_text("\n".join(rows) + "\n")
-    config = config_for(OWN / "tagged.py", overrides={"stoploss": -0.9})
-
-    assert trades == len(run_backtest(config, tape(config, str(tmp_path), ["AAA/BTC"], None, None)).trades)
+    file.write_text("\n".join(rows) + "\n")
