@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import count
 from typing import Any
 
@@ -14,7 +13,7 @@ class TradeBook:
         self._numbers: dict[str, int] = {}
         self._count = count(1)
         self._trades: dict[str, Any] = {}
-        self._changes: dict[str, Any] = {}
+        self._custom: dict[str, dict[str, Any]] = {}
 
     def number_of(self, trade_id: str) -> int:
         """The number by which Freqtrade's strategies know a trade."""
@@ -39,17 +38,15 @@ class TradeBook:
         """All that are known."""
         return list(self._trades.values())
 
-    def custom_changed(self, trade_id: str, key: str, value: Any) -> None:
-        """A strategy keeps a value with a trade."""
-        del trade_id
-        self._changes[key] = value
-
-    def take_changes(self) -> Mapping[str, Any]:
-        """What was kept since the last call: it goes back with the answer."""
-        changes, self._changes = self._changes, {}
-        return changes
+    def custom_of(self, trade_id: str, pair: str) -> dict[str, Any]:
+        """What strategies of this process keep with a pair's open trade; that of the trade before is forgotten."""
+        kept = self._custom.get(pair, {})
+        if kept.get("trade_id") != trade_id:
+            kept = self._custom[pair] = {"trade_id": trade_id, "data": {}}
+        data: dict[str, Any] = kept["data"]
+        return data
 
     def reset(self) -> None:
         """Forget all."""
         self._trades.clear()
-        self._changes.clear()
+        self._custom.clear()

@@ -1,11 +1,11 @@
-"""Pair locks as strategies use them. What is asked for here becomes a lock of the portfolio's with the answer."""
+"""Pair locks as strategies name them. `scan` refuses a strategy that uses them: the account does not hear of these."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 
 @dataclass(slots=True)
@@ -23,8 +23,6 @@ class PairLocks:
     """The locks that strategies of this process have made."""
 
     locks: ClassVar[list[PairLock]] = []
-    wishes: ClassVar[list[dict[str, Any]]] = []
-    """What the portfolio is still to be told: taken with the answer."""
 
     @classmethod
     def lock_pair(
@@ -35,8 +33,6 @@ class PairLocks:
         end = until if until.tzinfo else until.replace(tzinfo=UTC)
         lock = PairLock(pair, end, reason, side)
         cls.locks.append(lock)
-        wish = {"pair": pair, "side": side, "until": int(end.timestamp() * 1_000), "reason": reason or ""}
-        cls.wishes.append({"do": "lock", **wish})
         return lock
 
     @classmethod
@@ -44,14 +40,12 @@ class PairLocks:
         """Lift the locks of `pair`."""
         del now
         cls.locks = [lock for lock in cls.locks if lock.pair != pair or side not in ("*", lock.side)]
-        cls.wishes.append({"do": "unlock", "pair": pair, "side": side, "reason": ""})
 
     @classmethod
     def unlock_reason(cls, reason: str, now: datetime | None = None) -> None:
         """Lift all locks with this reason."""
         del now
         cls.locks = [lock for lock in cls.locks if lock.reason != reason]
-        cls.wishes.append({"do": "unlock", "pair": "", "side": "*", "reason": reason})
 
     @classmethod
     def get_pair_locks(cls, pair: str | None, now: datetime | None = None, side: str | None = None) -> list[PairLock]:
@@ -82,7 +76,7 @@ class PairLocks:
     @classmethod
     def reset_locks(cls) -> None:
         """Forget all."""
-        cls.locks, cls.wishes = [], []
+        cls.locks = []
 
     @classmethod
     def _holding(cls, pair: str, now: datetime | None, side: str) -> list[PairLock]:

@@ -1,7 +1,7 @@
 """`Trade` as Freqtrade's callbacks get it: a copy of the machine's facts, in floats.
 
-Changing one changes nothing; what a callback wants it returns. Custom data is the exception: what
-`set_custom_data` says goes back with the answer, and is kept with the trade.
+Changing one changes nothing; what a callback wants it returns. Custom data is the exception: it is kept with
+the trade, in the memory of the process that judges.
 """
 
 from __future__ import annotations
@@ -67,11 +67,16 @@ class Trade:
         self._entries, self._exits = int(facts.get("entries", 1)), int(facts.get("exits", 0))
         self.orders = [Order(order, self) for order in facts.get("orders", ())]
         self._custom: dict[str, Any] = dict(facts.get("custom_data") or {})
+        self._kept: dict[str, Any] = {}
 
     @classmethod
     def of(cls, facts: Mapping[str, Any], strategy: Any) -> Self:
         """A trade of the machine's facts, as `strategy` sees it; the book knows it as the pair's open one."""
         trade = cls(facts)
+        trade._kept = cls.book.custom_of(trade.trade_id, trade.pair)
+        trade._custom |= trade._kept
+        trade.fee_open = trade.fee_open or strategy.config.get("fee", 0.0)
+        trade.fee_close = trade.fee_close or strategy.config.get("fee", 0.0)
         trade.strategy = type(strategy).__name__
         trade.timeframe = strategy.config.get("timeframe", "")
         trade.trading_mode = strategy.config.get("trading_mode", "spot")
@@ -240,9 +245,8 @@ class Trade:
     # ------------------------------------------------------------ custom data
 
     def set_custom_data(self, key: str, value: Any) -> None:
-        """Keep a value with the trade; what JSON can say of it is kept over a restart."""
-        self._custom[key] = value
-        Trade.book.custom_changed(self.trade_id, key, value)
+        """Keep a value with the trade, as long as this process lives."""
+        self._custom[key] = self._kept[key] = value
 
     def get_custom_data(self, key: str, default: Any = None) -> Any:
         """A value that was kept."""
