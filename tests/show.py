@@ -1,4 +1,4 @@
-"""`python -m tests.show core [NAME] [--quick]`: the long demonstrations, a line each; status 1 when one fails.
+"""`python -m tests.show core|backtest [NAME] [--quick]`: the long demonstrations, a line each; status 1 when one fails.
 
 They start the bot as a user does, in folders of their own, and believe only what the audit, SQL and the
 machine's own figures say. `--quick` shortens them; without a NAME all are shown, in order.
@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from tests.bots import Failed
-from tests.showing import core
+from tests.showing import collection, core
 
-SHOWS = {"core": core.SHOWS}
+SHOWS = {"core": core.SHOWS, "backtest": {"collection": collection.show}}
 
 
 def main() -> int:
@@ -25,6 +25,8 @@ def main() -> int:
     parser.add_argument("name", nargs="?", help="one demonstration: " + ", ".join(n for s in SHOWS.values() for n in s))
     parser.add_argument("--quick", action="store_true", help="shorter runs")
     parser.add_argument("--keep", action="store_true", help="keep the folders of those that fail")
+    parser.add_argument("--strategies", type=Path, metavar="DIR", help="collection: Freqtrade strategies to run")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="collection: candles to run them on")
     given = parser.parse_args()
     shows = SHOWS[given.part]
     if given.name is not None and given.name not in shows:
@@ -36,7 +38,8 @@ def main() -> int:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=f"tradepit-{name}-", ignore_cleanup_errors=True) as folder:
             try:
-                figures, ok = show(Path(folder), quick=given.quick), True
+                more = {"strategies": given.strategies, "data": given.data} if name == "collection" else {}
+                figures, ok = show(Path(folder), quick=given.quick, **more), True
             except Failed as failure:
                 figures, ok = str(failure), False
                 failed += 1

@@ -158,7 +158,7 @@ def sampled_warning(taped: Taped) -> str:
         tape, frame = taped.tapes[pair], taped.frames[pair]
         if len(tape.candles):
             first = int(np.searchsorted(frame.ts, tape.candles.ts[0]))
-            changed += sampled_lookahead(lambda: taped.maker.make().signals, frame, tape.signals, first)
+            changed += sampled_lookahead(lambda: taped.maker.fresh().signals, frame, tape.signals, first)
     if not changed:
         return ""
     at = np.datetime64(changed[0].ts, "ms").astype("datetime64[m]")

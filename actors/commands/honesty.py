@@ -36,7 +36,7 @@ class Subject:
 
     def judging(self) -> Judging:
         """A strategy that has judged nothing yet."""
-        return self.maker.make().signals
+        return self.maker.fresh().signals
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -120,6 +120,10 @@ class StrategyMaker:
             self._only = strategy
         return strategy
 
+    def fresh(self) -> Strategy:
+        """An instance that has judged nothing yet, also of a strategy that is one for all pairs."""
+        return self.with_values({}, {}).make()
+
     def use_candles(self, candles: CandleSource) -> None:
         """Let strategies made from here on ask these candles of other pairs and timeframes."""
         self._surroundings = replace(self._surroundings, candles=candles)

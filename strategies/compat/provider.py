@@ -65,13 +65,14 @@ class DataProvider:
         return frame.iloc[: self._known(candles)].copy(deep=False)
 
     def _known(self, candles: Candles) -> int:
-        """How many of these candles may be seen: those begun before the judged ones end, or closed by now."""
+        """How many of these candles may be seen: those closed when the judged ones end, or by now."""
         if self._until is not None:
-            return int(np.searchsorted(candles.ts, self._until))
-        if self.now is _NEVER:
+            until = self._until
+        elif self.now is _NEVER:
             return len(candles)
-        ends = int(self.now.timestamp() * 1_000) - timeframe_ms(candles.timeframe)
-        return int(np.searchsorted(candles.ts, ends, side="right"))
+        else:
+            until = int(self.now.timestamp() * 1_000)
+        return int(np.searchsorted(candles.ts, until - timeframe_ms(candles.timeframe), side="right"))
 
     def historic_ohlcv(self, pair: str, timeframe: str, candle_type: str = "") -> Any:
         """As `get_pair_dataframe`."""

@@ -13,13 +13,16 @@ import numpy as np
 import pytest
 
 from actors.batch.backtest import run_backtest
-from actors.batch.taping import tape
+from actors.batch.data import load_candles
+from actors.batch.honesty import lookahead, signals_by_time
+from actors.batch.taping import maker_of, tape
 from actors.batch.verifying import first_difference
 from actors.judging.loader import StrategyMaker
 from engine.errors import StrategyError
 from engine.settings import Config, PaperConfig, StrategyConfig, TimeoutConfig, TradingConfig
 from engine.strategy import facts_of
 from engine.types import use_money_context
+from engine.window import check_signals
 from tests.freqtrade import candles
 
 HERE = Path(__file__).resolve().parent.parent
@@ -183,3 +186,40 @@ def _write_falling(file: Path, noise: float) -> None:
             high, low = open_ + 1e-7, open_
         rows.append(f"{1_700_006_400_000 + 300_000 * at},{open_!r},{high!r},{low!r},{close!r},1")
     file.write_text("\n".join(rows) + "\n")
+
+
+def test_looking_for_lookahead_leaves_the_judged_frames_alone(folder: Path) -> None:
+    """A strategy that is judged anew on cut-off data does not forget what its callbacks look at."""
+    whole = maker_of(config_for(OWN / "modern.py"), str(folder), candles.PAIRS)
+    frame = load_candles(folder, ["AAA/USDT"], "5m")["AAA/USDT"]
+    judged = whole.make()
+    judged.signals(frame)
+    whole.fresh().signals(frame[:200])
+
+    assert len(frame) == len(judged.dp.get_analyzed_dataframe("AAA/USDT", "5m")[0])
+
+
+def test_lookahead_over_other_timeframes_is_found(folder: Path, tmp_path: Path) -> None:
+    """A slow candle merged by its open time shows what was not known yet; merged as Freqtrade does, it does not."""
+    body = (
+        "import pandas as pd\nfrom freqtrade.strategy import IStrategy, merge_informative_pair\n"
+        "class {name}(IStrategy):\n    timeframe = '5m'\n    startup_candle_count = 30\n"
+        "    def populate_indicators(self, df, metadata):\n        slow = self.dp.get_pair_dataframe(metadata['pair'], '1h')\n"
+        "        return {merged}\n"
+        "    def populate_entry_trend(self, df, metadata):\n"
+        "        df.loc[df['close'] < df['{column}'], 'enter_long'] = 1\n        return df\n"
+        "    def populate_exit_trend(self, df, metadata):\n        return df\n"
+    )
+    ahead = "pd.merge_asof(df, slow[['date', 'close']].rename(columns={'close': 'slow'}), on='date')"
+    honest = "merge_informative_pair(df, slow, '5m', '1h')"
+    found = {}
+    for name, merged, column in (("Ahead", ahead, "slow"), ("Honest", honest, "close_1h")):
+        file = tmp_path / f"{name.lower()}.py"
+        file.write_text(body.format(name=name, merged=merged, column=column))
+        whole = maker_of(config_for(file), str(folder), candles.PAIRS)
+        frame = load_candles(folder, ["AAA/USDT"], "5m")["AAA/USDT"]
+        signals = signals_by_time(check_signals(whole.fresh().signals(frame), len(frame)), frame)
+        found[name] = len(lookahead(lambda whole=whole: whole.fresh().signals, frame, signals, 30, cuts=6))
+
+    assert 0 == found["Honest"]
+    assert found["Ahead"] > 0
