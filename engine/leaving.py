@@ -256,7 +256,7 @@ def _may_replace(work: Work, order: Order, wish: ExitWish) -> bool:
     leaving = work.trade.leaving
     if order.status not in RESTING or order.price == wish.price:
         return False
-    candle = work.settings.timeframe_ms
+    candle = work.settings.detail_ms or work.settings.timeframe_ms
     same = leaving is not None and leaving.reason == wish.reason
     # A market order is about to fill; one that has not in a whole candle is asked for anew.
     once = same or order.type is not OrderType.LIMIT

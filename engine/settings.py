@@ -185,10 +185,12 @@ class Config:
 class Settings:
     """What the trade machine of every pair goes by: the strategy's settings under the config's.
 
+    `detail_ms` is the length of the finer candles that are traded on, 0 where there are none.
     `roi` is sorted by minutes: (minutes, ratio). Ratios are leveraged profits (`semantics.md` 1.7).
     """
 
     timeframe_ms: int
+    detail_ms: int = 0
     roi: tuple[tuple[int, Decimal], ...] = ()
     stoploss: Decimal = D("-0.1")
     trailing_stop: bool = False

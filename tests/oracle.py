@@ -52,6 +52,7 @@ def settings_of(case: Case) -> Settings:
     timeout = config.get("unfilledtimeout", {"entry": 0, "exit": 0})
     return Settings(
         timeframe_ms=config["timeframe_minutes"] * MINUTE,
+        detail_ms=config.get("detail_minutes", 0) * MINUTE,
         roi=tuple(sorted((int(k), exact(v)) for k, v in config["roi"].items())),
         stoploss=exact(config["stoploss"]),
         trailing_stop=config["trailing_stop"],

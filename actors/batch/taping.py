@@ -158,7 +158,9 @@ def rules_of(config: Config, settings: Settings, taped: Tape, known: Mapping[str
         tiers=known.get("tiers", ()),
         liquidation=known.get("liquidation", "isolated"),
     )
-    own = replace(settings, stop_on_venue=False)  # in a candle the machine's own rule is the guard (2.4)
+    detail = 0 if taped.detail is None else timeframe_ms(taped.detail.timeframe)
+    # In a candle the machine's own rule is the guard (2.4).
+    own = replace(settings, stop_on_venue=False, detail_ms=detail)
     prefix = prefix_of(INSTALLATION, 1, zlib.crc32(pair.encode()))
     return Rules(settings=own, market=market, order_prefix=prefix, run=1, fee=fee)
 

@@ -81,15 +81,14 @@ def finish(rng: random.Random, case: Case) -> None:
     """What goes with the candles: finer ones of which they are made, mark prices, funding rates."""
     config = case["config"]
     if "detail_minutes" in config:
-        missing = rng.choice([(0, 0), (0, 0), (10, 0), (0, 7), (4, 9)])  # of all pairs: see docs/futures.md
-        case["detail"] = {pair: _finer(rng, case, pair, missing) for pair in config["pairs"]}
+        case["detail"] = {pair: _finer(rng, case, pair) for pair in config["pairs"]}
     if "funding_hours" in config:
         case["marks"], case["funding"] = {}, {}
         for pair in config["pairs"]:
             case["marks"][pair], case["funding"][pair] = _funded(rng, case, pair)
 
 
-def _finer(rng: random.Random, case: Case, pair: str, missing: tuple[int, int]) -> list[list[float]]:
+def _finer(rng: random.Random, case: Case, pair: str) -> list[list[float]]:
     """Finer candles, and in their place those they make up; the reference enters in the last candle, so none may."""
     config, rows = case["config"], case["candles"][pair]
     step, digits = config["detail_minutes"], len(f"{config['price_tick']:.10f}".rstrip("0").partition(".")[2])
@@ -108,6 +107,7 @@ def _finer(rng: random.Random, case: Case, pair: str, missing: tuple[int, int]) 
         row[1:5] = [made[0][1], max(r[2] for r in made), min(r[3] for r in made), made[-1][4]]
         if number == len(rows) - 2:
             row[5:9] = [0, 0, 0, 0]
+    missing = rng.choice([(0, 0), (0, 0), (10, 0), (0, 7), (4, 9)])
     return finer[missing[0] * count : len(finer) - missing[1] * count]
 
 
