@@ -23,7 +23,7 @@ from engine.tape import Judged, Tape
 from engine.types import Millis, Side
 from engine.work import Rules
 
-BATCH_FIRST: Final = 256
+BATCH_FIRST: Final = 4_096
 BATCH_LEAST: Final = 16
 BATCH_MOST: Final = 16_384
 CLOSE: Final = 1.000_001
@@ -70,15 +70,20 @@ class Lane:
         self.amount = np.zeros(count)
         self._batch, self._asked = BATCH_FIRST, 0
 
+    def known_to(self, entry: int) -> int:
+        """Make sure that the path of this entry is followed; the first entry behind it whose path is not."""
+        self.know(entry)
+        unknown = int(self.known[entry:].argmin())
+        return entry + unknown if unknown else len(self.rows)
+
     def know(self, entry: int) -> None:
         """Make sure that the path of this entry is followed."""
         if self.known[entry]:
             self._asked += 1
             return
-        if self._asked * 4 >= self._batch:
-            self._batch = min(self._batch * 4, BATCH_MOST)
-        else:
-            self._batch = max(self._batch // 2, BATCH_LEAST)
+        if self.known.any():
+            wanted = self._asked * 4 >= self._batch
+            self._batch = min(self._batch * 4, BATCH_MOST) if wanted else max(self._batch // 4, BATCH_LEAST)
         self._asked = 1
         numbers = np.arange(entry, min(entry + self._batch, len(self.rows)))
         for side in (1, -1):
@@ -86,6 +91,8 @@ class Lane:
             if len(own):
                 self._follow(own, side)
         self.known[numbers] = True
+        if len(numbers) and numbers[-1] == len(self.rows) - 1:
+            self._courses.clear()  # most likely nobody asks for more; their arrays are as large as the candles
 
     def _follow(self, numbers: Rows, side: int) -> None:
         paths = follow(self.course(side), self.rows[numbers])

@@ -26,7 +26,7 @@ from engine.portfolio import Portfolio
 from engine.settings import RiskConfig, TradingConfig
 from engine.straight import FORCE_EXIT
 from engine.tape import Reel
-from engine.types import ONE, ZERO, Millis
+from engine.types import ONE, Millis
 
 
 @dataclass(slots=True)
@@ -114,24 +114,6 @@ class Run:
             self.account.leave(held, int(held.lane.times[-1]))
             self.trades.append(held)
 
-    def run_apart(self) -> None:
-        """As `run`, one lane after the other: where there is a slot for everyone, and nobody reverses."""
-        self.numbers = [0] * len(self.lanes)
-        for lane in self.lanes:
-            entry, count = 0, len(lane.rows)
-            while entry < count:
-                lane.know(entry)
-                held = self._held(lane, entry, self.account.reserve(lane, entry, 0) or ZERO)
-                if held is None:
-                    entry += 1
-                    continue
-                self.numbers[lane.number] += 1
-                if held.stays:
-                    break
-                self.trades.append(held)
-                entry = lane.after.item(entry) if held.closed is None else lane.next_entry(held.exit)
-        self.trades.sort(key=_end_of)
-
     def _next(self) -> None:
         """What is due next."""
         ts, _, number, entry, held = heappop(self.due)
@@ -183,7 +165,7 @@ class Run:
             amount = alone.book[lane.pair].position.amount
             last = len(lane.times) - 1
             return Held(lane, entry, number, self.entries, last, True, amount, stays=True) if amount else None
-        closed = replace(alone.trades[0], trade_id=f"{lane.pair}#{lane.rules.run}-{number}")
+        closed = renamed(alone.trades[0], lane, number)
         row = int(lane.times.searchsorted(closed.close_ts))
         ends = closed.exit_reason == "force_exit"
         return Held(lane, entry, number, self.entries, row, ends, closed.amount, closed)
@@ -198,13 +180,6 @@ class Run:
             return following - 1
         self._wait(lane, following)
         return None
-
-
-def _end_of(held: Held) -> tuple[bool, Millis, bool, Millis, int]:
-    """The order in which trades end: at the data's end last; on a candle those that were open before it first."""
-    lane = held.lane
-    opened, closed = lane.entry_times[held.entry], lane.times.item(held.exit)
-    return held.ends, 0 if held.ends else closed, opened == closed and not held.ends, opened, lane.number
 
 
 class _OneTrade(Portfolio):
@@ -226,3 +201,8 @@ def by_machine(lane: Lane, entry: int, stake: Decimal, end: Millis) -> Backtest:
     run = Backtest({lane.pair: lane.rules}, account, exchange, keeps_events=False)
     run.run_one(Reel(lane.tape, timeframe), int(lane.rows[entry]), end)
     return run
+
+
+def renamed(trade: TradeClosed, lane: Lane, number: int) -> TradeClosed:
+    """A trade that was run by itself, under its number on the pair."""
+    return replace(trade, trade_id=f"{lane.pair}#{lane.rules.run}-{number}")

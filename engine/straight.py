@@ -130,7 +130,7 @@ class Course:
         self.near = self.far if positive is None else abs(float(positive) / self.leverage)
         self.may_rest = _may_rest(settings)
         self._set_levels(settings)
-        self._windows: dict[tuple[str, int], Any] = {}
+        self._padded: dict[str, npt.NDArray[Any]] = {}
 
     def _set_levels(self, settings: Settings) -> None:
         """Levels of profit, as multiples of the entry rate in the side's direction."""
@@ -172,12 +172,10 @@ class Course:
 
     def window(self, name: str, size: int) -> Any:
         """For every row the `size` rows of a column from there on; behind the end is a row that is left on."""
-        key = (name, size)
-        if key not in self._windows:
+        if name not in self._padded:
             column, behind = self._column(name)
-            whole = np.concatenate([column, np.full(size, behind, column.dtype)])
-            self._windows[key] = np.lib.stride_tricks.sliding_window_view(whole, size)
-        return self._windows[key]
+            self._padded[name] = np.concatenate([column, np.full(BLOCKS[-1], behind, column.dtype)])
+        return np.lib.stride_tricks.sliding_window_view(self._padded[name], size)
 
     def _column(self, name: str) -> tuple[npt.NDArray[Any], float | bool]:
         if name == "leave":

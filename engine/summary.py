@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from engine import metrics
+from engine.candles import Floats
 from engine.columns import TradeColumns
 from engine.equity import Equity, WalletFigures, wallet_figures
 from engine.groups import Group, Period, figure, group_of, groups_by, periods
@@ -130,13 +131,19 @@ _SHARED = (
 )
 
 
+def _median(values: Floats) -> float:
+    """The middle one, or the mean of the two; numpy's own would import its masked arrays for it."""
+    middle = len(values) // 2
+    return float(np.sort(values)[middle - (len(values) % 2 == 0) : middle + 1].mean())
+
+
 def _of_trades(trades: TradeColumns, balance: float) -> dict[str, Any]:
     profit, short = trades.profit_abs, trades.is_short
     of_long, of_short = float(profit[~short].sum()), float(profit[short].sum())
     wins, losses = metrics.streaks(profit)
     sums = balance + np.cumsum(profit)
     found: dict[str, Any] = {
-        "profit_median": float(np.median(trades.profit_ratio)),
+        "profit_median": _median(trades.profit_ratio),
         "avg_stake_amount": float(trades.stake.mean()),
         "total_volume": float(trades.volume.sum()),
         "trade_count_long": int((~short).sum()),

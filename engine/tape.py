@@ -158,8 +158,8 @@ def _signalled(tape: Tape, timeframe_ms: Millis) -> npt.NDArray[np.intp]:
     signals = tape.signals
     judged = signals.times() if isinstance(signals, Judged) else np.fromiter(signals, np.int64, len(signals))
     at = np.searchsorted(tape.candles.ts, judged + timeframe_ms)
-    at = np.unique(at[at < len(tape.candles)])
-    return at[at > 0]
+    at = np.sort(at[(at > 0) & (at < len(tape.candles))])
+    return at[np.append(True, at[1:] != at[:-1])] if len(at) else at
 
 
 def walk(tapes: Mapping[str, Tape], timeframe_ms: Millis) -> Iterator[tuple[Millis, dict[str, TurnRow]]]:

@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,8 +53,8 @@ def run_backtest(
     portfolio = Portfolio(config.trading, config.risk, protections, timeframe, config.paper.wallet)
     done: _Done
     if not every_candle and not keep_events and is_plain(taped.rules, taped.tapes):
-        run, trades = run_plain(taped.rules, taped.tapes, portfolio)
-        done = _Done(trades, run.counters, {}, run.interrupted)
+        trades, counters, interrupted = run_plain(taped.rules, taped.tapes, portfolio)
+        done = _Done(trades, counters, {}, interrupted)
     else:
         done = _by_machine(taped, portfolio, every_candle=every_candle, keep_events=keep_events)
     spans = [(int(t.candles.ts[1]), int(t.candles.ts[-1])) for t in taped.tapes.values() if len(t.candles) > 1]
@@ -67,6 +68,7 @@ def run_backtest(
         changes=done.changes,
         seconds={"trade": time.perf_counter() - began},
         failed=taped.failed,
+        candles=sum(map(len, taped.frames.values())),
         interrupted=done.interrupted,
     )
 
@@ -107,6 +109,19 @@ def _asked(taped: Taped) -> Any:
 # ---------------------------------------------------------------- the command
 
 
+@dataclass(slots=True)
+class Stages:
+    """How long each stage of a command took, in wall time."""
+
+    seconds: dict[str, float]
+    began: float = field(default_factory=time.perf_counter)
+
+    def over(self, name: str) -> None:
+        """A stage has ended, and the next begins."""
+        now = time.perf_counter()
+        self.seconds[name], self.began = now - self.began, now
+
+
 def backtest(arguments: argparse.Namespace) -> int:
     """Run the command; its status."""
     use_money_context()
@@ -118,22 +133,25 @@ def backtest(arguments: argparse.Namespace) -> int:
         from actors.batch.report import charts_library
 
         charts_library()  # better said before the work than after it
-    began = time.perf_counter()
     start, end = time_of(arguments.start), time_of(arguments.end)
     taped = tape(config, folder, config.trading.pairs, start, end)
-    judged = time.perf_counter() - began
+    stages = Stages(dict(taped.seconds))
     for note in taped.notes:
         print(note, file=sys.stderr)
     for pair, why in taped.failed.items():
         print(f"{pair} is left out: {why}", file=sys.stderr)
     if warning := sampled_warning(taped):
         print(warning, file=sys.stderr)
+    stages.over("look ahead")
     events = arguments.verify or arguments.orders
     result = run_backtest(config, taped, every_candle=arguments.candle_by_candle, keep_events=events)
-    result.seconds = {"judge": judged, **result.seconds}
+    stages.over("trade")
     outcome = outcome_of(config, taped, result)
+    stages.over("reckon")
     if arguments.export:
         export_trades(Path(arguments.export), outcome)
+        stages.over("export")
+    result.seconds = stages.seconds
     if arguments.report:
         from actors.batch.report import write_report
 

@@ -13,7 +13,7 @@ import orjson
 from engine.codec import to_plain
 from engine.columns import Ints
 from engine.messages import TradeClosed
-from engine.plain import PlainTrades
+from engine.taken import PlainTrades
 from engine.types import Millis
 
 

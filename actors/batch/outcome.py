@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-
-import numpy as np
 
 from actors.batch.taping import Taped
 from engine.actions import Emit
@@ -17,9 +14,9 @@ from engine.columns import TradeColumns
 from engine.equity import Equity, Holding, equity_of, market_change
 from engine.groups import Group, groups_by
 from engine.messages import TradeClosed
-from engine.plain import PlainTrades
 from engine.settings import Config
 from engine.summary import Summary, summarise
+from engine.taken import PlainTrades
 from engine.types import ZERO, Millis
 
 
@@ -29,7 +26,7 @@ class BacktestResult:
 
     `events` are the domain events by writer, empty unless they were asked for; `changes` those of trades that
     were added to or reduced. [`start`, `end`] are the
-    open times of the first and the last candle that was traded on. `interrupted` is the candle at which
+    open times of the first and the last candle that was traded on. `candles` are all that were read. `interrupted` is the candle at which
     Ctrl-C ended it, None where it reached its end; positions held then are in no trade.
     """
 
@@ -42,6 +39,7 @@ class BacktestResult:
     changes: Sequence[Emit] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    candles: int = 0
     interrupted: Millis | None = None
 
     @property
@@ -52,13 +50,9 @@ class BacktestResult:
 
     @property
     def profit(self) -> Decimal:
-        """The sum of the trades' profits, in the stake currency, exact."""
+        """The sum of the trades' profits, in the stake currency."""
         if isinstance(self.trades, PlainTrades):
-            profit = self.trades.columns.profit_abs
-            total = math.fsum(profit.tolist())
-            # Profits are whole 1e-8 (2.2). Where their doubles are all together nearer than half of one, so is the sum.
-            if float(np.spacing(np.abs(profit)).sum()) + float(np.spacing(abs(total))) < 1e-9:
-                return Decimal(f"{total:.8f}")
+            return self.trades.profit
         return sum((trade.profit_abs for trade in self.trades), ZERO)
 
     @property

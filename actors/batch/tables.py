@@ -236,6 +236,7 @@ def json_of(outcome: Outcome, breakdown: Sequence[str] = ()) -> dict[str, Any]:
         "final_balance": result.final_balance,
         **to_plain(result.counters),
         "failed": dict(result.failed),
+        "candles": result.candles,
         "seconds": result.seconds,
         "interrupted": result.interrupted,
         "summary": asdict(outcome.summary),

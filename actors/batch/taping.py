@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from actors.batch.data import load_repaired, span_of
+from actors.batch.catalog import DataFile
+from actors.batch.data import load_file, load_repaired, locate, row_count, span_of
 from actors.batch.finer import with_more
 from actors.batch.markets import FILE, read_markets
+from actors.batch.room import BYTES_A_ROW, check_room, free_memory
+from actors.batch.spreading import cores, may_fork, spread
 from actors.judging.loader import StrategyMaker, surroundings_of
 from engine.candles import Candles, timeframe_ms
 from engine.config import make_settings
@@ -30,6 +34,8 @@ from engine.work import Rules
 
 INSTALLATION = "REPLAY"
 AMOUNT_STEP = Decimal("1e-8")
+WORTH_S: Final = 0.3
+"""Work of so many seconds is spread over processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,7 @@ class Taped:
     maker: StrategyMaker
     failed: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None, end: Millis | None) -> Taped:
@@ -58,27 +65,31 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
     maker = maker_of(config, folder, pairs, end)
     facts = facts_of(maker.make())
     settings = make_settings(config, facts)
-    whole = {p: r.candles for p, r in load_repaired(folder, pairs, facts.timeframe).items()}
-    frames = whole if end is None else {p: c[: int(np.searchsorted(c.ts, end))] for p, c in whole.items()}
-    tapes, failed = {}, {}
-    for pair, candles in frames.items():
-        try:
-            tapes[pair] = tape_of(maker, candles, facts.startup_candles, start)
-        except Exception as error:  # noqa: BLE001  (a user's code may raise anything; the pair is reported)
-            failed[pair] = str(error) if isinstance(error, StrategyError) else maker.explain(error)
+    files = locate(folder, pairs, facts.timeframe)
+    check_room(files.values(), free_memory())
+    began = time.perf_counter()
+    bench = _Bench(maker, facts, start, end)
+    judged = _all_judged(bench, files, config.strategy.workers)
+    for one in judged.values():
+        if isinstance(one.error, DataError):
+            raise one.error
+    tapes = {pair: one.tape for pair, one in judged.items() if one.tape is not None}
+    failed = {pair: str(one.error) for pair, one in judged.items() if one.error is not None}
     if not tapes and failed:
         pair, why = next(iter(failed.items()))
         raise StrategyError(f"The strategy failed on every pair; on {pair}: {why}")
     if not any(len(t.candles) > 1 for t in tapes.values()):
-        held = ", ".join(f"{pair} {span_of(candles)}" for pair, candles in list(whole.items())[:5])
+        held = ", ".join(f"{pair} {one.span}" for pair, one in list(judged.items())[:5])
         raise DataError(
             f"{folder}: no candles are left in the time asked for, after {facts.startup_candles} to start up;"
-            f" there is {held}{f' and {len(whole) - 5} pairs more' if len(whole) > 5 else ''}."
+            f" there is {held}{f' and {len(judged) - 5} pairs more' if len(judged) > 5 else ''}."
         )
+    frames = {pair: one.frame for pair, one in judged.items() if one.frame is not None}
+    seconds = {"read and judge": time.perf_counter() - began}
     tapes, notes = with_more(folder, tapes, facts.timeframe, config.feed.timeframe_detail)
     known = read_markets(folder)
     rules = {pair: rules_of(config, settings, tapes[pair], known.get(pair, {})) for pair in tapes}
-    return Taped(tapes, rules, frames, settings, facts, maker, failed, (*notes, *unknown_margin(rules)))
+    return Taped(tapes, rules, frames, settings, facts, maker, failed, (*notes, *unknown_margin(rules)), seconds)
 
 
 def unknown_margin(rules: Mapping[str, Rules]) -> tuple[str, ...]:
@@ -87,6 +98,73 @@ def unknown_margin(rules: Mapping[str, Rules]) -> tuple[str, ...]:
     if not missing:
         return ()
     return (f"{', '.join(missing[:5])}: no leverage tiers are in {FILE}; nothing is liquidated.",)
+
+
+@dataclass(frozen=True, slots=True)
+class _One:
+    """A pair read and judged: its frame and tape, or what was wrong; `span` is what its file has."""
+
+    frame: Candles | None
+    tape: Tape | None
+    error: Exception | None = None
+    span: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """Reads and judges one pair after the other."""
+
+    maker: StrategyMaker
+    facts: StrategyFacts
+    start: Millis | None
+    end: Millis | None
+
+    def judge(self, item: tuple[str, DataFile]) -> _One:
+        """One pair from its file to its tape."""
+        pair, file = item
+        try:
+            whole = load_file(file, pair, self.facts.timeframe).candles
+        except DataError as error:
+            return _One(None, None, error)
+        span = span_of(whole)
+        frame = whole if self.end is None else whole[: int(np.searchsorted(whole.ts, self.end))]
+        try:
+            return _One(frame, tape_of(self.maker, frame, self.facts.startup_candles, self.start), None, span)
+        except StrategyError as error:
+            return _One(frame, None, error, span)
+        except Exception as error:  # noqa: BLE001  (a user's code may raise anything; the pair is reported)
+            return _One(frame, None, StrategyError(self.maker.explain(error)), span)
+
+
+def _all_judged(bench: _Bench, files: Mapping[str, DataFile], workers: int | None) -> dict[str, _One]:
+    """All pairs, on all cores where that is worth the while: the first tells how long they take."""
+    items = list(files.items())
+    began = time.perf_counter()
+    found = [bench.judge(items[0])]
+    left, took = items[1:], time.perf_counter() - began
+    processes = cores() if workers is None else workers
+    if processes > 1 and took * len(left) > WORTH_S and may_fork():
+        size = sum(map(row_count, files.values())) * BYTES_A_ROW
+        spread_out = spread(bench.judge, left, processes, size)
+        found += [one if isinstance(one, _One) else _One(None, None, _Stopped(one.why)) for one in spread_out]
+    else:
+        for item in left:
+            found.append(_unless_stopped(bench, item, found[-1]))
+    return {pair: one for (pair, _), one in zip(items, found, strict=True)}
+
+
+def _unless_stopped(bench: _Bench, item: tuple[str, DataFile], before: _One) -> _One:
+    """Judge a pair, unless Ctrl-C came with it or with one before."""
+    if isinstance(before.error, _Stopped):
+        return before
+    try:
+        return bench.judge(item)
+    except KeyboardInterrupt:
+        return _One(None, None, _Stopped("Ctrl-C came before it"))
+
+
+class _Stopped(StrategyError):
+    """Not judged, since the user wants an end."""
 
 
 def maker_of(config: Config, folder: str, pairs: Sequence[str], end: Millis | None = None) -> StrategyMaker:

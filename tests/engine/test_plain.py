@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.backtest import Counters
 from engine.columns import TradeColumns
-from engine.plain import PlainTrades, is_plain, run_plain
-from engine.quick import Run
+from engine.plain import is_plain, run_plain
 from engine.settings import Settings
+from engine.taken import PlainTrades
 from engine.types import exact, use_money_context
 from tests.oracle import Case, difference, prepared, read_cases, run_case
 from tests.own_cases import OWN_CASES
@@ -28,20 +29,22 @@ RESTING: list[dict[str, Any]] = [
 """How long exits wait: without a word, as long as it takes."""
 
 
-def plain(case: Case) -> tuple[Run, PlainTrades]:
+def plain(case: Case) -> tuple[PlainTrades, Counters]:
     """A case as a plain run."""
     backtest, tapes = prepared(case)
     assert is_plain(backtest.rules, tapes)
-    return run_plain(backtest.rules, tapes, backtest.portfolio)
+    trades, counters, interrupted = run_plain(backtest.rules, tapes, backtest.portfolio)
+    assert interrupted is None
+    return trades, counters
 
 
-def check(case: Case) -> tuple[Run, PlainTrades]:
+def check(case: Case) -> None:
     """Run a case both ways and assert that everything is equal."""
-    machine, (run, trades) = run_case(case), plain(case)
+    machine, (trades, counters) = run_case(case), plain(case)
 
     assert machine.trades == list(trades), f"seed {case['seed']}"
-    assert machine.portfolio.rejected == run.counters.rejected_signals
-    assert machine.counters == run.counters
+    assert machine.portfolio.rejected == counters.rejected_signals
+    assert machine.counters == counters
     expected = TradeColumns.of(machine.trades)
     for name in TradeColumns.__slots__:
         mine, theirs = getattr(trades.columns, name), getattr(expected, name)
@@ -49,7 +52,6 @@ def check(case: Case) -> tuple[Run, PlainTrades]:
             assert theirs.texts() == mine.texts()
         else:
             assert np.array_equal(theirs, mine), f"seed {case['seed']}: {name}"
-    return run, trades
 
 
 @pytest.mark.parametrize("seeds", [SEEDS[at : at + 10] for at in range(0, len(SEEDS), 10)], ids=lambda r: f"{r[0]}-")
@@ -79,9 +81,9 @@ def test_exits_that_their_candles_do_not_fill() -> None:
 def test_the_random_cases_have_odd_paths() -> None:
     """What doubles cannot decide does happen in them, and is left to the machine."""
     use_money_context()
-    runs = [plain(random_case(seed))[0] for seed in SEEDS]
+    taken = [plain(random_case(seed))[0]._taken for seed in SEEDS]
 
-    assert any(held.lane.odd[held.entry] for run in runs for held in run.trades)
+    assert any(own.lanes[lane].odd[entry] for own in taken for lane, entry in zip(own.lane, own.entry, strict=True))
 
 
 def test_recorded_cases() -> None:
@@ -95,8 +97,8 @@ def test_recorded_cases() -> None:
         backtest, tapes = prepared(case)
         if not is_plain(backtest.rules, tapes):
             continue
-        run, trades = run_plain(backtest.rules, tapes, backtest.portfolio)
-        backtest.trades, backtest.portfolio.rejected = list(trades), run.counters.rejected_signals
+        trades, counters, _ = run_plain(backtest.rules, tapes, backtest.portfolio)
+        backtest.trades, backtest.portfolio.rejected = list(trades), counters.rejected_signals
         assert "" == difference(case, backtest), f"seed {case['seed']}"
 
 
