@@ -43,7 +43,8 @@ def run_apart(lanes: Sequence[Lane], stake: Decimal, end: Millis) -> tuple[Taken
                     entries.append(entry)
                     entry = lane.next_entry(int(lane.times.searchsorted(trade.close_ts)))
                 else:
-                    entry += 1
+                    lost = bool(alone.book[lane.pair].position.amount)  # not even at the data's end it is left
+                    entry = count if lost else entry + 1
         counts.append(len(entries) - before)
         given_up += int(lane.given_up[entries[before:]].sum())
         numbers += range(1, counts[-1] + 1)

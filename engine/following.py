@@ -244,13 +244,12 @@ class _Group:
 
     def _end(self, who: Rows, stop: Floats) -> None:
         """The data ends: left at the open of the last row."""
-        course = self.course
-        last = len(course.candles) - 1
-        opened = course.candles.open[last : last + 1]
-        rate = nearest(opened, course.scale[last]) / course.scale[last]
-        self.exit[who], self.reason[who], self.close_rate[who] = last, FORCE_EXIT, rate[0]
+        course, candles = self.course, self.course.candles
+        last = len(candles) - 1
+        rate = (nearest(candles.open[last:], course.scale[last]) / course.scale[last]).item()
+        self.exit[who], self.reason[who], self.close_rate[who] = last, FORCE_EXIT, rate
         self.stop[who] = stop
-        self.odd[who] |= bool(rate[0] != opened[0])
+        self.odd[who] |= not candles.low[last] <= rate <= candles.high[last]
 
     def _signalled(self, who: Rows, rows: Rows, opened: Floats) -> Bools:
         course = self.course

@@ -122,6 +122,31 @@ def test_bounds_of_the_market(bounds: dict[str, Any]) -> None:
         check(case)
 
 
+def test_prices_of_many_digits() -> None:
+    """Fees of more digits than the books keep are rounded to 18 as they are there: ratios are equal to the last bit."""
+    use_money_context()
+    for seed in (1, 3, 4, 8):
+        case = json.loads(json.dumps(random_case(seed)))
+        case["config"].update({"stake": 0.05, "wallet": 10.0, "price_tick": 1e-8, "amount_lot": 1e-8, "fee": 0.001})
+        for pair, rows in case["candles"].items():
+            case["candles"][pair] = [[r[0], *(round(p / 1e6 + 1.3e-6, 8) for p in r[1:5]), *r[5:]] for r in rows]
+        check(case)
+
+
+@pytest.mark.parametrize("noise", [0.0, -1e-20, 1e-20])
+def test_a_last_open_beside_its_step(noise: float) -> None:
+    """A trade that not even the data's end closes keeps its slot and its pair, and is in no list."""
+    use_money_context()
+    case = json.loads(json.dumps(random_case(6)))
+    case["config"].update({"pairs": ["P0/USDT"], "stoploss": -0.9, "roi": {}, "trailing_stop": False,
+                           "use_exit_signal": False, "can_short": False, "price_tick": 1e-8, "stake": 100.0})  # fmt: skip
+    rows = [[60 * n, *([2.95e-05] * 4), int(n in (3, 9)), 0, 0, 0] for n in range(20)]
+    rows[-1][1:5] = [2.95e-05 + noise, 2.96e-05, 2.95e-05 + noise, 2.95e-05 + noise]
+    case["candles"] = {"P0/USDT": rows}
+    case["config"]["timeframe_minutes"] = 60
+    check(case)
+
+
 @pytest.mark.parametrize(
     "change",
     [
