@@ -23,7 +23,7 @@ IMPURE: Final = frozenset(
 )  # fmt: skip
 """Parts of the standard library by which a clock, a thread, a file, the network or chance could come in."""
 
-HEAVY: Final = frozenset({"duckdb", "pyarrow", "ccxt", "pandas", "talib", "rich"})
+HEAVY: Final = frozenset({"duckdb", "pyarrow", "ccxt", "pandas", "talib", "rich", "plotly"})
 """Libraries that the trading process must not load: it stays small."""
 
 THREADS: Final = frozenset(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.actions import Emit
 from engine.backtest import Backtest
 from engine.candles import Candles
 from engine.errors import IllegalTransition
@@ -266,3 +267,21 @@ def test_the_same_candles_twice_give_the_same_events() -> None:
 
     assert runs[0].events == runs[1].events
     assert runs[0].trades == runs[1].trades != []
+
+
+def test_changes_are_kept_of_trades_that_changed() -> None:
+    """How a trade began is kept when it is added to or reduced, also where events are not; of others nothing is."""
+    run = backtest({"A/U": tape("A/U", flat(3), {})})
+    run.keeps_events, run.events = False, {}
+    told = [
+        Emit("TradeOpened", 1, {}),
+        Emit("TradeOpened", 2, {}),
+        Emit("TradeChanged", 3, {}),
+        Emit("TradeChanged", 4, {}),
+    ]
+    for event in told:
+        run._note("pair:A/U", event)
+    run._note("pair:B/U", told[0])
+
+    assert told[1:] == run.changes
+    assert {} == run.events
