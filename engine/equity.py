@@ -106,16 +106,28 @@ def _marked(ts: Ints, candles: Candles, parts: Sequence[Part]) -> Floats:
             places = np.searchsorted(ts, moments, "right")
             np.add.at(held, places, sign * sizes)
             np.add.at(gained, places, sign * (realized - sizes * rates))
-    price = candles.open[np.clip(np.searchsorted(candles.ts, ts, "right") - 1, 0, None)]
-    return np.asarray(np.cumsum(held)[: len(ts)] * price + np.cumsum(gained)[: len(ts)])
+    return np.asarray(np.cumsum(held)[: len(ts)] * _prices(candles, ts) + np.cumsum(gained)[: len(ts)])
 
 
 def _all_times(columns: list[Ints]) -> Ints:
-    """The times of all columns, each once: runs that are sorted already are merged, which `np.unique` does not."""
+    """The times of all columns, each once. Pairs mostly have the same, so nothing is put together for nothing."""
     if not columns:
         return np.zeros(0, np.int64)
-    merged = np.sort(np.concatenate(columns), kind="stable")
-    return merged[np.concatenate(([True], np.diff(merged) > 0))]
+    times = max(columns, key=len)
+    for own in columns:
+        if len(own) == len(times) and np.array_equal(own, times):
+            continue
+        if not np.array_equal(times[np.clip(np.searchsorted(times, own), 0, len(times) - 1)], own):
+            merged = np.sort(np.concatenate((times, own)), kind="stable")
+            times = merged[np.concatenate(([True], np.diff(merged) > 0))]
+    return times
+
+
+def _prices(candles: Candles, ts: Ints) -> Floats:
+    """The open at each time, or the last before it; where the pair has not begun, its first."""
+    if len(candles) == len(ts) + 1 and np.array_equal(candles.ts[1:], ts):
+        return candles.open[1:]
+    return candles.open[np.clip(np.searchsorted(candles.ts, ts, "right") - 1, 0, None)]
 
 
 def daily_returns(equity: Equity) -> Floats:

@@ -129,6 +129,8 @@ def backtest(arguments: argparse.Namespace) -> int:
     folder = arguments.data or config.feed.data
     if not folder:
         raise DataError("There are no candles to trade on: give --data DIR, or set feed.data in the config.")
+    if arguments.orders and not arguments.db:
+        raise DataError("--orders says what --db keeps: give --db FILE.duckdb too, or leave --orders out.")
     if arguments.report:
         from actors.batch.report import charts_library
 

@@ -261,6 +261,7 @@ def test_what_cannot_be_written_is_a_sentence(tmp_path: Path, outcome: Outcome, 
     with pytest.raises(StorageError, match="cannot be written to"):
         store(Files.beside(tmp_path / "file" / "x.duckdb"), outcome)
     assert BAD_INPUT == main(["backtest", *words, "--export", str(tmp_path / "file" / "t.json")])
+    assert BAD_INPUT == main(["backtest", *words, "--orders"])
 
 
 def test_a_file_that_is_open_elsewhere_gets_it_later(files: Files, outcome: Outcome) -> None:

@@ -232,6 +232,17 @@ def test_equity_keeps_the_last_price_of_a_pair_that_ended() -> None:
     assert [100.0, 102.0, 102.0, 102.0, 102.0] == pytest.approx(equity.total.tolist())
 
 
+def test_equity_has_every_pairs_times() -> None:
+    """Pairs that begin late, end early, or lie between one another's candles all have their points."""
+    whole, late = walked("A", [10] * 4), walked("B", [5] * 3)
+    late.ts = late.ts + 2 * MINUTE + 1_000
+
+    equity = equity_of(TradeColumns.of(()), {"A": whole, "B": late, "C": whole[:3]}, 1.0)
+
+    assert [60_000, 120_000, 180_000, 181_000, 241_000] == equity.ts.tolist()
+    assert [1.0] * 5 == equity.total.tolist()
+
+
 def test_equity_of_a_trade_that_grew_and_shrank() -> None:
     """A trade that was added to and reduced is worth what it held at each time, and what it had realized."""
     candles = {"A": walked("A", [10, 10, 20, 30, 40, 40]), "B": walked("B", [1] * 6)}
