@@ -44,7 +44,7 @@ from actors.rate_limiter import RateLimiterActor
 from actors.runtime import ThreadRuntime
 from actors.screen import Snapshot
 from actors.supervisor import ChildSpec, RootActor
-from actors.venues.choice import market_source, wanted_pairs
+from actors.venues.choice import market_source, notes_on, wanted_pairs
 from actors.venues.paper import PaperVenue
 from actors.venues.ports import MarketSource
 from engine.candles import timeframe_ms
@@ -142,6 +142,8 @@ def build_system(config: Config, facts: StrategyFacts, files: Files) -> System:
     _hide_memory()
     step = timeframe_ms(facts.timeframe)
     source = market_source(config, facts.timeframe)
+    for note in notes_on(source):
+        logger.warning(note)
     pairs = wanted_pairs(config, source.pairs)
     clock = market_clock(files.venue, config, source, window_size(facts.startup_candles, facts.window_candles) * step)
     opening = open_journal(

@@ -14,6 +14,7 @@ from pyarrow import feather
 
 from actors.batch.markets import read_markets
 from actors.batch.taping import Taped, tape
+from actors.venues.choice import market_source, notes_on
 from engine.config import parse_config
 from engine.errors import DataError
 from engine.settings import Config
@@ -135,3 +136,21 @@ def test_bad_markets_are_refused(tmp_path: Path, facts: dict[str, Any], said: st
 
     with pytest.raises(DataError, match=said):
         read_markets(tmp_path)
+
+
+def test_a_paper_run_on_files_knows_them_too(tmp_path: Path) -> None:
+    """Tiers, whole contracts and funding of the same folder; what is missing is said in the same sentences."""
+    made_files(tmp_path)
+    feed = {"source": "files", "data": str(tmp_path)}
+    config = parse_config({"feed": feed, "trading": {"pairs": list(PAIRS)}})
+    source = market_source(config, "5m")
+    market = source.markets()[PAIRS[0]]
+
+    assert () == notes_on(source)
+    assert (25, exact("0.1"), "binance") == (market.tiers[0].leverage_max, market.amount_step, market.liquidation)
+    assert [4] == [(rate.ts - START_MS) // HOUR for rate in source.funding(PAIRS[:1], START_MS, START_MS + 4 * HOUR)]
+    for path in (tmp_path / "futures").glob("*funding_rate*"):
+        path.unlink()
+    (tmp_path / "markets.json").unlink()
+    said = notes_on(market_source(config, "5m"))
+    assert ["funding counts as zero", "nothing is liquidated"] == [note[:-1].rpartition("; ")[2] for note in said]

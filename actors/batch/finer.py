@@ -5,7 +5,7 @@ Funding needs a rate and the mark price of its moment; where either is not store
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ import numpy as np
 
 from actors.batch.catalog import FUNDING, MARK, files_in
 from actors.batch.data import FundingRates, load_funding, load_marks, load_repaired
+from actors.batch.markets import FILE
 from engine.candles import Candles, timeframe_ms
 from engine.errors import DataError
 from engine.margin import FundingRate
@@ -65,11 +66,23 @@ def funding_in(folder: str | Path, pairs: Iterable[str]) -> tuple[dict[str, tupl
     if known:
         rates, marks = load_funding(folder, known), load_marks(folder, known)
         found = {pair: funding_of(pair, rates[pair], marks[pair]) for pair in known}
-    missing = [pair for pair in futures if pair not in found]
-    if not missing:
-        return found, ()
-    names = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-    return found, (f"{names}: no funding rates with mark prices are stored; funding counts as zero.",)
+    return found, unfunded([pair for pair in futures if pair not in found])
+
+
+def unfunded(pairs: Sequence[str]) -> tuple[str, ...]:
+    """What is said of futures without stored funding."""
+    if not pairs:
+        return ()
+    return (f"{_named(pairs)}: no funding rates with mark prices are stored; funding counts as zero.",)
+
+
+def unmargined(pairs: Sequence[str]) -> tuple[str, ...]:
+    """What is said of futures of which no leverage tiers are known."""
+    return (f"{_named(pairs)}: no leverage tiers are in {FILE}; nothing is liquidated.",) if pairs else ()
+
+
+def _named(pairs: Sequence[str]) -> str:
+    return ", ".join(pairs[:5]) + (f" and {len(pairs) - 5} more" if len(pairs) > 5 else "")
 
 
 def funding_of(pair: str, rates: FundingRates, marks: Candles) -> tuple[FundingRate, ...]:

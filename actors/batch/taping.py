@@ -14,8 +14,8 @@ import numpy as np
 
 from actors.batch.catalog import DataFile
 from actors.batch.data import load_file, load_repaired, locate, row_count, span_of
-from actors.batch.finer import with_more
-from actors.batch.markets import FILE, read_markets
+from actors.batch.finer import unmargined, with_more
+from actors.batch.markets import read_markets
 from actors.batch.room import BYTES_A_ROW, check_room, free_memory
 from actors.batch.spreading import cores, may_fork, spread
 from actors.judging.loader import StrategyMaker, surroundings_of
@@ -89,15 +89,8 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
     tapes, notes = with_more(folder, tapes, facts.timeframe, config.feed.timeframe_detail)
     known = read_markets(folder)
     rules = {pair: rules_of(config, settings, tapes[pair], known.get(pair, {})) for pair in tapes}
-    return Taped(tapes, rules, frames, settings, facts, maker, failed, (*notes, *unknown_margin(rules)), seconds)
-
-
-def unknown_margin(rules: Mapping[str, Rules]) -> tuple[str, ...]:
-    """A sentence about the futures of which no tiers are known."""
-    missing = [pair for pair, own in rules.items() if own.market.is_futures and not own.market.tiers]
-    if not missing:
-        return ()
-    return (f"{', '.join(missing[:5])}: no leverage tiers are in {FILE}; nothing is liquidated.",)
+    unknown = [pair for pair, own in rules.items() if own.market.is_futures and not own.market.tiers]
+    return Taped(tapes, rules, frames, settings, facts, maker, failed, (*notes, *unmargined(unknown)), seconds)
 
 
 @dataclass(frozen=True, slots=True)

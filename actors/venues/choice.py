@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-from loguru import logger
 
 from actors.venues.ports import MarketSource
 from engine.errors import ConfigError, Problem
@@ -34,11 +33,25 @@ def _files(config: Config, timeframe: str) -> MarketSource:
 
     folder = Path(config.feed.data)
     candles, known = load_candles(folder, config.trading.pairs, timeframe), read_markets(folder)
-    funding, notes = funding_in(folder, candles)
-    for note in notes:
-        logger.warning(note)
+    funding, _ = funding_in(folder, candles)
     markets = {pair: market_of(own, known.get(pair, {})) for pair, own in candles.items()}
     return FileMarket(candles, timeframe, markets, funding)
+
+
+def notes_on(source: MarketSource) -> tuple[str, ...]:
+    """What is not known of a source's futures, and what that means for the run: a sentence each."""
+    futures = [pair for pair, market in source.markets().items() if market.is_futures]
+    if not futures:
+        return ()
+    from actors.batch.finer import unfunded, unmargined
+
+    start, end = source.span()
+    paid = {rate.pair for rate in source.funding(futures, start - 1, sys.maxsize if end is None else end)}
+    tiered = {pair for pair, market in source.markets().items() if market.tiers}
+    return (
+        *unfunded([pair for pair in futures if pair not in paid]),
+        *unmargined([pair for pair in futures if pair not in tiered]),
+    )
 
 
 def wanted_pairs(config: Config, available: Sequence[str]) -> tuple[str, ...]:
