@@ -29,11 +29,13 @@ from engine.messages import (
     OrderRejected,
     ReserveCapital,
     StrategyAnswered,
-    TimerFired,
     TradeClosed,
     TurnRow,
 )
+from engine.order import Order
 from engine.portfolio import Portfolio
+from engine.pursuit import LEAVING, REPLACED
+from engine.reviewing import CANCELLED, TIMED_OUT
 from engine.skipping import next_row, with_passed
 from engine.tape import Calendar, Reel, Tape, last_rows, moments
 from engine.trade import step
@@ -46,11 +48,14 @@ Asked = Callable[[AskStrategy], StrategyAnswered]
 
 @dataclass(slots=True)
 class Counters:
-    """What a run counts besides its trades: entries refused for want of a slot, orders given up, locks."""
+    """What a run counts besides its trades: entries refused for want of a slot, orders given up or moved, locks."""
 
     rejected_signals: int = 0
     timedout_entry_orders: int = 0
     timedout_exit_orders: int = 0
+    canceled_trade_entries: int = 0
+    canceled_entry_orders: int = 0
+    replaced_entry_orders: int = 0
     locks: int = 0
 
 
@@ -161,7 +166,6 @@ class Backtest:
                 self._feed(row.pair, wanted, ts, turn)
 
     def _feed(self, pair: str, event: Message, ts: Millis, turn: Turn) -> None:
-        gives_up = isinstance(event, TimerFired)
         inbox: deque[Message] = deque([event])
         while inbox:
             outcome = step(self.book[pair], inbox.popleft(), ts)
@@ -170,15 +174,21 @@ class Backtest:
                 if isinstance(action, Judge):
                     turn.judge_again()
                     continue
-                if gives_up and isinstance(action, Cancel):
-                    self._count_given_up(action)
                 inbox.extend(self._do(pair, action, ts))
 
-    def _count_given_up(self, action: Cancel) -> None:
-        if action.order.purpose is Purpose.ENTRY:
-            self.counters.timedout_entry_orders += 1
-        else:
-            self.counters.timedout_exit_orders += 1
+    def _count_canceled(self, pair: str, order: Order) -> None:
+        """Why an order was cancelled is its reason (`engine.reviewing`)."""
+        counters = self.counters
+        if order.purpose is not Purpose.ENTRY:
+            counters.timedout_exit_orders += order.reason == TIMED_OUT
+            return
+        if order.reason == TIMED_OUT:
+            counters.timedout_entry_orders += 1
+        elif order.reason in (CANCELLED, LEAVING, REPLACED):
+            trade = self.book[pair]
+            counters.canceled_entry_orders += 1
+            counters.replaced_entry_orders += trade.replacement is not None
+            counters.canceled_trade_entries += order.reason == CANCELLED and not trade.position.amount
 
     def _do(self, pair: str, action: Any, ts: Millis) -> Sequence[Message]:
         kind = type(action)
@@ -190,6 +200,7 @@ class Backtest:
         elif kind is Place:
             return self._place(action, ts)
         elif kind is Cancel:
+            self._count_canceled(pair, action.order)
             done = self.exchange.cancel(action.order.client_order_id, ts)
             refused = CancelRejected(
                 pair=pair, client_order_id=action.order.client_order_id, reason="not working", ts=ts

@@ -7,9 +7,10 @@ closes it, an exit that did not is followed by the next.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
-from engine import closing, entry, leaving, pursuit
+from engine import after_fill, closing, entry, leaving, pursuit, reviewing
 from engine.actions import Alarm, LookUp, SetTimer
 from engine.change import changed
 from engine.denials import Denial
@@ -26,7 +27,7 @@ from engine.messages import (
 )
 from engine.order import Fill, Order, OrderEvent
 from engine.position import fee_in_quote
-from engine.types import OrderStatus, OrderType, Purpose
+from engine.types import OrderStatus, Purpose
 from engine.work import PlaceAborted, Work
 
 LOOK_UP_MS = 2_000
@@ -73,15 +74,9 @@ def accepted(work: Work, order: Order, order_id: str) -> None:
         work.cancel(after)  # given up, its capital given back: what comes to life now is not wanted any more
         work.exposure()
     else:
-        watch_unfilled(work, after)
-
-
-def watch_unfilled(work: Work, order: Order) -> None:
-    """Wake the trade when `order` has waited too long."""
-    settings = work.settings
-    limit = settings.entry_timeout_ms if order.purpose is Purpose.ENTRY else settings.exit_timeout_ms
-    if not order.is_done and order.type is OrderType.LIMIT and order.purpose is not Purpose.STOP and limit:
-        work.do(SetTimer("unfilled", max(order.created_at + limit - work.now, 0), market=True))
+        if after.purpose is Purpose.ENTRY and not after.is_done and reviewing.watches_price(work):
+            work.do(WatchPrice(pair=work.trade.pair, watch=True))
+        reviewing.wait_on(work)
 
 
 def on_filled(work: Work, event: OrderFilled) -> None:
@@ -118,10 +113,12 @@ def book(work: Work, order: Order, fill: Fill, order_id: str = "") -> None:
         trade.position = trade.position.entered(fill, market.base, market.quote, rules.fee)
         _entered(work, first=first)
         if after.is_done:
+            after_fill.tell_filled(work, after)
             closing.close_dust(work)
         return
     trade.position = trade.position.exited(fill, market.base, market.quote, rules.fee)
     if after.is_done:
+        after_fill.tell_filled(work, after)
         _exit_ended(work, after)
     else:
         _changed(work)
@@ -183,8 +180,11 @@ def _entered(work: Work, *, first: bool) -> None:
         work.do(WatchPrice(pair=trade.pair, watch=True))
         work.exposure()
         return
+    if sum(1 for o in trade.orders.values() if o.purpose is Purpose.ENTRY and o.filled) > 1:
+        trade.position = replace(position, mean=work.market.round_price(rate))
+        rate, ratio = trade.position.rate, trade.stop.ratio
     moved = tightened(trade.stop, rate, ratio, trade.side, trade.leverage, work.market)
-    leaving.move_stop(work, trade.stop, moved, "initial", rate)
+    work.move_stop(trade.stop, moved, "initial", rate)
     _changed(work)
 
 
@@ -297,10 +297,15 @@ def ended(work: Work, order: Order, code: str) -> None:
     """Settle what an order was for, now that it works no longer."""
     trade = work.trade
     _let_go(work)
+    if order.filled:
+        after_fill.tell_filled(work, order)
+    reviewing.replace_ended(work, order)
     if order.purpose is Purpose.ENTRY:
         if not trade.position.amount and not trade.working(Purpose.ENTRY) and not trade.is_closed:
             _entry_failed(work, code, order.reason)
         else:
+            if order.status is OrderStatus.REJECTED:
+                _add_refused(work, code, order.reason, order.tag)
             work.exposure()
         closing.close_dust(work)
     elif order.filled:
@@ -334,6 +339,23 @@ def _is_refused(order: Order, code: str) -> bool:
 
 def _entry_failed(work: Work, code: str, reason: str) -> None:
     trade = work.trade
+    code, reason = _denial(code, reason)
+    trade.leaving = None
+    work.decide(f"enter_{trade.side}", "denied", code, reason, tag=trade.enter_tag)
+    if reviewing.watches_price(work):
+        work.do(WatchPrice(pair=trade.pair, watch=False))
+    work.exposure()
+
+
+def _add_refused(work: Work, code: str, reason: str, tag: str) -> None:
+    """A further entry that the venue did not take: the position stays as it is."""
+    if work.trade.position.amount:
+        code, reason = _denial(code, reason)
+        work.decide(f"increase_{work.trade.side}", "denied", code, reason, tag=tag)
+
+
+def _denial(code: str, reason: str) -> tuple[str, str]:
+    """A venue's or our own code as one of a decision's, and the reason with it."""
     if code == "TOO_LATE":
         code = Denial.SIGNAL_TOO_OLD
     elif code not in (
@@ -346,9 +368,7 @@ def _entry_failed(work: Work, code: str, reason: str) -> None:
         "NOT_FOUND",
     ):
         reason, code = f"{code}: {reason}", Denial.VENUE_REJECTED
-    trade.leaving = None
-    work.decide(f"enter_{trade.side}", "denied", code, reason, tag=trade.enter_tag)
-    work.exposure()
+    return code, reason
 
 
 def _exit_refused(work: Work, order: Order) -> None:

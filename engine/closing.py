@@ -74,6 +74,8 @@ def close(work: Work) -> None:
     trade.leaving = None
     trade.pending = None
     trade.queued = None
+    trade.increasing = trade.reducing = trade.replacement = None
+    trade.untold = ()
     if _reverses(work, was):
         work.do(Judge())
 

@@ -40,6 +40,7 @@ class Denial(StrEnum):
     DISK_FULL = "DISK_FULL"
     OLD_GRANT = "OLD_GRANT"
     UNFILLED = "UNFILLED"
+    ADJUSTED_ENOUGH = "ADJUSTED_ENOUGH"
 
 
 MEANING: Final[dict[Denial, str]] = {
@@ -71,4 +72,5 @@ MEANING: Final[dict[Denial, str]] = {
     Denial.DISK_FULL: "the disk is nearly full: entries wait, exits go on",
     Denial.OLD_GRANT: "the capital was granted by a portfolio that has been replaced since",
     Denial.UNFILLED: "the entry was not filled in time and was cancelled",
+    Denial.ADJUSTED_ENOUGH: "max_entry_position_adjustment further entries have been filled",
 }

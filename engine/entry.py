@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from engine import fates, leaving, pursuit, staking
+from engine import fates, reviewing, staking
 from engine.denials import Denial
 from engine.exits import first_stop
 from engine.messages import (
     NO_SIGNAL,
-    CapitalDenied,
-    CapitalReserved,
     ForceEnter,
     PassTurn,
     Signal,
     SignalJudged,
-    StrategyAnswered,
     StrategyFailed,
-    TimerFired,
 )
 from engine.position import Position
-from engine.quarantine import callback_failed
 from engine.settings import Settings
-from engine.sizing import entry_amount, max_stake, min_stake, within_distance
-from engine.types import ZERO, OrderType, Purpose, Side, TimeInForce, TradingState
-from engine.work import NO_ANSWER, WAITING, Pending, Trade, Work
+from engine.sizing import entry_amount, max_stake, min_stake
+from engine.types import ZERO, Purpose, Side, TimeInForce, TradingState
+from engine.work import WAITING, Pending, Trade, Work
 
 
 def entry_side(signal: Signal, settings: Settings) -> tuple[Side | None, Denial | None]:
@@ -54,7 +49,7 @@ def on_signal(work: Work, event: SignalJudged) -> None:
         fates.note_late(work)
     trade.signal, trade.signal_ts, trade.price = event.signal, event.ts, event.price
     if trade.reconciled:
-        pursuit.check_timeouts(work)
+        reviewing.ask_review(work)
     signal = event.signal
     if not signal:
         return
@@ -137,7 +132,7 @@ def advance(work: Work) -> None:
     if code is not None:
         _give_up(work, code)
         return
-    price = _entry_price(work)
+    price = staking.entry_price(work)
     if price is None:
         return
     leverage = staking.leverage_of(work, price)
@@ -180,23 +175,6 @@ def _no_more(work: Work) -> Denial | None:
     return Denial.SIGNAL_TOO_OLD if not work.pending.forced and is_too_old(work) else None
 
 
-def _entry_price(work: Work) -> Decimal | None:
-    """The order's price; None while the strategy is asked."""
-    pending, market = work.pending, work.market
-    # Stored candles have opens with binary noise; rounded, such a price may lie outside its own candle.
-    price = market.round_price(pending.price) if pending.bound is None else pending.price
-    if staking.order_type(work) is OrderType.MARKET:
-        return price
-    wanted = work.number("custom_entry_price", staking.facts(work, price))
-    if wanted is WAITING:
-        return None
-    if wanted is not None:
-        price = market.round_price(within_distance(wanted, price) if pending.bound is None else wanted)
-    if pending.bound is None:
-        return price
-    return min(price, pending.bound) if pending.side is Side.LONG else max(price, pending.bound)
-
-
 def _enter(work: Work, price: Decimal, amount: Decimal, leverage: Decimal, epoch: int) -> None:
     trade, settings, pending = work.trade, work.settings, work.pending
     reason, forced, kind = f"enter_{pending.side}", pending.forced, staking.order_type(work)
@@ -237,6 +215,10 @@ def start_trade(trade: Trade, side: Side, leverage: Decimal) -> None:
     trade.custom_exit_ts = 0
     trade.filled_at = 0
     trade.payment_ids = ()
+    trade.untold = ()
+    trade.reviewed_at = trade.adjusted_at = trade.repriced_candle = trade.unadjusted_candle = -1
+    trade.replacement = trade.increasing = trade.reducing = None
+    trade.custom_data = {}
 
 
 def _give_up(work: Work, code: Denial | str, detail: str = "") -> None:
@@ -248,56 +230,22 @@ def _give_up(work: Work, code: Denial | str, detail: str = "") -> None:
     work.exposure()
 
 
-def on_capital(work: Work, event: CapitalReserved) -> None:
-    """The portfolio granted capital; one that nobody waits for any more is given back."""
-    pending = work.trade.pending
-    if pending is None or pending.kind != "entry":
-        work.exposure()
-        return
-    if pending.waiting != event.request_id or pending.key != "capital":
-        return  # a repetition: the reservation is the evaluation's that goes on
-    pending.waiting = ""
-    pending.answers["capital"] = event
-    advance(work)
-
-
-def on_denied(work: Work, event: CapitalDenied) -> None:
-    """The portfolio said no, and why."""
-    pending = work.trade.pending
-    if pending is None or pending.waiting != event.request_id or pending.key != "capital":
-        return
+def denied(work: Work, code: str, detail: str) -> None:
+    """The portfolio said no to the entry under way, and why."""
+    pending = work.pending
     work.trade.pending = None
     signal = f"{'force_' if pending.forced else ''}enter_{pending.side}"
-    work.decide(signal, "denied", event.code, event.detail, tag=pending.tag)
-
-
-def on_answer(work: Work, event: StrategyAnswered) -> None:
-    """The strategy answered, or failed to: the evaluation goes on with that, or with the default."""
-    pending = work.trade.pending
-    if pending is None or pending.waiting != event.request_id or pending.key == "capital":
-        return
-    pending.waiting = ""
-    if event.failed:
-        pending.answers[pending.key] = NO_ANSWER
-        work.decide(pending.key, "failed", Denial.STRATEGY_FAILED, event.failed)
-        if not event.excused:
-            callback_failed(work, event.failed)
-    else:
-        work.trade.strikes = 0
-        pending.answers[pending.key] = event.answer
-    resume(work)
+    work.decide(signal, "denied", code, detail, tag=pending.tag)
 
 
 def resume(work: Work) -> None:
-    """Run the pending evaluation again with the answers it has now; while it waits for one, only what ends it counts."""
+    """Run the pending entry again with the answers it has now; while it waits for one, only what ends it counts."""
     if work.pending.waiting:
         code = _no_more(work)
         if code is not None:
             _give_up(work, code)
-    elif work.pending.kind == "entry":
-        advance(work)
     else:
-        leaving.advance(work)
+        advance(work)
 
 
 def on_strategy_failed(work: Work, event: StrategyFailed) -> None:
@@ -305,16 +253,3 @@ def on_strategy_failed(work: Work, event: StrategyFailed) -> None:
     code = Denial.STRATEGY_QUARANTINED if event.quarantined else Denial.STRATEGY_FAILED
     work.trade.quarantined = work.trade.quarantined or event.quarantined
     work.decide("judgement", "failed", code, event.reason)
-
-
-def on_timer(work: Work, event: TimerFired) -> None:
-    """A timer of ours is due: an unfilled order, a retry, an answer that did not come."""
-    if not work.trade.reconciled:
-        return
-    if event.name == "unfilled":
-        pursuit.check_timeouts(work)
-        pursuit.wait_on(work)
-    elif work.trade.stop_touched_at:
-        leaving.look_again(work)
-    else:
-        pursuit.pursue(work)

@@ -67,11 +67,13 @@ def tightened(
 ) -> Stop:
     """`stop` moved to `ratio` away from `rate` if that is tighter; else `stop` itself.
 
-    `loosen` lets it move either way: only a callback after a fill may (`semantics.md` 1.7).
+    `loosen` lets it move either way: only a callback after a fill may (`semantics.md` 1.7), and that is no trailing.
     """
     level = stop_level(rate, ratio, side, leverage, market)
+    if loosen and level != stop.level:
+        return Stop(level, -abs(ratio), stop.initial, stop.initial_ratio, moved=stop.moved)
     better = level > stop.level if side is Side.LONG else level < stop.level
-    if not better and not (loosen and level != stop.level):
+    if not better:
         return stop
     return Stop(level, -abs(ratio), stop.initial, stop.initial_ratio, moved=True)
 
@@ -119,23 +121,31 @@ def best_price(rng: MarketRange, side: Side) -> Decimal:
     return rng.high if side is Side.LONG else rng.low
 
 
-def trailed(stop: Stop, position: Position, rng: MarketRange, settings: Settings, market: Market, fee: Decimal) -> Stop:
-    """`stop` after the range's best price; unchanged where the range already reaches it.
+def trailed(
+    stop: Stop,
+    position: Position,
+    rng: MarketRange,
+    settings: Settings,
+    market: Market,
+    fee: Decimal,
+    ratio: Decimal | None = None,
+) -> Stop:
+    """`stop` after the range's best price; not asked where the range had reached it before anything moved it.
 
-    The configured distance follows the price; beyond the offset the closer `trailing_stop_positive`
-    does; with `trailing_only_offset_is_reached` nothing moves before the offset.
+    The distance `ratio`, the configured one where none is given, follows the price; beyond the offset the
+    closer `trailing_stop_positive` does; with `trailing_only_offset_is_reached` nothing moves before the offset.
     """
-    if not settings.trailing_stop or is_hit(stop, rng, position.side):
+    if not settings.trailing_stop:
         return stop
     best = best_price(rng, position.side)
     profit = position.profit_ratio_at(best, fee)
     offset = settings.trailing_stop_positive_offset
     if settings.trailing_only_offset_is_reached and profit < offset:
         return stop
-    ratio = settings.stoploss
+    distance = settings.stoploss if ratio is None else ratio
     if settings.trailing_stop_positive is not None and profit > offset:
-        ratio = settings.trailing_stop_positive
-    return tightened(stop, best, ratio, position.side, position.leverage, market)
+        distance = settings.trailing_stop_positive
+    return tightened(stop, best, distance, position.side, position.leverage, market)
 
 
 def roi_at(table: tuple[tuple[int, Decimal], ...], minutes: int) -> tuple[int, Decimal] | None:
@@ -258,7 +268,7 @@ def roi_price(look: Look) -> Decimal | None:
     found = roi_at(settings.roi, minutes)
     key, ratio = found if found is not None else (None, None)
     if look.custom_roi is not None and (ratio is None or look.custom_roi < ratio):
-        key, ratio = None, look.custom_roi
+        key, ratio = minutes, look.custom_roi  # the strategy's own is new at every look
     if ratio is None or position.profit_ratio_at(best_price(rng, position.side), look.fee) <= ratio:
         return None
     timeframe = settings.timeframe_ms // MINUTE_MS

@@ -18,6 +18,9 @@ def on_trading_state(work: Work, event: TradingStateChanged) -> None:
     trade.trading = event.state
     if event.state is not TradingState.ACTIVE and trade.pending is not None and trade.pending.kind == "entry":
         entry.resume(work)  # one that holds capital gives it back; one that asks for it will be denied
+    if event.state is not TradingState.ACTIVE and trade.increasing is not None:
+        trade.increasing = None
+        work.exposure()
     if event.state is not TradingState.STOPPED:
         return
     unwanted = trade.working(Purpose.ENTRY)

@@ -23,8 +23,12 @@ from engine.types import ZERO, Side
 from engine.work import Rules, Trade
 
 _NOT_KEPT: Final = frozenset(
-    {"pair", "rules", "pending", "queued", "reconciled", "state", "quarantined", "strikes", "trading"}
-)
+    {
+        "pair", "rules", "pending", "queued", "reconciled", "state", "quarantined", "strikes", "trading",
+        "untold", "review_due", "reviewed_at", "repriced_candle", "adjusted_at", "unadjusted_candle",
+        "replacement", "increasing", "reducing",
+    }
+)  # fmt: skip
 _KEPT: Final = tuple(f.name for f in fields(Trade) if f.name not in _NOT_KEPT)
 _LISTS: Final = ("orders", "unheard")
 _FIELDS: Final = tuple(name for name in _KEPT if name != "orders")

@@ -8,12 +8,11 @@ rule that looks at every range is the guard where it has not.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from engine import fates
+from engine import adjusting, fates
 from engine.actions import Alarm, SetTimer
 from engine.denials import Denial
 from engine.exits import (
@@ -34,7 +33,8 @@ from engine.messages import NO_SIGNAL, DataEnded, ForceExit, MarketRange, Signal
 from engine.order import Order
 from engine.pursuit import RESTING, pursue, try_again
 from engine.sizing import within_distance
-from engine.types import ZERO, OrderType, Purpose, Side, TradingState, exact
+from engine.telling import trade_facts
+from engine.types import ZERO, OrderType, Purpose, TradingState, exact, is_number
 from engine.work import WAITING, Pending, Work
 
 STOP_REASONS = ("stop_loss", "trailing_stop_loss", "liquidation")
@@ -51,8 +51,11 @@ def on_range(work: Work, rng: MarketRange) -> None:
     trade.price = rng.close
     if trade.position.amount <= ZERO:
         return
-    if trade.pending is not None or not trade.reconciled:
+    asks_first = trade.reconciled and trade.pending is None and adjusting.is_due(work)
+    if asks_first or trade.pending is not None or not trade.reconciled:
         trade.queued = rng if trade.queued is None else joined(trade.queued, rng)
+        if asks_first:
+            adjusting.begin(work, rng)
         return
     trade.pending = Pending(kind="exit", rng=rng)
     advance(work)
@@ -118,9 +121,6 @@ def _look_done(work: Work) -> None:
     if work.now >= trade.signal_ts + work.settings.timeframe_ms:
         fates.note_late(work)
     pursue(work)
-    if trade.queued is not None and trade.position.amount > ZERO and trade.pending is None:
-        rng, trade.queued = trade.queued, None
-        on_range(work, rng)
 
 
 def current_signal(work: Work, ts: int) -> Signal:
@@ -141,16 +141,16 @@ def _look(work: Work, rng: MarketRange, stop: Stop) -> Look | None:
         market=work.market,
         fee=trade.rules.fee,
         opened_at=trade.opened_at,
-        open_rate=trade.position.open_rate,
+        open_rate=trade.position.rate,
         liquidation=trade.liquidation,
     )
     if settings.use_exit_signal and not exit_wanted(look):
-        own = work.answer("custom_exit", _facts(work, rng.open), None)
+        own = work.answer("custom_exit", trade_facts(work, rng.open), None)
         if own is WAITING:
             return None
         if own:
             look = replace(look, custom_exit=str(own)[:255] if isinstance(own, str) else "custom_exit")
-    roi = work.number("custom_roi", {**_facts(work, rng.open), "trade_duration": look.minutes}, positive=False)
+    roi = work.number("custom_roi", {**trade_facts(work, rng.open), "trade_duration": look.minutes}, positive=False)
     if roi is WAITING:
         return None
     return look if roi is None else replace(look, custom_roi=roi)
@@ -159,30 +159,19 @@ def _look(work: Work, rng: MarketRange, stop: Stop) -> Look | None:
 def _moved_stop(work: Work, rng: MarketRange, stop: Stop) -> Stop | None:
     """The stop after the strategy's own distance and trailing; None while the strategy is asked."""
     trade, best = work.trade, best_price(rng, work.trade.side)
-    if not is_hit(stop, rng, trade.side):
-        distance = work.answer("custom_stoploss", {**_facts(work, best), "after_fill": False}, None)
+    if is_hit(stop, rng, trade.side):
+        return stop
+    ratio = None
+    if "custom_stoploss" in work.settings.callbacks:
+        distance = work.answer("custom_stoploss", {**trade_facts(work, best), "after_fill": False}, None)
         if distance is WAITING:
             return None
-        if is_distance(distance):
-            moved = tightened(stop, best, exact(distance), trade.side, trade.leverage, work.market)
-            stop = move_stop(work, stop, moved, "custom", best)
-    moved = trailed(stop, trade.position, rng, work.settings, work.market, trade.rules.fee)
-    return move_stop(work, stop, moved, "trailing", best)
-
-
-def is_distance(value: Any) -> bool:
-    """Whether a callback's answer is usable as a stop's distance: a finite number other than 0."""
-    return (
-        isinstance(value, int | float | Decimal) and not isinstance(value, bool) and math.isfinite(value) and value != 0
-    )
-
-
-def move_stop(work: Work, before: Stop, after: Stop, why: str, rate: Decimal) -> Stop:
-    """Take over a moved stop, and say so."""
-    if after is not before:
-        work.trade.stop = after
-        work.emit("StopMoved", stop=after.level, why=why, rate=rate)
-    return after
+        if is_number(distance) and distance:
+            ratio = exact(distance)  # what the price is trailed by, too
+            moved = tightened(stop, best, ratio, trade.side, trade.leverage, work.market)
+            stop = work.move_stop(stop, moved, "custom", best)
+    moved = trailed(stop, trade.position, rng, work.settings, work.market, trade.rules.fee, ratio)
+    return work.move_stop(stop, moved, "trailing", best)
 
 
 def _is_venues(work: Work, wish: ExitWish) -> bool:
@@ -209,7 +198,7 @@ def _exit_price(work: Work, look: Look, wish: ExitWish) -> Decimal | None:
     """The exit order's price, the strategy's own where it has one; None while it is asked."""
     price = wish.price
     if wish.reason in ("exit_signal", "custom_exit") and _type_of(work, wish.reason) == "limit":
-        facts = {**_facts(work, price), "proposed_rate": float(price), "exit_tag": wish.tag or wish.reason}
+        facts = {**trade_facts(work, price), "proposed_rate": float(price), "exit_tag": wish.tag or wish.reason}
         own = work.number("custom_exit_price", facts, key=f"custom_exit_price:{wish.reason}")
         if own is WAITING:
             return None
@@ -224,7 +213,7 @@ def _confirmed(work: Work, look: Look, wish: ExitWish, price: Decimal) -> Any:
     if wish.reason == "liquidation":
         return True  # the venue would not ask either
     facts = {
-        **_facts(work, look.rng.open),
+        **trade_facts(work, look.rng.open),
         "order_type": _type_of(work, wish.reason),
         "amount": float(look.position.amount),
         "rate": float(price),
@@ -308,36 +297,3 @@ def stop_refused(work: Work, code: str, reason: str) -> None:
         work.do(Alarm("stop_refused", text))
     trade.stop_failed = True
     try_again(work, STOP_RETRY_MS)
-
-
-def _facts(work: Work, rate: Decimal) -> dict[str, Any]:
-    """The arguments of a callback about an open trade, as plain values; none where there is no callback."""
-    if not work.settings.callbacks:
-        return {}
-    trade = work.trade
-    position, stop = trade.position, trade.stop
-    return {
-        "pair": trade.pair,
-        "current_time": work.now,
-        "current_rate": float(rate),
-        "current_profit": float(position.profit_ratio_at(rate, trade.rules.fee)),
-        "entry_tag": trade.enter_tag,
-        "side": trade.side.value,
-        "trade": {
-            "pair": trade.pair,
-            "trade_id": trade.trade_id,
-            "is_short": trade.side is Side.SHORT,
-            "open_ts": trade.opened_at,
-            "open_rate": float(position.open_rate),
-            "amount": float(position.amount),
-            "stake_amount": float(position.stake),
-            "leverage": float(trade.leverage),
-            "enter_tag": trade.enter_tag,
-            "stop_loss": float(stop.level) if stop else 0.0,
-            "initial_stop_loss": float(stop.initial) if stop else 0.0,
-            "max_rate": float(trade.max_rate),
-            "min_rate": float(trade.min_rate),
-            "entries": sum(1 for o in trade.orders.values() if o.purpose is Purpose.ENTRY and o.filled),
-            "exits": sum(1 for o in trade.orders.values() if o.purpose is Purpose.EXIT and o.filled),
-        },
-    }

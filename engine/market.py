@@ -14,6 +14,8 @@ from engine.types import ONE, ZERO
 
 EIGHT_PLACES: Final = Decimal("1e-8")
 HALF_OF_EIGHT: Final = Decimal("5e-9")
+NEARLY: Final = Decimal("1e-18")
+"""A share of several entries' cost ends where our digits do: so near a tie is one."""
 
 
 def round8(value: Decimal) -> Decimal:
@@ -21,17 +23,18 @@ def round8(value: Decimal) -> Decimal:
     return value.quantize(EIGHT_PLACES, ROUND_HALF_EVEN)
 
 
-def booked_profit(got: Decimal, paid: Decimal) -> Decimal:
+def booked_profit(got: Decimal, paid: Decimal, at_mean: tuple[Decimal, Decimal] | None = None) -> Decimal:
     """`got` - `paid` to 8 digits: how profits are booked (`semantics.md` 2.2).
 
     An exact tie goes where the difference of the doubles lies, as in the reference, which books the
     difference of doubles; the two neighbours are equally near, and equal books are worth more than a
-    rule of our own.
+    rule of our own. After several entries `at_mean` are the two, with their mean price as a double.
     """
     exact = got - paid
     rounded = round8(exact)
-    if abs(exact - rounded) == HALF_OF_EIGHT:
-        return round8(Decimal(float(got) - float(paid)))
+    if abs(exact - rounded) > HALF_OF_EIGHT - NEARLY:
+        brought, cost = at_mean or (got, paid)
+        return round8(Decimal(float(brought) - float(cost)))
     return rounded
 
 

@@ -140,6 +140,26 @@ class SignalJudged(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewOrders(Message):
+    """turn → machine: the candle opens at `price`; look after the orders that rest (`semantics.md` 2.3.1)."""
+
+    pair: str
+    ts: Millis
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdjustPosition(Message):
+    """turn → machine: the position may be changed at the candle's open, `price` (2.3.4). `high` and `low` bound limits."""
+
+    pair: str
+    ts: Millis
+    price: Decimal
+    high: Decimal
+    low: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoundJudged(Message):
     """judge → portfolio: of the candle that closed at `ts`, these pairs wish to enter; the others don't.
 
@@ -176,13 +196,18 @@ class AskStrategy(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyAnswered(Message):
-    """judge → pair: what the callback returned; `failed` why the default must serve: the strategy's fault, or `excused`."""
+    """judge → pair: what the callback returned; `failed` why the default must serve: the strategy's fault, or `excused`.
+
+    `custom_data` is what the callback has set on its trade, `trade_id`; it is kept with the trade.
+    """
 
     request_id: str
     pair: str
     answer: Plain = None
     failed: str = ""
     excused: bool = False
+    trade_id: str = ""
+    custom_data: Mapping[str, Plain] | None = None
 
 
 # ---------------------------------------------------------------- capital (pair ↔ portfolio)
@@ -194,7 +219,7 @@ class ReserveCapital(Message):
 
     `round_ts` is the candle close whose round this belongs to. `stake_min`/`stake_max` are the
     market's bounds at `price`, in the stake currency. `adding` is a further entry of an open trade:
-    it needs no slot. `stake` fixes the amount (a strategy's own); None takes the configured one. `forced`
+    it needs no slot, and `replaces` is the capital of entries that make room for it. `stake` fixes the amount (a strategy's own); None takes the configured one. `forced`
     (by a user) does not wait for a round.
     """
 
@@ -207,6 +232,7 @@ class ReserveCapital(Message):
     stake_max: Decimal | None
     score: float = 0.0
     adding: bool = False
+    replaces: Decimal = ZERO
     stake: Decimal | None = None
     leverage: Decimal = ONE
     forced: bool = False

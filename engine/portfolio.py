@@ -121,7 +121,8 @@ class Portfolio:
         code, detail = self._refusal(ask, now)
         if code is not None:
             return self._denied(ask, code, detail)
-        stake, available = proposed_stake(self.trading, free=self.free, tied=self.tied, profit=self.closed_profit)
+        free, tied = self.free + ask.replaces, self.tied - ask.replaces
+        stake, available = proposed_stake(self.trading, free=free, tied=tied, profit=self.closed_profit)
         if ask.stake is not None:
             stake = min(ask.stake, available)
         if stake <= ZERO:
@@ -168,7 +169,7 @@ class Portfolio:
         return None, ""
 
     def _over_exposure(self, ask: ReserveCapital, stake: Decimal) -> tuple[Denial | None, str]:
-        size = stake * ask.leverage
+        size = (stake - ask.replaces) * ask.leverage
         pair = self.exposures.get(ask.pair)
         of_pair = size + (pair.stake * pair.leverage if pair else ZERO)
         limit = self.risk.max_exposure_per_pair

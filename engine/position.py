@@ -28,6 +28,8 @@ class Position:
     `exit_fee` are worths in the quote coin, `fees` what was taken, by currency. `funding` is what the position
     has received in funding (negative: paid), `funding_booked` how much of it is in `booked`: an exit's profit
     takes in all that came until then.
+    `mean` is the mean entry price rounded to the market's step, once there were several entries: stops, targets
+    and ratios go by it, money does not.
     """
 
     side: Side = Side.LONG
@@ -48,6 +50,20 @@ class Position:
     funding: Decimal = ZERO
     funding_booked: Decimal = ZERO
     fees: tuple[tuple[str, Decimal], ...] = ()
+    mean: Decimal | None = None
+    left_at_mean: Decimal = ZERO
+
+    @property
+    def rate(self) -> Decimal:
+        """The entry price that decisions go by: after several entries their mean as a price of the market."""
+        return self.open_rate if self.mean is None else self.mean
+
+    def _reckoned(self, fee_rate: Decimal) -> Decimal:
+        """The entry value that ratios go by: exact, or that of `mean`."""
+        if self.mean is None:
+            return self.value
+        cost = self.amount * self.mean
+        return cost + cost * fee_rate if self.side is Side.LONG else cost - cost * fee_rate
 
     @property
     def open_rate(self) -> Decimal:
@@ -122,6 +138,11 @@ class Position:
         else:
             held_cost = self.cost * fill.amount / self.amount
             held_value = self.value * fill.amount / self.amount
+        at_mean = self.left_at_mean
+        if self.mean is not None:
+            left_cost = fill.amount * exact(float(self.cost / self.amount))
+            paid_fee = left_cost * fee_rate
+            at_mean += left_cost + paid_fee if self.side is Side.LONG else left_cost - paid_fee
         brought = cost - fee if self.side is Side.LONG else cost + fee
         return changed(
             self,
@@ -132,6 +153,7 @@ class Position:
             exited_cost=self.exited_cost + cost,
             leaving_value=self.leaving_value + brought,
             left_value=self.left_value + held_value,
+            left_at_mean=at_mean,
             exit_fee=self.exit_fee + fee,
             fees=_with_fee(self.fees, fill),
         )
@@ -155,17 +177,26 @@ class Position:
         if not self.left_value:
             return self
         got, paid, due = self.leaving_value, self.left_value, self.funding_due
-        profit = booked_profit(got + due, paid) if self.side is Side.LONG else booked_profit(paid, got - due)
+        is_long = self.side is Side.LONG
+        at_mean = None
+        if self.left_at_mean:
+            at_mean = (got + due, self.left_at_mean) if is_long else (self.left_at_mean, got - due)
+        profit = booked_profit(got + due, paid, at_mean) if is_long else booked_profit(paid, got - due, at_mean)
         return changed(
-            self, booked=self.booked + profit, leaving_value=ZERO, left_value=ZERO, funding_booked=self.funding
+            self,
+            booked=self.booked + profit,
+            leaving_value=ZERO,
+            left_value=ZERO,
+            left_at_mean=ZERO,
+            funding_booked=self.funding,
         )
 
     def profit_ratio_at(self, price: Decimal, fee_rate: Decimal) -> Decimal:
         """The leveraged profit ratio of leaving all of it at `price`, round8 (`semantics.md` 2.2)."""
-        worth = self.amount * price
+        worth, value = self.amount * price, self._reckoned(fee_rate)
         if self.side is Side.LONG:
-            return round8(((worth - worth * fee_rate + self.funding_due) / self.value - ONE) * self.leverage)
-        return round8((ONE - (worth + worth * fee_rate - self.funding_due) / self.value) * self.leverage)
+            return round8(((worth - worth * fee_rate + self.funding_due) / value - ONE) * self.leverage)
+        return round8((ONE - (worth + worth * fee_rate - self.funding_due) / value) * self.leverage)
 
     def price_at_profit(self, ratio: Decimal, fee_rate: Decimal) -> Decimal:
         """The price at which leaving gives exactly `ratio`: the inverse of `profit_ratio_at`, not rounded.
@@ -173,7 +204,9 @@ class Position:
         In doubles, see `engine.exits`.
         """
         sign = 1.0 if self.side is Side.LONG else -1.0
-        wanted = float(self.value) * (1.0 + float(ratio) / float(self.leverage) / sign) - sign * float(self.funding_due)
+        wanted = float(self._reckoned(fee_rate)) * (1.0 + float(ratio) / float(self.leverage) / sign) - sign * float(
+            self.funding_due
+        )
         fee = self.amount * fee_rate
         return exact(wanted / float(self.amount - fee if self.side is Side.LONG else self.amount + fee))
 

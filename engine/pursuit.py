@@ -12,6 +12,10 @@ from engine.order import Order
 from engine.types import ZERO, OrderStatus, OrderType, Purpose, TimeInForce, TradingState
 from engine.work import Work
 
+REPLACED = "replaced"
+"""Why an order was cancelled that made room for another: the reason in its journal entry."""
+LEAVING = "leaving"
+"""Why an entry was cancelled whose trade is being left."""
 RESTING = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 
@@ -21,15 +25,59 @@ def pursue(work: Work) -> None:
     if not trade.reconciled or (trade.pending is not None and trade.leaving is None):
         return
     if trade.position.amount <= ZERO:
+        drop_goals(work)
         for order in trade.working():
             halted = trade.trading is TradingState.STOPPED
             if order.purpose is not Purpose.ENTRY or trade.leaving is not None or trade.is_closed or halted:
                 work.cancel(order)
         return
-    if trade.leaving is None:
-        guard(work)
-    else:
+    if trade.leaving is not None:
+        drop_goals(work)
         _leave(work, trade.leaving)
+        return
+    if trade.increasing is not None or trade.reducing is not None:
+        _change(work)
+    guard(work)
+
+
+def drop_goals(work: Work) -> None:
+    """There is no position to change any more, or it is being left: capital kept for more of it goes back."""
+    trade = work.trade
+    trade.reducing = None
+    if trade.increasing is not None:
+        trade.increasing = None
+        work.exposure()
+
+
+def _change(work: Work) -> None:
+    """Place the further entry or the partial exit that is wanted, once the trade's other orders are gone."""
+    trade = work.trade
+    in_the_way = [*trade.working(Purpose.ENTRY), *trade.working(Purpose.EXIT)]
+    if trade.reducing is not None:
+        in_the_way += trade.working(Purpose.STOP)
+    for order in in_the_way:
+        work.cancel(order, REPLACED)
+    if in_the_way:
+        return
+    if trade.increasing is not None:
+        more, trade.increasing = trade.increasing, None
+        tif = TimeInForce(work.settings.entry_time_in_force)
+        work.place(
+            Purpose.ENTRY,
+            more.kind,
+            more.amount,
+            more.price,
+            tag=more.tag,
+            time_in_force=tif,
+            grant_epoch=more.epoch,
+        )
+        work.exposure()
+    elif trade.reducing is not None:
+        less, trade.reducing = trade.reducing, None
+        amount = min(less.amount, work.market.tradable(trade.position.amount))
+        if amount:
+            tif = TimeInForce(work.settings.exit_time_in_force)
+            work.place(Purpose.EXIT, less.kind, amount, less.price, tag=less.tag, time_in_force=tif)
 
 
 def _leave(work: Work, wish: ExitWish) -> None:
@@ -39,7 +87,7 @@ def _leave(work: Work, wish: ExitWish) -> None:
     tag = wish.tag or wish.reason
     # One that was given up may come to life beside its successor; together they must not sell too much.
     for order in [*in_the_way, *(o for o in exits if o.tag != tag), *exits[1:]]:
-        work.cancel(order)
+        work.cancel(order, LEAVING if order.purpose is Purpose.ENTRY else "")
     amount = work.market.tradable(trade.position.amount)
     if in_the_way or exits or work.now < trade.retry_at or not amount:
         return
@@ -77,43 +125,10 @@ def guard(work: Work) -> None:
         work.cancel(order)
 
 
-def check_timeouts(work: Work) -> None:
-    """Give up orders that were not filled in time (`semantics.md` 1.6)."""
-    trade, settings = work.trade, work.settings
-    for order in trade.working():
-        if order.status not in RESTING or order.purpose is Purpose.STOP:
-            continue
-        limit = settings.entry_timeout_ms if order.purpose is Purpose.ENTRY else settings.exit_timeout_ms
-        if limit and order.created_at <= work.now - limit and not _leaves_dust(work, order):
-            if order.purpose is Purpose.EXIT:
-                _exit_timed_out(work)
-            work.cancel(order)
-
-
-def wait_on(work: Work) -> None:
-    """Wake the trade again for orders whose time is not over: a timer may come early, or for another order."""
-    settings = work.settings
-    for order in work.trade.working():
-        limit = settings.entry_timeout_ms if order.purpose is Purpose.ENTRY else settings.exit_timeout_ms
-        left = order.created_at + limit - work.now
-        if limit and left > 0 and order.type is OrderType.LIMIT:
-            work.do(SetTimer("unfilled", left, market=True))
-
-
-def _leaves_dust(work: Work, order: Order) -> bool:
+def leaves_dust(work: Work, order: Order) -> bool:
     """Whether the end of a partly filled order would leave a position that cannot be sold."""
     held = work.trade.position.amount
     return order.filled > ZERO and held > ZERO and work.market.is_dust(held, work.trade.price or order.price)
-
-
-def _exit_timed_out(work: Work) -> None:
-    trade, settings = work.trade, work.settings
-    trade.exit_timeouts += 1
-    if trade.leaving is not None:
-        trade.exit_reason = reason_of(trade.leaving)  # should it fill before it is cancelled
-    emergency = 0 < settings.exit_timeout_count <= trade.exit_timeouts
-    trade.leaving = ExitWish("emergency_exit", trade.price) if emergency else None
-    trade.leave_type = settings.emergency_type if emergency else ""
 
 
 def reason_of(wish: ExitWish) -> str:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from engine import booking, entry, funding, leaving, pursuit
+from engine import booking, entry, funding, pursuit, reviewing
 from engine.actions import Alarm, Cancel, SetTimer
 from engine.change import changed
 from engine.messages import VenueOrder, VenueSnapshot, WatchPrice
@@ -59,8 +59,7 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     _after_restart(work)
     if any(o.status is OrderStatus.IN_DOUBT for o in trade.working()):
         work.do(SetTimer("look_up", booking.LOOK_UP_MS))
-    for order in trade.working():
-        booking.watch_unfilled(work, order)  # its acceptance, which would have done so, may be lost
+    reviewing.wait_on(work)  # an order's acceptance, which would have done so, may be lost
     pursuit.pursue(work)
 
 
@@ -132,9 +131,6 @@ def _after_restart(work: Work) -> None:
             work.do(closed)  # the portfolio may have missed it; it knows a repetition
     if trade.position.amount > ZERO:
         work.do(WatchPrice(pair=trade.pair, watch=True))
-        if trade.queued is not None:
-            rng, trade.queued = trade.queued, None
-            leaving.on_range(work, rng)
     if trade.retry_at > work.now:
         work.do(SetTimer("pursue", trade.retry_at - work.now, market=True))
 

@@ -10,15 +10,33 @@ from typing import Any
 
 from engine.margin import highest_leverage
 from engine.messages import CapitalReserved, ReserveCapital
-from engine.sizing import validated_stake
-from engine.types import ONE, ZERO, OrderType
-from engine.work import WAITING, Work
+from engine.sizing import validated_stake, within_distance
+from engine.telling import trade_view
+from engine.types import ONE, ZERO, OrderType, Side
+from engine.work import WAITING, Work, entering
 
 
 def order_type(work: Work) -> OrderType:
     """The kind of order the entry under way is placed as."""
     settings = work.settings
     return OrderType(settings.force_entry_type if work.pending.forced else settings.entry_type)
+
+
+def entry_price(work: Work) -> Decimal | None:
+    """The entry order's price, the strategy's own where it has one; None while it is asked."""
+    pending, market = work.pending, work.market
+    # Stored candles have opens with binary noise; rounded, such a price may lie outside its own candle.
+    price = market.round_price(pending.price) if pending.bound is None else pending.price
+    if order_type(work) is OrderType.MARKET:
+        return price
+    wanted = work.number("custom_entry_price", facts(work, price))
+    if wanted is WAITING:
+        return None
+    if wanted is not None:
+        price = market.round_price(within_distance(wanted, price) if pending.bound is None else wanted)
+    if pending.bound is None:
+        return price
+    return min(price, pending.bound) if pending.side is Side.LONG else max(price, pending.bound)
 
 
 def leverage_of(work: Work, price: Decimal) -> Decimal | None:
@@ -38,8 +56,13 @@ def leverage_of(work: Work, price: Decimal) -> Decimal | None:
     return min(max(work.settings.leverage if wanted is None else wanted, ONE), most)
 
 
-def reserve(work: Work, price: Decimal, leverage: Decimal, least: Decimal, most: Decimal | None) -> None:
-    """Ask the portfolio for capital, between what the market takes at least and at most."""
+def reserve(
+    work: Work, price: Decimal, leverage: Decimal, least: Decimal, most: Decimal | None, *, adding: bool = False
+) -> None:
+    """Ask the portfolio for capital, between what the market takes at least and at most.
+
+    `adding` to an open trade needs no slot, and waits for no round.
+    """
     pending, trade = work.pending, work.trade
     work.do(
         ReserveCapital(
@@ -54,6 +77,8 @@ def reserve(work: Work, price: Decimal, leverage: Decimal, least: Decimal, most:
             stake=pending.answers.get("own_stake"),
             leverage=leverage,
             forced=pending.forced,
+            adding=adding,
+            replaces=entering(trade) if adding else ZERO,
         )
     )
 
@@ -98,6 +123,7 @@ def facts(work: Work, price: Decimal, **more: Any) -> dict[str, Any]:
         "time_in_force": work.settings.entry_time_in_force,
         "entry_tag": pending.tag,
         "side": pending.side.value,
+        "trade": trade_view(trade) if pending.kind == "adjust" else None,
         "proposed_leverage": float(work.settings.leverage),
         "max_leverage": float(work.market.leverage_max),
     }

@@ -49,10 +49,6 @@ CALLBACKS: Final = (
     "custom_roi",
     "custom_exit",
     "leverage",
-)
-"""The callbacks the trade machine knows; their arguments are Freqtrade's (`semantics.md` 4.2), as plain
-values: `current_time` in milliseconds, `trade` a `TradeView`."""
-NOT_CALLED: Final = (
     "adjust_trade_position",
     "adjust_entry_price",
     "adjust_exit_price",
@@ -61,8 +57,8 @@ NOT_CALLED: Final = (
     "check_exit_timeout",
     "order_filled",
 )
-"""Callbacks of Freqtrade's that nobody would call here: a strategy that counts on one is refused when it is
-loaded, rather than traded without it."""
+"""The callbacks the trade machine knows; their arguments are Freqtrade's (`semantics.md` 4.2), as plain
+values: `current_time` in milliseconds, `trade` a `TradeView`, `order` an `OrderView`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +79,34 @@ class Signals:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OrderView:
+    """What a callback is told of an order. `price` is the limit, `average` what was paid; times in milliseconds."""
+
+    order_id: str
+    is_entry: bool
+    side: str
+    type: str
+    status: str
+    is_open: bool
+    price: float
+    average: float | None
+    amount: float
+    filled: float
+    remaining: float
+    cost: float
+    created_ts: int
+    updated_ts: int
+    tag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradeView:
-    """What a callback is told of its trade; floats, since a strategy computes in floats."""
+    """What a callback is told of its trade; floats, since a strategy computes in floats.
+
+    `entries` and `exits` count orders with a fill; `orders` are all but the guarding stop, oldest first.
+    `stop_loss_ratio` is the stop's distance as it was last set. `custom_data` is the strategy's own: what a
+    callback puts into it is kept with the trade, over restarts too; plain values only.
+    """
 
     pair: str
     trade_id: str
@@ -101,6 +123,12 @@ class TradeView:
     min_rate: float
     entries: int
     exits: int
+    stop_loss_ratio: float = 0.0
+    liquidation_price: float | None = None
+    realized_profit: float = 0.0
+    exit_reason: str = ""
+    orders: tuple[OrderView, ...] = ()
+    custom_data: dict[str, Any] = field(default_factory=dict)
 
 
 CandleSource = Callable[[str, str], Candles | None]

@@ -23,10 +23,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine import booking, entry, funding, halting, leaving, reconcile
+from engine import adjusting, booking, entry, evaluating, funding, halting, leaving, reconcile, reviewing
 from engine.actions import Action
 from engine.errors import IllegalTransition
 from engine.messages import (
+    AdjustPosition,
     CancelRejected,
     CapitalDenied,
     CapitalReserved,
@@ -42,6 +43,7 @@ from engine.messages import (
     OrderInDoubt,
     OrderNotFound,
     OrderRejected,
+    ReviewOrders,
     SignalJudged,
     StrategyAnswered,
     StrategyFailed,
@@ -90,6 +92,8 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.RECONCILING, TimerFired): frozenset({S.RECONCILING}),
     (S.RECONCILING, ForceEnter): frozenset({S.RECONCILING}),
     (S.RECONCILING, ForceExit): frozenset({S.RECONCILING}),
+    (S.RECONCILING, ReviewOrders): frozenset({S.RECONCILING}),
+    (S.RECONCILING, AdjustPosition): frozenset({S.RECONCILING}),
     (S.RECONCILING, DataEnded): frozenset({S.RECONCILING}),
     # Flat: a signal may begin a trade; everything else is a late echo.
     (S.FLAT, SignalJudged): frozenset({S.FLAT, S.ENTERING}),
@@ -102,6 +106,8 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.FLAT, TimerFired): frozenset({S.FLAT, S.ENTERING}),
     (S.FLAT, ForceEnter): frozenset({S.FLAT, S.ENTERING}),
     (S.FLAT, ForceExit): _FLAT,
+    (S.FLAT, ReviewOrders): _FLAT,
+    (S.FLAT, AdjustPosition): _FLAT,
     (S.FLAT, DataEnded): _FLAT,
     (S.FLAT, VenueSnapshot): _ANY,
     (S.FLAT, OrderAccepted): _ANY,  # real world: accepted after it was given up
@@ -124,6 +130,8 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.QUARANTINED, TimerFired): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, ForceEnter): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, ForceExit): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, ReviewOrders): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, AdjustPosition): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, DataEnded): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, VenueSnapshot): _ANY,
     (S.QUARANTINED, OrderAccepted): _ANY,
@@ -146,6 +154,8 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.ENTERING, TimerFired): frozenset({S.ENTERING}),
     (S.ENTERING, ForceEnter): frozenset({S.ENTERING}),
     (S.ENTERING, ForceExit): frozenset({S.ENTERING}),  # cancels the entry
+    (S.ENTERING, ReviewOrders): frozenset({S.ENTERING}),
+    (S.ENTERING, AdjustPosition): frozenset({S.ENTERING}),
     (S.ENTERING, DataEnded): frozenset({S.ENTERING}),  # as above
     (S.ENTERING, VenueSnapshot): _ANY,
     (S.ENTERING, OrderAccepted): frozenset({S.ENTERING}),
@@ -160,14 +170,16 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     # Open: something is held, and guarded.
     (S.OPEN, SignalJudged): _HELD,
     (S.OPEN, MarketRange): _HELD,
-    (S.OPEN, CapitalReserved): frozenset({S.OPEN}),
-    (S.OPEN, CapitalDenied): frozenset({S.OPEN}),
+    (S.OPEN, CapitalReserved): _HELD,
+    (S.OPEN, CapitalDenied): _HELD,
     (S.OPEN, StrategyAnswered): _HELD,
     (S.OPEN, StrategyFailed): frozenset({S.OPEN}),
     (S.OPEN, TradingStateChanged): frozenset({S.OPEN}),
     (S.OPEN, TimerFired): _HELD,
     (S.OPEN, ForceEnter): frozenset({S.OPEN}),
     (S.OPEN, ForceExit): frozenset({S.EXITING}),
+    (S.OPEN, ReviewOrders): frozenset({S.OPEN}),
+    (S.OPEN, AdjustPosition): frozenset({S.OPEN}),
     (S.OPEN, DataEnded): frozenset({S.EXITING}),
     (S.OPEN, VenueSnapshot): _ANY,
     (S.OPEN, OrderAccepted): frozenset({S.OPEN}),
@@ -182,14 +194,16 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     # Exiting: there is a reason to leave, and it is pursued until nothing is held.
     (S.EXITING, SignalJudged): _HELD,
     (S.EXITING, MarketRange): _HELD,
-    (S.EXITING, CapitalReserved): frozenset({S.EXITING}),
-    (S.EXITING, CapitalDenied): frozenset({S.EXITING}),
+    (S.EXITING, CapitalReserved): _HELD,
+    (S.EXITING, CapitalDenied): _HELD,
     (S.EXITING, StrategyAnswered): _HELD,
     (S.EXITING, StrategyFailed): frozenset({S.EXITING}),
     (S.EXITING, TradingStateChanged): _HELD,
     (S.EXITING, TimerFired): _ANY,
     (S.EXITING, ForceEnter): frozenset({S.EXITING}),
     (S.EXITING, ForceExit): frozenset({S.EXITING}),
+    (S.EXITING, ReviewOrders): _HELD,
+    (S.EXITING, AdjustPosition): _HELD,
     (S.EXITING, DataEnded): frozenset({S.EXITING}),
     (S.EXITING, VenueSnapshot): _ANY,
     (S.EXITING, OrderAccepted): frozenset({S.EXITING, S.ENTERING}),  # real world: an entry comes to life
@@ -206,16 +220,18 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
 
 HANDLERS: Final[dict[type[Message], Callable[[Work, Any], None]]] = {
     SignalJudged: entry.on_signal,
-    CapitalReserved: entry.on_capital,
-    CapitalDenied: entry.on_denied,
+    CapitalReserved: evaluating.on_capital,
+    CapitalDenied: evaluating.on_denied,
     ForceEnter: entry.on_force_enter,
-    StrategyAnswered: entry.on_answer,
+    StrategyAnswered: evaluating.on_answer,
     StrategyFailed: entry.on_strategy_failed,
     MarketRange: leaving.on_range,
+    ReviewOrders: reviewing.on_review,
+    AdjustPosition: adjusting.on_adjust,
     ForceExit: leaving.on_force_exit,
     TradingStateChanged: halting.on_trading_state,
     DataEnded: leaving.on_data_ended,
-    TimerFired: entry.on_timer,
+    TimerFired: evaluating.on_timer,
     OrderAccepted: booking.on_accepted,
     OrderRejected: booking.on_rejected,
     OrderInDoubt: booking.on_doubt,
@@ -246,6 +262,7 @@ def step(trade: Trade, event: Message, now: Millis) -> Step:
         raise IllegalTransition(f"{trade.pair}: {type(event).__name__} does not happen in {trade.state}")
     work = Work(trade.copy(), now)
     HANDLERS[type(event)](work, event)
+    evaluating.go_on(work)
     after = state_of(work.trade)
     if after is not trade.state and after not in allowed:
         raise IllegalTransition(f"{trade.pair}: {type(event).__name__} must not lead from {trade.state} to {after}")

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import Enum, auto
 
 from engine.margin import FundingRate
-from engine.messages import DataEnded, MarketRange, SignalJudged, TimerFired, TurnRow
+from engine.messages import AdjustPosition, DataEnded, MarketRange, ReviewOrders, SignalJudged, TurnRow
 from engine.types import ZERO, OrderStatus, Purpose
 from engine.work import Trade
 
@@ -33,11 +33,17 @@ class Match(Enum):
     ALL = auto()
 
 
+Wanted = ReviewOrders | SignalJudged | AdjustPosition | MarketRange | DataEnded | Match | Settle
+"""What a turn may say is next."""
+
+
 class _Phase(Enum):
-    GIVE_UP = auto()
+    REVIEW = auto()
     JUDGE = auto()
     FILL_ENTRY = auto()
     FUND = auto()
+    ADJUST = auto()
+    FILL_ADJUSTED = auto()
     LOOK = auto()
     FILL_EXIT = auto()
     END = auto()
@@ -46,12 +52,13 @@ class _Phase(Enum):
 class Turn:
     """What comes next in a pair's turn. Ask `next` whenever the trade is not busy; None is the end."""
 
-    __slots__ = ("_again", "_phase", "row")
+    __slots__ = ("_again", "_intents", "_phase", "row")
 
     def __init__(self, row: TurnRow) -> None:
         self.row = row
-        self._phase = _Phase.GIVE_UP
+        self._phase = _Phase.REVIEW
         self._again = False
+        self._intents = 0
 
     def judge_again(self) -> None:
         """The machine wants the candle's signal judged once more: a reversal."""
@@ -62,7 +69,7 @@ class Turn:
         """The prices the venue may fill at: the candle's, also where the data ends with it."""
         return self.row.low, self.row.high
 
-    def next(self, trade: Trade) -> TimerFired | SignalJudged | MarketRange | DataEnded | Match | Settle | None:
+    def next(self, trade: Trade) -> Wanted | None:
         """The next event, a `Match`, a `Settle`, or None when the pair has settled."""
         while True:
             if self._phase is _Phase.END:
@@ -70,28 +77,36 @@ class Turn:
                     return None
                 self._again, self._phase = False, _Phase.JUDGE
             phase, self._phase = self._phase, _Phase(self._phase.value + 1)
-            if phase is _Phase.GIVE_UP:
-                if self._is_over(trade):
-                    return None
-                if trade.working():
-                    return TimerFired(name="unfilled")  # frees the pair for this candle's own signal
-                continue
-            if phase is _Phase.JUDGE:
-                if self._is_judged(trade):
-                    continue
-                return self._first()
-            if phase is _Phase.FUND:
-                due = tuple(rate for rate in self.row.funding if rate.ts >= trade.filled_at)
-                if due and trade.position.amount > ZERO:
-                    return Settle(due)
-            elif phase is _Phase.LOOK:
-                if trade.position.amount > ZERO and not self.row.final:
-                    return self._range()
-            elif phase is _Phase.FILL_ENTRY and not self.row.final:
-                if trade.working(Purpose.ENTRY):
-                    return Match.ENTRIES
-            elif trade.working():
-                return Match.ALL
+            if phase is _Phase.REVIEW and self._is_over(trade):
+                return None
+            wanted = self._at(phase, trade)
+            if wanted is not None:
+                return wanted
+
+    def _at(self, phase: _Phase, trade: Trade) -> Wanted | None:
+        """What the phase wants of this trade, None for nothing."""
+        row, held = self.row, trade.position.amount > ZERO
+        if phase is _Phase.JUDGE:
+            return None if self._is_judged(trade) else self._first()
+        if phase is _Phase.FILL_EXIT:
+            return Match.ALL if trade.working() else None
+        if phase is _Phase.FUND:
+            due = tuple(rate for rate in row.funding if rate.ts >= trade.filled_at)
+            return Settle(due) if due and held else None
+        if row.final:
+            return None
+        if phase is _Phase.REVIEW:  # frees the pair for this candle's own signal
+            return ReviewOrders(pair=row.pair, ts=row.ts, price=row.open) if trade.working() else None
+        if phase is _Phase.FILL_ENTRY:
+            return Match.ENTRIES if trade.working(Purpose.ENTRY) else None
+        if phase is _Phase.ADJUST:
+            self._intents = trade.intents
+            if not held or not trade.rules.settings.position_adjustment:
+                return None
+            return AdjustPosition(pair=row.pair, ts=row.ts, price=row.open, high=row.high, low=row.low)
+        if phase is _Phase.FILL_ADJUSTED:
+            return Match.ALL if trade.intents != self._intents else None
+        return self._range() if held else None
 
     def _is_over(self, trade: Trade) -> bool:
         """Whether a trade has closed in this row's candle, not on the row it began on: the pair waits (2.7)."""

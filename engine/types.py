@@ -6,8 +6,10 @@ Enumerations are strings, so that a value reads the same in Python, in the journ
 from __future__ import annotations
 
 import decimal
+import math
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 Millis = int
 """A point in market time: milliseconds since 1970-01-01 UTC."""
@@ -26,6 +28,11 @@ MONEY = decimal.Context(
 def use_money_context() -> None:
     """Make `MONEY` the calling thread's decimal context; without it, sums would depend on the thread."""
     decimal.setcontext(MONEY.copy())
+
+
+def is_number(value: Any) -> bool:
+    """Whether a strategy's answer is a number: finite, and not True or False."""
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def exact(value: float | int | str | Decimal) -> Decimal:

@@ -6,7 +6,6 @@ held and what is working (`state_of`), so no path can forget to set it.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -39,6 +38,7 @@ from engine.types import (
     TradeState,
     TradingState,
     exact,
+    is_number,
     order_side,
 )
 
@@ -73,6 +73,35 @@ class Rules:
     reserve_stop: Decimal = BACKTEST_STOP
 
 
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The order `of` makes room for one at `price`, for what it has not filled."""
+
+    of: str
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Increase:
+    """A further entry that is to be placed when the trade's other orders are gone; its capital is granted."""
+
+    amount: Decimal
+    price: Decimal
+    kind: OrderType
+    tag: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """A part of the position that is to be left."""
+
+    amount: Decimal
+    price: Decimal
+    kind: OrderType
+    tag: str
+
+
 class _Mark:
     __slots__ = ()
 
@@ -89,7 +118,7 @@ class Pending:
     by key; `waiting` is the id of the request under way and `key` where its answer goes.
     """
 
-    kind: str  # entry | exit
+    kind: str  # entry | exit | review | adjust | filled
     waiting: str = ""
     key: str = ""
     answers: dict[str, Any] = field(default_factory=dict)
@@ -100,6 +129,7 @@ class Pending:
     ts: Millis = 0
     rng: MarketRange | None = None
     forced: bool = False
+    stale: bool = False
 
 
 @dataclass
@@ -114,6 +144,9 @@ class Trade:
     `retry_at` is when a refused exit or stop may be tried again. `earned` is what all closed trades of
     the pair have earned: the portfolio adds these up, so that no lost message can lose a profit.
     `strikes` counts its callbacks' failures in a row. `unheard` are closed trades that the portfolio has not acknowledged, the oldest first.
+    `untold` are orders whose fill the strategy is to hear of, `review_due` says that resting orders are to be
+    looked after. `replacement`, `increasing` and `reducing` are what waits for other orders to be gone.
+    `custom_data` is the strategy's own, kept with the trade.
     """
 
     pair: str
@@ -150,6 +183,16 @@ class Trade:
     price: Decimal = ZERO
     pending: Pending | None = None
     queued: MarketRange | None = None
+    untold: tuple[str, ...] = ()
+    review_due: bool = False
+    reviewed_at: Millis = -1
+    repriced_candle: int = -1
+    adjusted_at: Millis = -1
+    unadjusted_candle: int = -1
+    replacement: Replacement | None = None
+    increasing: Increase | None = None
+    reducing: Reduction | None = None
+    custom_data: dict[str, Any] = field(default_factory=dict)
     questions: int = 0
     earned: Decimal = ZERO
     last_closed: TradeClosed | None = None
@@ -261,12 +304,15 @@ class Work:
         given = self.answer(callback, arguments, None, key=key)
         if given is WAITING or given is None:
             return given
-        is_number = isinstance(given, int | float | Decimal) and not isinstance(given, bool) and math.isfinite(given)
-        if is_number and (given > 0 or not positive):
+        if is_number(given) and (given > 0 or not positive):
             return exact(given)
-        self.pending.answers[key or callback] = NO_ANSWER
-        self.decide(key or callback, "failed", Denial.STRATEGY_FAILED, f"{given!r} is no answer to {callback}")
+        self.not_an_answer(callback, given, key)
         return None
+
+    def not_an_answer(self, callback: str, given: Any, key: str = "") -> None:
+        """Take an answer of the strategy for none, and say so."""
+        self.pending.answers[key or callback] = NO_ANSWER
+        self.decide(callback, "failed", Denial.STRATEGY_FAILED, f"{given!r} is no answer to {callback}")
 
     def place(
         self,
@@ -321,9 +367,9 @@ class Work:
             tag=order.tag,
         )
 
-    def cancel(self, order: Order) -> None:
+    def cancel(self, order: Order, reason: str = "") -> None:
         """Ask for an order's end, once; one in doubt is asked about instead, by whoever doubts it."""
-        after = order.after(OrderEvent.CANCEL_REQUESTED, self.now)
+        after = order.after(OrderEvent.CANCEL_REQUESTED, self.now, reason=reason)
         self.trade.orders[order.client_order_id] = after
         if after.status is not order.status:
             self.do(Cancel(after))
@@ -335,19 +381,37 @@ class Work:
             raise IllegalTransition(f"{self.trade.pair}: no evaluation is under way")
         return self.trade.pending
 
+    def move_stop(self, before: Stop, after: Stop, why: str, rate: Decimal) -> Stop:
+        """Take over a moved stop, and say so."""
+        if after is not before:
+            self.trade.stop = after
+            self.emit("StopMoved", stop=after.level, why=why, rate=rate)
+        return after
+
     def exposure(self) -> None:
-        """Tell the portfolio what this pair ties up now."""
+        """Tell the portfolio what this pair ties up now; a reservation that was not spent is gone by it."""
+        pending = self.trade.pending
+        if pending is not None and pending.kind == "adjust" and pending.key == "capital":
+            pending.stale = True
         self.do(exposure_of(self.trade))
+
+
+def entering(trade: Trade) -> Decimal:
+    """The capital in entries that are not filled, and in one that is about to be placed."""
+    total = sum((o.remaining * o.price for o in trade.working(Purpose.ENTRY)), ZERO)
+    if trade.increasing is not None:
+        total += trade.increasing.amount * trade.increasing.price
+    return total / trade.leverage
 
 
 def exposure_of(trade: Trade) -> ExposureChanged:
     """What a pair ties up and has earned, for the portfolio."""
-    entering = sum((o.remaining * o.price / trade.leverage for o in trade.working(Purpose.ENTRY)), ZERO)
-    holds = trade.position.amount > ZERO or entering > ZERO
+    to_enter = entering(trade)
+    holds = trade.position.amount > ZERO or to_enter > ZERO
     return ExposureChanged(
         pair=trade.pair,
         trade_id=trade.trade_id if holds else "",
-        stake=trade.position.stake + entering,
+        stake=trade.position.stake + to_enter,
         realized=trade.position.booked if holds else ZERO,
         opened_at=trade.opened_at,
         side=trade.side,

@@ -12,7 +12,7 @@ import gzip
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import numpy as np
 from engine.backtest import Backtest
 from engine.candles import MINUTE, Candles
 from engine.margin import LIQUIDATION, FundingRate, MarginTier
-from engine.market import Market
+from engine.market import Market, round8
 from engine.matching import Exchange
 from engine.matching import Rules as VenueRules
 from engine.messages import AskStrategy, Signal, StrategyAnswered, TradeClosed
@@ -69,6 +69,8 @@ def settings_of(case: Case) -> Settings:
         signal_max_age_ms=config.get("ignore_buying_expired_candle_after", 0) * 1_000,
         entry_timeout_ms=timeout["entry"] * MINUTE,
         exit_timeout_ms=timeout["exit"] * MINUTE,
+        position_adjustment="adjust_trade_position" in case.get("callbacks", {}),
+        max_entry_adjustments=config.get("max_entry_position_adjustment", -1),
         callbacks=frozenset(case.get("callbacks", {})),
         **{f"{name}_type": kind for name, kind in config.get("order_types", {}).items()},
     )
@@ -80,22 +82,30 @@ def asked_of(case: Case) -> Callable[[AskStrategy], StrategyAnswered]:
 
     def asked(ask: AskStrategy) -> StrategyAnswered:
         arguments = ask.arguments
-        said = answer(case["seed"], ask.callback, rules[ask.callback], facts_of(arguments))
-        return StrategyAnswered(request_id=ask.request_id, pair=ask.pair, answer=said)
+        rule, said, told = rules[ask.callback], None, None
+        if rule.get("takes_after_fill") or not arguments.get("after_fill"):
+            said = answer(case["seed"], ask.callback, rule, facts_of(arguments, counts="order_filled" in rules))
+        if ask.callback == "order_filled":
+            told = {"fills": said}
+        trade_id = arguments["trade"]["trade_id"] if arguments.get("trade") else ""
+        return StrategyAnswered(
+            request_id=ask.request_id, pair=ask.pair, answer=said, trade_id=trade_id, custom_data=told
+        )
 
     return asked
 
 
-def facts_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """A callback's arguments as the facts that rules know."""
+def facts_of(arguments: Mapping[str, Any], *, counts: bool) -> dict[str, Any]:
+    """A callback's arguments as the facts that rules know; the trade's fills where the case `counts` them."""
     facts = {**arguments, "minute": arguments["current_time"] // MINUTE}
     facts["pair"] = arguments["pair"].partition(":")[0]
     facts["sign"] = -1 if arguments["side"] == "short" else 1
     trade = arguments.get("trade")
     if trade is not None:
-        facts.update(
-            {"entries": trade["entries"], "exits": trade["exits"], "stake": trade["stake_amount"], "fills": None}
-        )
+        fills = trade["custom_data"].get("fills") if counts else None
+        facts.update(entries=trade["entries"], exits=trade["exits"], stake=trade["stake_amount"], fills=fills)
+    if arguments.get("order") is not None:
+        facts["age"] = facts["minute"] - arguments["order"]["created_ts"] // MINUTE
     return facts
 
 
@@ -225,6 +235,32 @@ def as_expected(trade: TradeClosed) -> dict[str, Any]:
     }
 
 
+def in_all(trade: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A recorded trade of several entries or exits with what they come to in all, by its orders.
+
+    Freqtrade reports what was left last (its amount, its stake, its price) and rounds the average entry; ours
+    are the trade's whole amount, its capital, and the mean prices.
+    """
+    entries = [order for order in trade.get("orders", ()) if order[1] == "entry"]
+    exits = [order for order in trade.get("orders", ()) if order[1] == "exit"]
+    if len(entries) <= 1 and len(exits) <= 1:
+        return trade
+    amount, cost = _totals(entries)
+    left, brought = _totals(exits)
+    return {
+        **trade,
+        "amount": float(amount),
+        "open_rate": float(cost / amount),
+        "stake": float(round8(cost / exact(trade["leverage"]))),
+        "close_rate": float(brought / left),
+    }
+
+
+def _totals(orders: list[list[Any]]) -> tuple[Decimal, Decimal]:
+    amounts = [(exact(order[2]), exact(order[3])) for order in orders]
+    return sum((a for a, _ in amounts), Decimal(0)), sum((a * p for a, p in amounts), Decimal(0))
+
+
 def equal(ours: Any, theirs: Any) -> bool:
     """Equal as written; floats to 12 digits, since the recorded ones carry their binary noise."""
     if isinstance(theirs, float) and isinstance(ours, float):
@@ -234,7 +270,7 @@ def equal(ours: Any, theirs: Any) -> bool:
 
 def difference(case: Case, backtest: Backtest) -> str:
     """The first difference of a case, in a sentence; empty when there is none."""
-    expected = case["expected"]["trades"]
+    expected = [in_all(trade) for trade in case["expected"]["trades"]]
     ours = [as_expected(t) for t in backtest.trades]
     order = {(t["pair"], t["open_minute"], t["side"]): i for i, t in enumerate(expected)}
     ours.sort(key=lambda t: order.get((t["pair"], t["open_minute"], t["side"]), len(order)))
@@ -245,10 +281,17 @@ def difference(case: Case, backtest: Backtest) -> str:
                 return f"{where}: {name} is {mine[name]!r}, expected {value!r}\n    ours {mine}\n    expected {theirs}"
     if len(ours) != len(expected):
         return f"{len(ours)} trades, expected {len(expected)}"
-    rejected = case["expected"].get("rejected_entry_signals")
-    if rejected is not None and rejected != backtest.portfolio.rejected:
-        return f"{backtest.portfolio.rejected} rejected entry signals, expected {rejected}"
+    for name, counted in _counters(backtest).items():
+        theirs = case["expected"].get(name, counted)
+        if theirs != counted:
+            return f"{name} is {counted}, expected {theirs}"
     return ""
+
+
+def _counters(backtest: Backtest) -> dict[str, int]:
+    counters = asdict(backtest.counters)
+    del counters["rejected_signals"]
+    return {"rejected_entry_signals": backtest.portfolio.rejected, **counters}
 
 
 def main(arguments: list[str]) -> int:

@@ -22,7 +22,7 @@ from actors.judging.optimised import file_beside, read_optimised
 from engine.candles import timeframe_ms
 from engine.errors import StrategyError
 from engine.settings import Config
-from engine.strategy import NOT_CALLED, SETTINGS, CandleSource, Strategy, Surroundings
+from engine.strategy import SETTINGS, CandleSource, Strategy, Surroundings
 
 OVERRIDABLE: Final = (*SETTINGS, "timeframe", "startup_candles")
 
@@ -249,9 +249,6 @@ def check_settings(strategy: Strategy, file: Path) -> None:
 def _wrong_settings(strategy: Any) -> Iterable[str]:
     if type(strategy).signals is Strategy.signals:
         yield "it has no method signals(self, candles)"
-    for name in NOT_CALLED:
-        if strategy.defines(name):
-            yield f"it has a method {name}, which this version does not call; remove it, or it would trade otherwise"
     try:
         timeframe_ms(str(strategy.timeframe))
     except ValueError as error:

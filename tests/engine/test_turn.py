@@ -46,7 +46,7 @@ def sequence(turn: Turn, of: Trade) -> list[str]:
     """What comes, until the pair has settled."""
     found = []
     while (wanted := turn.next(of)) is not None:
-        found.append("match" if isinstance(wanted, Match) else type(wanted).__name__)
+        found.append(wanted.name.lower() if isinstance(wanted, Match) else type(wanted).__name__)
     return found
 
 
@@ -92,9 +92,9 @@ def test_a_pair_waits_for_the_next_candle_after_a_trade_closed_in_this() -> None
     [
         (trade(), ["SignalJudged"]),
         (trade(held=True), ["SignalJudged", "MarketRange"]),
-        (trade(order=OrderStatus.NEW), ["TimerFired", "SignalJudged", "match", "match"]),
+        (trade(order=OrderStatus.NEW), ["TimerFired", "SignalJudged", "entries", "all"]),
         (trade(order=OrderStatus.FILLED), ["SignalJudged"]),
-        (trade(held=True, order=OrderStatus.NEW), ["TimerFired", "SignalJudged", "match", "MarketRange", "match"]),
+        (trade(held=True, order=OrderStatus.NEW), ["TimerFired", "SignalJudged", "entries", "MarketRange", "all"]),
     ],
 )
 def test_the_order_of_a_candle(of: Trade, expected: list[str]) -> None:

@@ -20,17 +20,19 @@ CONFIG = CASE["config"]
 
 def ask(callback: str, arguments: dict[str, Any]) -> Any:
     """The rule's answer to a callback of these arguments."""
-    facts = {k: v for k, v in arguments.items() if isinstance(v, str | int | float | bool) or v is None}
+    plain = {name: getattr(value, "value", value) for name, value in arguments.items()}
+    facts = {k: v for k, v in plain.items() if isinstance(v, str | int | float | bool) or v is None}
     trade, order = arguments.get("trade"), arguments.get("order")
     facts["minute"] = minute_of(arguments["current_time"])
     if trade is not None:
-        facts.setdefault("pair", trade.pair)
+        facts["pair"] = trade.pair
         facts["sign"] = -1 if trade.is_short else 1
         facts["entries"], facts["exits"] = trade.nr_of_successful_entries, trade.nr_of_successful_exits
         facts["stake"] = trade.stake_amount
         facts["fills"] = trade.get_custom_data("fills") if "order_filled" in RULES else None
     else:
         facts["sign"] = -1 if arguments["side"] == "short" else 1
+    facts["pair"] = facts["pair"].partition(":")[0]  # futures name their pairs with the coin they settle in
     if order is not None:
         facts["age"] = facts["minute"] - minute_of(order.order_date_utc)
     return answer(CASE["seed"], callback, RULES[callback], facts)

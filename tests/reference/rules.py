@@ -49,7 +49,8 @@ def _adjusted(rule: Rule, facts: Facts, chance: Draw) -> float | None:
         return None
     if drawn < rule.get("cancel", 0.0) + rule.get("follow", 0.5):
         side = facts["sign"] if facts.get("is_entry", True) else -facts["sign"]
-        return float(facts["proposed_rate"] * (1 + side * rule["offset"]))
+        # Freqtrade would take a price between two of the market's steps as it is, and fill it.
+        return round(facts["proposed_rate"] * (1 + side * rule["offset"]), 2)
     return float(facts["current_order_rate"])
 
 

@@ -1,0 +1,58 @@
+"""After an order has filled: the strategy hears of it, and may set the stop anew, both ways (`semantics.md` 1.7)."""
+
+from __future__ import annotations
+
+from engine.exits import tightened
+from engine.messages import AskStrategy
+from engine.order import Order
+from engine.telling import order_view, trade_facts
+from engine.types import ZERO, Purpose, exact, is_number
+from engine.work import WAITING, Pending, Work
+
+
+def tell_filled(work: Work, order: Order) -> None:
+    """Tell the strategy of an order that is done and bought or sold something; its stop is asked for when it may be."""
+    trade, callbacks = work.trade, work.settings.callbacks
+    if "order_filled" in callbacks:
+        trade.questions += 1
+        ask = AskStrategy(
+            # Nobody waits for the answer; only the custom data it may bring is taken.
+            request_id=f"{trade.pair}?{trade.rules.run}.{work.now}.{trade.questions}",
+            pair=trade.pair,
+            callback="order_filled",
+            arguments=trade_facts(work, order.average or order.price, order=order_view(order)),
+            reply_to=f"pair:{trade.pair}",
+        )
+        work.do(ask)
+    if "custom_stoploss" in callbacks:
+        trade.untold = (*trade.untold, order.client_order_id)
+
+
+def begin(work: Work) -> None:
+    """Begin to ask for the stop after the oldest fill that it was not asked for."""
+    trade = work.trade
+    filled, trade.untold = trade.untold[0], trade.untold[1:]
+    order = trade.orders.get(filled)
+    if order is None or trade.position.amount <= ZERO or trade.stop is None:
+        return
+    bought = order.purpose is Purpose.ENTRY
+    trade.pending = Pending(kind="filled", price=trade.position.rate if bought else order.average or order.price)
+    advance(work)
+
+
+def advance(work: Work) -> None:
+    """Move the stop to where the strategy wants it after a fill: it alone may loosen it, and only then."""
+    trade, rate = work.trade, work.pending.price
+    facts = trade_facts(work, rate, after_fill=True)
+    distance = work.answer("custom_stoploss", facts, None)
+    if distance is WAITING:
+        return
+    trade.pending = None
+    stop, settings = trade.stop, work.settings
+    if stop is None or trade.position.amount <= ZERO:
+        return
+    ratio, moved = settings.stoploss, stop
+    if is_number(distance) and distance:
+        ratio = exact(distance)
+        moved = tightened(stop, rate, ratio, trade.side, trade.leverage, work.market, loosen=True)
+    work.move_stop(stop, moved, "after_fill", rate)

@@ -1,0 +1,104 @@
+"""Evaluations: which one is under way, what answers do to it, and which one is next.
+
+An evaluation that has asked something waits in `trade.pending` and is run again from its start with each
+answer. There is one at a time; what becomes due meanwhile is begun when it is over, in a fixed order:
+the stop after a fill, orders that rest, the price's way since the last look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from engine import adjusting, after_fill, entry, leaving, pursuit, reviewing
+from engine.denials import Denial
+from engine.messages import CapitalDenied, CapitalReserved, StrategyAnswered, TimerFired
+from engine.quarantine import callback_failed
+from engine.types import ZERO
+from engine.work import NO_ANSWER, Work
+
+ADVANCE: Final[dict[str, Callable[[Work], None]]] = {
+    "entry": entry.advance,
+    "exit": leaving.advance,
+    "review": reviewing.advance,
+    "adjust": adjusting.advance,
+    "filled": after_fill.advance,
+}
+"""How each kind of evaluation goes on."""
+
+
+def go_on(work: Work) -> None:
+    """Begin what is due, while no evaluation is under way."""
+    trade = work.trade
+    while trade.pending is None and trade.reconciled:
+        if trade.untold:
+            after_fill.begin(work)
+        elif trade.review_due:
+            reviewing.begin(work)
+        elif trade.queued is not None:
+            rng, trade.queued = trade.queued, None
+            leaving.on_range(work, rng)
+        else:
+            return
+
+
+def on_answer(work: Work, event: StrategyAnswered) -> None:
+    """The strategy answered, or failed to: the evaluation goes on with that, or with the default."""
+    trade, pending = work.trade, work.trade.pending
+    if event.custom_data and event.trade_id == trade.trade_id:
+        trade.custom_data = {**trade.custom_data, **event.custom_data}
+    if pending is None or pending.waiting != event.request_id or pending.key == "capital":
+        return
+    pending.waiting = ""
+    if event.failed:
+        pending.answers[pending.key] = NO_ANSWER
+        work.decide(pending.key.partition(":")[0], "failed", Denial.STRATEGY_FAILED, event.failed)
+        if not event.excused:
+            callback_failed(work, event.failed)
+    else:
+        trade.strikes = 0
+        pending.answers[pending.key] = event.answer
+    ADVANCE[pending.kind](work)
+
+
+def on_capital(work: Work, event: CapitalReserved) -> None:
+    """The portfolio granted capital; one that nobody waits for any more is given back."""
+    pending = work.trade.pending
+    if pending is None or pending.kind not in ("entry", "adjust"):
+        work.exposure()
+        return
+    if pending.waiting != event.request_id or pending.key != "capital":
+        return  # a repetition: the reservation is the evaluation's that goes on
+    pending.waiting, pending.key = "", ""
+    if pending.stale:
+        pending.stale = False  # what was held has changed since, and with it the reservation went: ask again
+    else:
+        pending.answers["capital"] = event
+    ADVANCE[pending.kind](work)
+
+
+def on_denied(work: Work, event: CapitalDenied) -> None:
+    """The portfolio said no, and why."""
+    pending = work.trade.pending
+    if pending is None or pending.waiting != event.request_id or pending.key != "capital":
+        return
+    if pending.kind == "adjust":
+        pending.waiting = ""
+        adjusting.on_denied(work, event.code, event.detail)
+    else:
+        entry.denied(work, event.code, event.detail)
+
+
+def on_timer(work: Work, event: TimerFired) -> None:
+    """A timer of ours is due: an unfilled order, a retry, an answer that did not come."""
+    trade = work.trade
+    if not trade.reconciled:
+        return
+    if event.name == "unfilled":
+        reviewing.ask_review(work)
+        if not trade.review_due:
+            reviewing.wait_on(work)
+    elif trade.stop_touched_at and trade.position.amount > ZERO:
+        leaving.look_again(work)
+    else:
+        pursuit.pursue(work)

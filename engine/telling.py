@@ -1,0 +1,80 @@
+"""What a callback is told of its trade and its orders: plain values, read from the machine's state."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from engine.order import Order
+from engine.types import Purpose, Side
+from engine.work import Trade, Work
+
+
+def trade_facts(work: Work, rate: Decimal, **more: Any) -> dict[str, Any]:
+    """The arguments of a callback about an open trade; none where there is no callback to read them."""
+    if not work.settings.callbacks:
+        return {}
+    trade = work.trade
+    position = trade.position
+    profit = float(position.profit_ratio_at(rate, trade.rules.fee)) if position.amount else 0.0
+    return {
+        "pair": trade.pair,
+        "current_time": work.now,
+        "current_rate": float(rate),
+        "current_profit": profit,
+        "entry_tag": trade.enter_tag,
+        "side": trade.side.value,
+        "trade": trade_view(trade),
+        **more,
+    }
+
+
+def trade_view(trade: Trade) -> dict[str, Any]:
+    """The fields of `engine.strategy.TradeView`."""
+    position, stop = trade.position, trade.stop
+    orders = [order for order in trade.orders.values() if order.purpose is not Purpose.STOP or order.filled]
+    return {
+        "pair": trade.pair,
+        "trade_id": trade.trade_id,
+        "is_short": trade.side is Side.SHORT,
+        "open_ts": trade.opened_at,
+        "open_rate": float(position.rate),
+        "amount": float(position.amount),
+        "stake_amount": float(position.stake),
+        "leverage": float(trade.leverage),
+        "enter_tag": trade.enter_tag,
+        "stop_loss": float(stop.level) if stop else 0.0,
+        "stop_loss_ratio": float(stop.ratio) if stop else 0.0,
+        "initial_stop_loss": float(stop.initial) if stop else 0.0,
+        "liquidation_price": None if trade.liquidation is None else float(trade.liquidation),
+        "max_rate": float(trade.max_rate),
+        "min_rate": float(trade.min_rate),
+        "realized_profit": float(position.booked),
+        "exit_reason": trade.exit_reason,
+        "entries": sum(1 for o in orders if o.purpose is Purpose.ENTRY and o.filled),
+        "exits": sum(1 for o in orders if o.purpose is not Purpose.ENTRY and o.filled),
+        "orders": [order_view(order) for order in orders],
+        "custom_data": dict(trade.custom_data),
+    }
+
+
+def order_view(order: Order) -> dict[str, Any]:
+    """The fields of `engine.strategy.OrderView`."""
+    average = order.average
+    return {
+        "order_id": order.order_id or order.client_order_id,
+        "is_entry": order.purpose is Purpose.ENTRY,
+        "side": order.side.value,
+        "type": order.type.value,
+        "status": order.status.value,
+        "is_open": not order.is_done,
+        "price": float(order.price),
+        "average": None if average is None else float(average),
+        "amount": float(order.amount),
+        "filled": float(order.filled),
+        "remaining": float(order.remaining),
+        "cost": float(order.cost),
+        "created_ts": order.created_at,
+        "updated_ts": order.updated_at,
+        "tag": order.tag,
+    }
