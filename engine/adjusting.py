@@ -15,11 +15,12 @@ from typing import Any
 from engine import pursuit, staking
 from engine.denials import Denial
 from engine.exits import ExitWish, rounded_exit
+from engine.goals import Increase, Reduction
 from engine.messages import AdjustPosition, MarketRange
 from engine.sizing import entry_amount, max_stake, min_stake, within_distance
 from engine.telling import trade_facts
 from engine.types import ZERO, OrderType, Purpose, Side, TradingState, exact, is_number
-from engine.work import WAITING, Increase, Pending, Reduction, Work
+from engine.work import WAITING, Pending, Work
 
 ADJUSTMENT_STOP = Decimal("-0.1")
 """The stop at which the rest of a reduced position must still be sellable: the reference's own (2.3.4)."""

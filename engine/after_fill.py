@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.exits import tightened
 from engine.messages import AskStrategy
 from engine.order import Order
+from engine.pursuit import move_stop
 from engine.telling import order_view, trade_facts
 from engine.types import ZERO, Purpose, exact, is_number
 from engine.work import WAITING, Pending, Work
@@ -55,4 +56,4 @@ def advance(work: Work) -> None:
     if is_number(distance) and distance:
         ratio = exact(distance)
         moved = tightened(stop, rate, ratio, trade.side, trade.leverage, work.market, loosen=True)
-    work.move_stop(stop, moved, "after_fill", rate)
+    move_stop(work, stop, moved, "after_fill", rate)

@@ -184,7 +184,7 @@ def _entered(work: Work, *, first: bool) -> None:
         trade.position = replace(position, mean=work.market.round_price(rate))
         rate, ratio = trade.position.rate, trade.stop.ratio
     moved = tightened(trade.stop, rate, ratio, trade.side, trade.leverage, work.market)
-    work.move_stop(trade.stop, moved, "initial", rate)
+    pursuit.move_stop(work, trade.stop, moved, "initial", rate)
     _changed(work)
 
 

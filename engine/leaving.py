@@ -31,7 +31,7 @@ from engine.exits import (
 )
 from engine.messages import NO_SIGNAL, DataEnded, ForceExit, MarketRange, Signal
 from engine.order import Order
-from engine.pursuit import RESTING, pursue, try_again
+from engine.pursuit import RESTING, move_stop, pursue, try_again
 from engine.sizing import within_distance
 from engine.telling import trade_facts
 from engine.types import ZERO, OrderType, Purpose, TradingState, exact, is_number
@@ -169,9 +169,9 @@ def _moved_stop(work: Work, rng: MarketRange, stop: Stop) -> Stop | None:
         if is_number(distance) and distance:
             ratio = exact(distance)  # what the price is trailed by, too
             moved = tightened(stop, best, ratio, trade.side, trade.leverage, work.market)
-            stop = work.move_stop(stop, moved, "custom", best)
+            stop = move_stop(work, stop, moved, "custom", best)
     moved = trailed(stop, trade.position, rng, work.settings, work.market, trade.rules.fee, ratio)
-    return work.move_stop(stop, moved, "trailing", best)
+    return move_stop(work, stop, moved, "trailing", best)
 
 
 def _is_venues(work: Work, wish: ExitWish) -> bool:

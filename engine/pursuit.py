@@ -6,8 +6,10 @@ refused is tried again later (`retry_at`), what is not filled in time is given u
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from engine.actions import SetTimer
-from engine.exits import ExitWish, tighter
+from engine.exits import ExitWish, Stop, tighter
 from engine.order import Order
 from engine.types import ZERO, OrderStatus, OrderType, Purpose, TimeInForce, TradingState
 from engine.work import Work
@@ -101,6 +103,14 @@ def _leave(work: Work, wish: ExitWish) -> None:
         tag=tag,
         time_in_force=TimeInForce(work.settings.exit_time_in_force),
     )
+
+
+def move_stop(work: Work, before: Stop, after: Stop, why: str, rate: Decimal) -> Stop:
+    """Take over a moved stop, and say so."""
+    if after is not before:
+        work.trade.stop = after
+        work.emit("StopMoved", stop=after.level, why=why, rate=rate)
+    return after
 
 
 def guard(work: Work) -> None:

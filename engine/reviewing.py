@@ -15,12 +15,13 @@ from engine import pursuit
 from engine.actions import SetTimer
 from engine.denials import Denial
 from engine.exits import ExitWish
+from engine.goals import Replacement
 from engine.messages import ReviewOrders
 from engine.order import Order
 from engine.sizing import entry_amount
 from engine.telling import order_view, trade_facts
 from engine.types import ZERO, OrderType, Purpose, TradingState, exact, is_number
-from engine.work import WAITING, Pending, Replacement, Work
+from engine.work import WAITING, Pending, Work
 
 CHECK_MS = 5_000
 """How often a strategy with a word in time-outs is asked about an order that rests."""
@@ -82,7 +83,7 @@ def advance(work: Work) -> None:
     trade.repriced_candle = work.now // work.settings.timeframe_ms
     trade.pending = None
     pursuit.pursue(work)
-    wait_on(work)
+    wait_on(work, overdue=CHECK_MS)
 
 
 def _rests(order: Order) -> bool:
@@ -185,8 +186,11 @@ def replace_ended(work: Work, order: Order) -> None:
     work.place(order.purpose, order.type, amount, wanted.price, tag=order.tag, time_in_force=order.time_in_force)
 
 
-def wait_on(work: Work) -> None:
-    """Wake the trade for the orders that rest: when their time is over, or the strategy is to be asked again."""
+def wait_on(work: Work, *, overdue: int = 0) -> None:
+    """Wake the trade for its orders: when their time is over, or the strategy is to be asked again.
+
+    One whose time is over already, and rests all the same, is due in `overdue` milliseconds.
+    """
     settings, callbacks = work.settings, work.settings.callbacks
     waits: list[int] = []
     for order in work.trade.working():
@@ -194,14 +198,15 @@ def wait_on(work: Work) -> None:
             continue
         entry = order.purpose is Purpose.ENTRY
         limit = _limit(work, order)
-        if limit:
-            waits.append(order.created_at + limit - work.now)
+        left = order.created_at + limit - work.now
+        if limit and (left > 0 or _rests(order)):
+            waits.append(left if left > 0 else overdue)
         if ("check_entry_timeout" if entry else "check_exit_timeout") in callbacks:
             waits.append(CHECK_MS)
         if not callbacks.isdisjoint({"adjust_order_price", "adjust_entry_price" if entry else "adjust_exit_price"}):
             waits.append(settings.timeframe_ms - work.now % settings.timeframe_ms + CANDLE_GRACE_MS)
     if waits:
-        work.do(SetTimer("unfilled", max(min(waits), 0), market=True))
+        work.do(SetTimer("unfilled", min(waits), market=True))
 
 
 def watches_price(work: Work) -> bool:

@@ -14,6 +14,7 @@ from engine.actions import Action, Cancel, Emit, Place
 from engine.denials import Denial
 from engine.errors import IllegalTransition
 from engine.exits import ExitWish, Stop
+from engine.goals import Increase, Reduction, Replacement
 from engine.market import Market
 from engine.messages import (
     NO_SIGNAL,
@@ -71,35 +72,6 @@ class Rules:
     run: int
     fee: Decimal
     reserve_stop: Decimal = BACKTEST_STOP
-
-
-@dataclass(frozen=True, slots=True)
-class Replacement:
-    """The order `of` makes room for one at `price`, for what it has not filled."""
-
-    of: str
-    price: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Increase:
-    """A further entry that is to be placed when the trade's other orders are gone; its capital is granted."""
-
-    amount: Decimal
-    price: Decimal
-    kind: OrderType
-    tag: str
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reduction:
-    """A part of the position that is to be left."""
-
-    amount: Decimal
-    price: Decimal
-    kind: OrderType
-    tag: str
 
 
 class _Mark:
@@ -380,13 +352,6 @@ class Work:
         if self.trade.pending is None:
             raise IllegalTransition(f"{self.trade.pair}: no evaluation is under way")
         return self.trade.pending
-
-    def move_stop(self, before: Stop, after: Stop, why: str, rate: Decimal) -> Stop:
-        """Take over a moved stop, and say so."""
-        if after is not before:
-            self.trade.stop = after
-            self.emit("StopMoved", stop=after.level, why=why, rate=rate)
-        return after
 
     def exposure(self) -> None:
         """Tell the portfolio what this pair ties up now; a reservation that was not spent is gone by it."""

@@ -290,7 +290,7 @@ def difference(case: Case, backtest: Backtest) -> str:
 
 def _counters(backtest: Backtest) -> dict[str, int]:
     counters = asdict(backtest.counters)
-    del counters["rejected_signals"]
+    del counters["rejected_signals"], counters["locks"]  # Freqtrade keeps no lock that another covers
     return {"rejected_entry_signals": backtest.portfolio.rejected, **counters}
 
 

@@ -174,12 +174,14 @@ def test_trailing_with_leverage() -> None:
     assert D("106.82") == trailed(stop, held(leverage="3"), rng(100, 109, 99, 100), values, MARKET, D(0)).level
 
 
-def test_a_stop_that_is_hit_is_not_moved_first() -> None:
-    """A candle that reaches the stop does not trail it, however high it went."""
+def test_the_strategys_own_distance_is_trailed_too() -> None:
+    """Where it named one, the price is followed by that instead of the configured one."""
     stop = first_stop(D(100), D("-0.1"), Side.LONG, ONE, MARKET)
+    trailing = settings(trailing_stop=True)
 
     assert is_hit(stop, rng(100, 130, 90, 100), Side.LONG)
-    assert trailed(stop, held(), rng(100, 130, 90, 100), settings(trailing_stop=True), MARKET, D(0)) is stop
+    moved = trailed(stop, held(), rng(100, 130, 95, 100), trailing, MARKET, D(0), D("-0.02"))
+    assert D("127.4") == moved.level
 
 
 @pytest.mark.parametrize(("minutes", "key"), [(0, 0), (9, 0), (10, 10), (11, 10), (12, 12), (999, 12)])

@@ -39,6 +39,8 @@ TO: Final[dict[TradeState, list[tuple[str, str]]]] = {
 EVENTS: Final[dict[type[m.Message], list[str]]] = {
     m.SignalJudged: ["signal enter_long 100", "signal exit_long 100", "signal none 100"],
     m.MarketRange: ["price 100", "range 100 120 80 100"],
+    m.ReviewOrders: ["review 100"],
+    m.AdjustPosition: ["adjust 100 110 90"],
     m.CapitalReserved: ["granted 1000"],
     m.CapitalDenied: ["denied NO_FREE_SLOT"],
     m.StrategyAnswered: ["answer True", "no-answer"],
@@ -100,7 +102,7 @@ def test_every_pair_is_a_row_or_raises(state: TradeState, kind: type[m.Message],
 
 
 def test_every_pair_of_the_table_is_legal() -> None:
-    """Six states and twenty events: an event that arrives late is never a crash."""
+    """Six states and all events: an event that arrives late is never a crash."""
     assert set(itertools.product(TradeState, HANDLERS)) == set(TRADE_TRANSITIONS)
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from engine.margin import FundingRate
-from engine.messages import DataEnded, MarketRange, Signal, SignalJudged, TimerFired, TurnRow
+from engine.messages import DataEnded, MarketRange, ReviewOrders, Signal, SignalJudged, TurnRow
 from engine.order import Order
 from engine.position import Position
 from engine.turn import Match, Settle, Turn, is_busy, turn_order, with_price_step
@@ -92,9 +92,9 @@ def test_a_pair_waits_for_the_next_candle_after_a_trade_closed_in_this() -> None
     [
         (trade(), ["SignalJudged"]),
         (trade(held=True), ["SignalJudged", "MarketRange"]),
-        (trade(order=OrderStatus.NEW), ["TimerFired", "SignalJudged", "entries", "all"]),
+        (trade(order=OrderStatus.NEW), ["ReviewOrders", "SignalJudged", "entries", "all"]),
         (trade(order=OrderStatus.FILLED), ["SignalJudged"]),
-        (trade(held=True, order=OrderStatus.NEW), ["TimerFired", "SignalJudged", "entries", "MarketRange", "all"]),
+        (trade(held=True, order=OrderStatus.NEW), ["ReviewOrders", "SignalJudged", "entries", "MarketRange", "all"]),
     ],
 )
 def test_the_order_of_a_candle(of: Trade, expected: list[str]) -> None:
@@ -106,7 +106,7 @@ def test_the_last_candle_ends_the_data() -> None:
     """Instead of a signal and a look; what is left at its open fills if the candle has that price, rounded."""
     turn = Turn(replace(ROW, final=True))
 
-    assert ["TimerFired", "DataEnded", "match", "match"] == sequence(turn, trade(held=True, order=OrderStatus.NEW))
+    assert ["DataEnded", "all"] == sequence(turn, trade(held=True, order=OrderStatus.NEW))
     assert (D(1), D(3)) == turn.bounds == Turn(ROW).bounds
 
 
@@ -131,7 +131,7 @@ def test_events_carry_the_row() -> None:
     assert (D(1), True, D(3), D(1)) == (judged.price, judged.last_entry, judged.high, judged.low)
     assert MarketRange(pair=PAIR, ts=1, open=D(1), high=D(3), low=D(1), close=D(2)) == seen
     assert DataEnded(pair=PAIR, ts=1, price=D(1)) == Turn(replace(ROW, final=True)).next(trade())
-    assert TimerFired(name="unfilled") == Turn(ROW).next(trade(order=OrderStatus.NEW))
+    assert ReviewOrders(pair=PAIR, ts=1, price=D(1)) == Turn(ROW).next(trade(order=OrderStatus.NEW))
 
 
 @pytest.mark.parametrize("status", list(OrderStatus))

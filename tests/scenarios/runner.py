@@ -226,6 +226,13 @@ class Player:
         o, h, l, c = map(D, words)  # noqa: E741
         return m.MarketRange(pair=PAIR, ts=now, open=o, high=h, low=l, close=c)
 
+    def _on_review(self, words: list[str], now: int) -> m.Message:
+        return m.ReviewOrders(pair=PAIR, ts=now, price=D(words[0]))
+
+    def _on_adjust(self, words: list[str], now: int) -> m.Message:
+        price, high, low = map(D, words)
+        return m.AdjustPosition(pair=PAIR, ts=now, price=price, high=high, low=low)
+
     def _on_accepted(self, words: list[str], now: int) -> m.Message:
         return m.OrderAccepted(pair=PAIR, client_order_id=self._id(words[0]), order_id=f"V{words[0]}", ts=now)
 

@@ -1,0 +1,40 @@
+"""What waits for a trade's other orders to be gone: a new price, a further entry, a partial exit.
+
+None of these is kept over a restart: what they came from is asked again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from engine.types import OrderType
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The order `of` makes room for one at `price`, for what it has not filled."""
+
+    of: str
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Increase:
+    """A further entry that is to be placed when the trade's other orders are gone; its capital is granted."""
+
+    amount: Decimal
+    price: Decimal
+    kind: OrderType
+    tag: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """A part of the position that is to be left."""
+
+    amount: Decimal
+    price: Decimal
+    kind: OrderType
+    tag: str
