@@ -50,9 +50,10 @@ def is_due(work: Work) -> bool:
     if trade.adjusted_at == work.now or trade.position.amount <= ZERO or trade.trading is TradingState.STOPPED:
         return False
     # What is being sold at market price, or is on its way, is not adjusted.
-    return all(o.status in pursuit.RESTING and o.created_at < work.now for o in trade.working(Purpose.EXIT)) and (
-        trade.leaving is None or bool(trade.working(Purpose.EXIT))
-    )
+    exits = trade.working(Purpose.EXIT)
+    if trade.leaving is not None and not exits:
+        return False
+    return all(o.status in pursuit.RESTING and (o.type is OrderType.LIMIT or o.created_at < work.now) for o in exits)
 
 
 def begin(work: Work, rng: MarketRange) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.exits import tightened
-from engine.messages import AskStrategy
+from engine.exits import is_hit, tightened, trailed
+from engine.messages import AskStrategy, MarketRange
 from engine.order import Order
 from engine.pursuit import move_stop
 from engine.telling import order_view, trade_facts
@@ -25,7 +25,7 @@ def tell_filled(work: Work, order: Order) -> None:
             reply_to=f"pair:{trade.pair}",
         )
         work.do(ask)
-    if "custom_stoploss" in callbacks:
+    if "custom_stoploss" in callbacks and "after_fill" in callbacks:
         trade.untold = (*trade.untold, order.client_order_id)
 
 
@@ -50,10 +50,12 @@ def advance(work: Work) -> None:
         return
     trade.pending = None
     stop, settings = trade.stop, work.settings
-    if stop is None or trade.position.amount <= ZERO:
+    point = MarketRange(pair=trade.pair, ts=work.now, open=rate, high=rate, low=rate, close=rate)
+    if stop is None or trade.position.amount <= ZERO or is_hit(stop, point, trade.side):
         return
-    ratio, moved = settings.stoploss, stop
+    ratio, moved = None, stop
     if is_number(distance) and distance:
-        ratio = exact(distance)
+        ratio = exact(distance)  # what the price is trailed by, too
         moved = tightened(stop, rate, ratio, trade.side, trade.leverage, work.market, loosen=True)
+    moved = trailed(moved, trade.position, point, settings, work.market, trade.rules.fee, ratio)
     move_stop(work, stop, moved, "after_fill", rate)

@@ -142,6 +142,8 @@ def advance(work: Work) -> None:
     most = max_stake(market, price, leverage)
     granted = pending.answers.get("capital")
     if granted is None:
+        if "custom_stake_amount" in work.settings.callbacks and "own_stake" not in pending.answers:
+            least, most = ZERO, None  # the strategy has its word before the market's bounds do
         staking.reserve(work, price, leverage, least, most)
         return
     stake = staking.stake_of(work, granted, price, leverage, least, most)

@@ -97,9 +97,9 @@ def stake_of(
     )
     if own is WAITING:
         return None
-    if own is None:
+    if own is None and "custom_stake_amount" not in work.settings.callbacks:
         return granted.stake
-    wanted = validated_stake(own, least=least, most=most, available=granted.available)
+    wanted = validated_stake(granted.stake if own is None else own, least=least, most=most, available=granted.available)
     if wanted <= granted.stake:
         return wanted
     pending.answers.pop("capital")

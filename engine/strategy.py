@@ -59,6 +59,8 @@ CALLBACKS: Final = (
 )
 """The callbacks the trade machine knows; their arguments are Freqtrade's (`semantics.md` 4.2), as plain
 values: `current_time` in milliseconds, `trade` a `TradeView`, `order` an `OrderView`."""
+AFTER_FILL: Final = "after_fill"
+"""Listed among the callbacks where `custom_stoploss` takes this argument: then it is asked after fills too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +308,12 @@ SETTINGS: Final = (
 """The strategy attributes that the engine's `Settings` are made of."""
 
 
+def _after_fill(strategy: Strategy) -> tuple[str, ...]:
+    """`AFTER_FILL` where the strategy's stop wants to be asked after a fill."""
+    asks = strategy.defines("custom_stoploss") and strategy.takes("custom_stoploss", AFTER_FILL)
+    return (AFTER_FILL,) if asks else ()
+
+
 def facts_of(strategy: Strategy) -> StrategyFacts:
     """The plain data of `strategy` that the engine needs."""
     return StrategyFacts(
@@ -313,7 +321,7 @@ def facts_of(strategy: Strategy) -> StrategyFacts:
         timeframe=strategy.timeframe,
         startup_candles=strategy.startup_candles,
         settings={name: getattr(strategy, name) for name in SETTINGS},
-        callbacks=strategy.defined_callbacks(),
+        callbacks=(*strategy.defined_callbacks(), *_after_fill(strategy)),
         window_candles=strategy.window_candles,
         other_pairs=strategy.other_pairs,
     )

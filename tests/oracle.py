@@ -29,6 +29,7 @@ from engine.messages import AskStrategy, Signal, StrategyAnswered, TradeClosed
 from engine.portfolio import Portfolio
 from engine.protections import protections_from
 from engine.settings import RiskConfig, Settings, TradingConfig
+from engine.strategy import AFTER_FILL
 from engine.tape import Tape
 from engine.types import exact, use_money_context
 from engine.work import Rules
@@ -71,9 +72,14 @@ def settings_of(case: Case) -> Settings:
         exit_timeout_ms=timeout["exit"] * MINUTE,
         position_adjustment="adjust_trade_position" in case.get("callbacks", {}),
         max_entry_adjustments=config.get("max_entry_position_adjustment", -1),
-        callbacks=frozenset(case.get("callbacks", {})),
+        callbacks=_callbacks(case.get("callbacks", {})),
         **{f"{name}_type": kind for name, kind in config.get("order_types", {}).items()},
     )
+
+
+def _callbacks(rules: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
+    takes_after_fill = rules.get("custom_stoploss", {}).get("takes_after_fill")
+    return frozenset([*rules, AFTER_FILL]) if takes_after_fill else frozenset(rules)
 
 
 def asked_of(case: Case) -> Callable[[AskStrategy], StrategyAnswered]:

@@ -82,10 +82,6 @@ BROKEN = [
     (GOOD + "    order_types = None\n", r"order_types is None; it must be a dict"),
     (GOOD + "    protections = 1\n", r"protections is 1; it must be a list"),
     (
-        GOOD + "    def adjust_trade_position(self, **kwargs):\n        return None\n",
-        r"a method adjust_trade_position, which this version does not call",
-    ),
-    (
         GOOD + "    def __init__(self, p):\n        self.x = p['y']\n",
         r"Mine cannot be made: .*mine\.py, line 7: KeyError",
     ),
