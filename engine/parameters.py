@@ -24,7 +24,7 @@ SPACES: Final = {"buy": BUY, "enter": BUY, "entry": BUY, "sell": SELL, "exit": S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dimension:
-    """One axis of a search. `kind` is int, float or choice; floats lie on multiples of `step` from `low` if there is one."""
+    """One axis of a search. `default` is what counts now; `kind` is int, float or choice; floats lie on multiples of `step` from `low` if there is one."""
 
     name: str
     space: str
@@ -115,9 +115,7 @@ class IntParameter(_Number):
 
     def dimension(self) -> Dimension:
         """Every whole number of the range."""
-        return Dimension(
-            name=self.name, space=self.space, kind="int", default=self.default, low=self.low, high=self.high
-        )
+        return Dimension(name=self.name, space=self.space, kind="int", default=self.value, low=self.low, high=self.high)
 
 
 class RealParameter(_Number):
@@ -126,7 +124,7 @@ class RealParameter(_Number):
     def dimension(self) -> Dimension:
         """The whole range."""
         return Dimension(
-            name=self.name, space=self.space, kind="float", default=self.default, low=self.low, high=self.high
+            name=self.name, space=self.space, kind="float", default=self.value, low=self.low, high=self.high
         )
 
 
@@ -148,7 +146,7 @@ class DecimalParameter(_Number):
             name=self.name,
             space=self.space,
             kind="float",
-            default=self.default,
+            default=self.value,
             low=round(self.low, self.decimals),
             high=round(self.high, self.decimals),
             step=10.0**-self.decimals,
@@ -177,7 +175,7 @@ class CategoricalParameter(Parameter):
 
     def dimension(self) -> Dimension:
         """Each of the choices."""
-        return Dimension(name=self.name, space=self.space, kind="choice", default=self.default, choices=self.categories)
+        return Dimension(name=self.name, space=self.space, kind="choice", default=self.value, choices=self.categories)
 
 
 class BooleanParameter(CategoricalParameter):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -163,21 +163,26 @@ class _Stopped(StrategyError):
 def maker_of(config: Config, folder: str, pairs: Sequence[str], end: Millis | None = None) -> StrategyMaker:
     """The maker of the config's strategy, which may look at other candles of the folder. Raises as `tape`."""
     wanted = config.strategy
-    around = replace(surroundings_of(config, "backtest", pairs), candles=whole_candles(folder, end), is_whole=True)
+    around = replace(surroundings_of(config, "backtest", pairs), candles=WholeCandles(folder, end), is_whole=True)
     return StrategyMaker(wanted.name, wanted.parameters, wanted.overrides, around)
 
 
-def whole_candles(folder: str, end: Millis | None) -> Callable[[str, str], Candles | None]:
-    """Whom a strategy asks for candles of other pairs and timeframes: the same folder, cut at the same time."""
-    known: dict[tuple[str, str], Candles | None] = {}
+class WholeCandles:
+    """Whom a strategy asks for candles of other pairs and timeframes: the same folder, cut at the same time.
 
-    def candles(pair: str, timeframe: str) -> Candles | None:
+    What was asked once is kept, also when it is sent to another machine.
+    """
+
+    def __init__(self, folder: str, end: Millis | None) -> None:
+        self._folder, self._end = folder, end
+        self._known: dict[tuple[str, str], Candles | None] = {}
+
+    def __call__(self, pair: str, timeframe: str) -> Candles | None:
+        """The candles of a pair and timeframe; None where there are none."""
         key = (pair, timeframe)
-        if key not in known:
-            known[key] = _whole(folder, pair, timeframe, end)
-        return known[key]
-
-    return candles
+        if key not in self._known:
+            self._known[key] = _whole(self._folder, pair, timeframe, self._end)
+        return self._known[key]
 
 
 def _whole(folder: str, pair: str, timeframe: str, end: Millis | None) -> Candles | None:

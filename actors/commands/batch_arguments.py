@@ -128,7 +128,9 @@ def _add_optimizing(commands: Subparsers[argparse.ArgumentParser]) -> None:
     parser.add_argument("--loss", default="sharpe", metavar="NAME", help="what to make small (default: sharpe)")
     parser.add_argument("--trials", "--epochs", type=positive, default=100, metavar="N", help="how many (100)")
     parser.add_argument("--min-trades", type=positive, default=1, metavar="N", help="fewer make a trial not count (1)")
-    parser.add_argument("--sampler", choices=("tpe", "random", "nsga2"), default="tpe", help="default: tpe")
+    parser.add_argument(
+        "--sampler", choices=("tpe", "random", "nsga2", "optuna_tpe"), default="tpe", help="default: tpe"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed finds the same (0)")
     parser.add_argument("--batch", type=positive, default=8, metavar="N", help="trials chosen at a time (8)")
     parser.add_argument("--jobs", type=positive, metavar="N", help="processes (default: all cores)")

@@ -130,6 +130,11 @@ class StrategyMaker:
         self._only = None
 
     @property
+    def surroundings(self) -> Surroundings:
+        """What its strategies may know of the run."""
+        return self._surroundings
+
+    @property
     def file(self) -> Path:
         """The file that the strategy is in."""
         return self._file

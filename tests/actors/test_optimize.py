@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import pickle
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from actors.batch.optimising.laboratory import Goal, Laboratory, Outcome
-from actors.batch.optimising.pool import Here, Processes
+from actors.batch.optimising.laboratory import Goal, Laboratory
+from actors.batch.optimising.parzen import Parzen, random_point
+from actors.batch.optimising.pool import Here, Processes, run_recipe
 from actors.batch.optimising.study import Search
 from actors.batch.optimising.walking import stretches
 from actors.batch.taping import tape
@@ -98,7 +100,8 @@ def axes(held: Laboratory) -> list[Dimension]:
 
 def search(held: Laboratory, runner: Any, trials: int = 10, path: Path | None = None) -> list[Any]:
     """The trials of a new search."""
-    return list(Search(path, "s", axes(held), batch=4).run(trials, runner.run))
+    with closing(Search(path, "s", axes(held), batch=4)) as began:
+        return list(began.run(trials, runner.run))
 
 
 def test_the_same_seed_finds_the_same_in_processes(files: Path) -> None:
@@ -111,40 +114,84 @@ def test_the_same_seed_finds_the_same_in_processes(files: Path) -> None:
         pool.close()
 
 
-def test_an_interrupted_search_goes_on_as_if_it_had_not_been(files: Path, tmp_path: Path) -> None:
-    """Broken off in the middle of a batch and begun again from the file, it ends with the same trials."""
+def test_another_machine_finds_the_same(files: Path) -> None:
+    """A laboratory made of a recipe that was sent as bytes gives the outcomes of the one that sent it."""
     held = laboratory(files)
-    whole = search(held, Here(held))
+    sent = pickle.loads(pickle.dumps(held.recipe()))
+    point = {axis.name: axis.default for axis in axes(held)}
+    assert [run_recipe(sent, p) for p in ({}, point)] == [held.run(p) for p in ({}, point)]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "optuna_tpe"])
+def test_an_interrupted_search_goes_on_as_if_it_had_not_been(files: Path, tmp_path: Path, sampler: str) -> None:
+    """Broken off in the middle of a batch, with a line half written, it ends with the same trials."""
+    held = laboratory(files)
 
     class Interrupted(Exception):
         pass
 
-    class Breaks(Here):
-        calls = 0
-
-        def run(self, points: Sequence[Mapping[str, Any]]) -> list[Outcome]:
-            self.calls += 1
-            if self.calls == 3:
+    def breaking(began: Search) -> None:
+        for trial in began.run(10, Here(held).run):
+            if trial.number == 5:
                 raise Interrupted
-            return super().run(points)
 
     path = tmp_path / "s.study"
-    with pytest.raises(Interrupted):
-        search(held, Breaks(held), path=path)
-    again = Search(path, "s", axes(held), batch=4)
-    assert again.done == 8
-    list(again.run(10, Here(held).run))
-    best = min(whole, key=lambda t: (t.outcome.loss, t.number))
-    assert again.best() == best
-    assert Search(path, "s", axes(held), batch=4).best() == best
+    with closing(Search(path, "s", axes(held), batch=4, sampler=sampler)) as began:
+        whole = list(Search(None, "s", axes(held), batch=4, sampler=sampler).run(10, Here(held).run))
+        with pytest.raises(Interrupted):
+            breaking(began)
+    with path.open("ab") as file:
+        file.write(b'{"torn": ')
+    with closing(Search(path, "s", axes(held), batch=4, sampler=sampler)) as again:
+        assert again.done == 6
+        assert list(again.run(10, Here(held).run)) == whole[6:]
+    with closing(Search(path, "s", axes(held), batch=4, sampler=sampler)) as once_more:
+        assert once_more.best() == min(whole, key=lambda t: (t.outcome.loss, t.number))
 
 
 def test_a_study_about_something_else_is_refused(files: Path, tmp_path: Path) -> None:
     """Going on with a file that was about other data or settings says what has changed."""
     held = laboratory(files)
-    Search(tmp_path / "s", "s", axes(held), about={"pairs": ["A"]})
+    Search(tmp_path / "s", "s", axes(held), about={"pairs": ["A"]}).close()
     with pytest.raises(DataError, match=r"about something else \(seed, pairs\)"):
         Search(tmp_path / "s", "s", axes(held), seed=1, about={"pairs": ["B"]})
+
+
+@pytest.mark.parametrize("text", ["rubbish\n", "[1, 2]\n", '{"op_code": 0}\n'])
+def test_a_file_that_is_no_study_is_refused(files: Path, tmp_path: Path, text: str) -> None:
+    """Whatever lies there is left as it is, and a sentence says so."""
+    path = tmp_path / "s"
+    path.write_text(text)
+    with pytest.raises(DataError, match="does not hold a search; give another file with --study"):
+        Search(path, "s", axes(laboratory(files)))
+    assert path.read_text() == text
+
+
+def test_one_search_at_a_time_has_a_study(files: Path, tmp_path: Path) -> None:
+    """A second search on the same file is refused while the first goes on, and not after."""
+    dimensions = axes(laboratory(files))
+    with closing(Search(tmp_path / "s", "s", dimensions)), pytest.raises(DataError, match="in use by another search"):
+        Search(tmp_path / "s", "s", dimensions)
+    Search(tmp_path / "s", "s", dimensions).close()
+
+
+def test_choosing_learns() -> None:
+    """Told that small numbers and one choice are good, the estimator chooses those far more often than not."""
+    dimensions = [
+        Dimension(name="n", space="buy", kind="int", low=0, high=99, default=0),
+        Dimension(name="x", space="buy", kind="float", low=-1.0, high=1.0, step=0.5, default=0.0),
+        Dimension(name="way", space="buy", kind="choice", choices=("up", "down"), default="up"),
+    ]
+    rng = np.random.default_rng(1)
+    points = [random_point(dimensions, rng) for _ in range(60)]
+    told = [(p, None if p["n"] > 90 else p["n"] + 50 * (p["way"] == "down")) for p in points]
+    fit = Parzen(dimensions, told)
+    chosen = [fit.point(np.random.default_rng(seed)) for seed in range(40)]
+
+    assert fit.point(np.random.default_rng(3)) == chosen[3]
+    assert sum(p["n"] < 30 for p in chosen) > 30
+    assert sum(p["way"] == "up" for p in chosen) > 30
+    assert {p["x"] for p in chosen} <= {-1.0, -0.5, 0.0, 0.5, 1.0}
 
 
 def test_a_failing_trial_costs_itself_only(files: Path) -> None:
@@ -198,11 +245,12 @@ def call(files: Path, *more: str) -> int:
 
 
 def test_what_was_found_is_written_and_read(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command ends with its find beside the strategy, no worse than before, and the next load uses it."""
+    """The command ends with its find beside the strategy, better than it was, and the next load uses it."""
+    before = laboratory(files).run({}).loss
     try:
         assert call(files, "--trials", "9", "--loss", "OnlyProfitHyperOptLoss", "--json") == 0
         said = json.loads(capsys.readouterr().out)
-        assert said["best"]["loss"] <= said["before"]["loss"]
+        assert said["best"]["loss"] < said["before"]["loss"] == before
         assert set(said["values"]) == {"buy", "roi", "stoploss"}
         held = laboratory(files)
         now = {n: p.value for n, p in parameters_of(held._taped.maker.make()).items()}

@@ -7,7 +7,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +29,17 @@ from engine.spaces import TRAILING, assign, dimensions, spaces_of
 from engine.types import Millis, use_money_context
 
 INTERRUPTED: Final = 130
+FREQTRADE_HOOKS: Final = (
+    "roi_space",
+    "generate_roi_table",
+    "stoploss_space",
+    "trailing_space",
+    "generate_trailing_params",
+    "max_open_trades_space",
+    "generate_estimator",
+    "dimensions",
+)
+"""Methods of a strategy's nested `HyperOpt` class by which Freqtrade's users set their own spaces."""
 NOT_BY_DEFAULT: Final = (TRAILING, PROTECTION)
 """Spaces that are searched only when they are asked for, as in Freqtrade."""
 
@@ -73,12 +84,12 @@ def optimize(arguments: argparse.Namespace) -> int:
     laboratory = Laboratory(job.config, job.taped, Goal(job.loss, arguments.min_trades), start, end)
     if arguments.walk_forward is not None:
         return _walk(job, laboratory, start, end)
-    found = _search(job, laboratory, job.taped.facts.name)
+    found = _search(job, laboratory, job.taped.facts.name, with_now=True)
     if found is None:
         print("No trial gave a result.", file=sys.stderr)
         return INTERRUPTED if job.interrupted else 1
     best, outcome, before = found
-    _write(job, best, outcome)
+    _write(job, best, outcome, before)
     _tell(job, best, outcome, before)
     return INTERRUPTED if job.interrupted else 0
 
@@ -98,8 +109,21 @@ def _job(arguments: argparse.Namespace) -> Job:
     axes = dimensions(parameters, spaces, taped.settings.timeframe_ms)
     if not axes:
         raise DataError(f"{taped.facts.name} has nothing to search in {', '.join(spaces)}.")
+    _say_what_is_not_used(taped)
     study = Path(arguments.study or f"{taped.facts.name}.study")
     return Job(arguments, config, taped, loss_named(arguments.loss), spaces, axes, study)
+
+
+def _say_what_is_not_used(taped: Taped) -> None:
+    """Name the hooks of a Freqtrade strategy's own spaces, in whose place Tradepit's spaces are searched."""
+    own = getattr(type(taped.maker.make()), "HyperOpt", None)
+    hooks = [name for name in FREQTRADE_HOOKS if hasattr(own, name)]
+    if hooks:
+        print(
+            f"{taped.facts.name}.HyperOpt has {', '.join(hooks)}, which is not used: "
+            "roi, stoploss and trailing are searched in Tradepit's own ranges, max_open_trades is not.",
+            file=sys.stderr,
+        )
 
 
 def _spaces(asked: Sequence[str], there: Sequence[str]) -> list[str]:
@@ -138,11 +162,13 @@ def _runner(job: Job, laboratory: Laboratory) -> Iterator[Runner]:
         runner.close()
 
 
-def _search(job: Job, laboratory: Laboratory, name: str) -> tuple[Mapping[str, Any], Outcome, Outcome | None] | None:
-    """The best point of a study, its outcome, and that of the values the strategy has now."""
+def _search(
+    job: Job, laboratory: Laboratory, name: str, *, with_now: bool = False
+) -> tuple[Mapping[str, Any], Outcome, Outcome | None] | None:
+    """The best point of a study, its outcome, and, if it is asked for, that of the strategy as it is."""
     from actors.batch.optimising.study import Search
 
-    arguments = job.arguments
+    arguments, now = job.arguments, None
     search = Search(
         job.study,
         name,
@@ -152,15 +178,19 @@ def _search(job: Job, laboratory: Laboratory, name: str) -> tuple[Mapping[str, A
         batch=arguments.batch,
         about=job.about(laboratory),
     )
-    with progress_for(job.arguments, name, arguments.trials, search.done) as progress, _runner(job, laboratory) as run:
+    with (
+        closing(search),
+        _runner(job, laboratory) as run,
+        progress_for(job.arguments, name, arguments.trials, search.done) as progress,
+    ):
         try:
             _go_on(search, arguments.trials, run, progress)
+            if with_now:
+                now = run.run([{}])[0]
         except KeyboardInterrupt:
             job.interrupted = True
     best = search.best()
-    if best is None:
-        return None
-    return best.point, best.outcome, search.first()
+    return None if best is None else (best.point, best.outcome, now)
 
 
 def _go_on(search: Any, trials: int, runner: Runner, progress: Progress) -> None:
@@ -189,13 +219,15 @@ def _walk(job: Job, laboratory: Laboratory, start: Millis | None, end: Millis | 
 # ---------------------------------------------------------------- telling
 
 
-def _write(job: Job, best: Mapping[str, Any], outcome: Outcome) -> None:
+def _write(job: Job, best: Mapping[str, Any], outcome: Outcome, before: Outcome | None) -> None:
     """Put the best values where the strategy reads them, unless that would be wrong; say which."""
     file = job.taped.maker.file
     if job.arguments.no_write:
         job.written = ""
     elif outcome.loss is None or outcome.loss >= TOO_FEW:
         job.written = "Nothing was written: no trial made enough trades to count."
+    elif before is not None and before.loss is not None and before.loss <= outcome.loss:
+        job.written = "Nothing was written: no trial did better than the strategy as it is."
     elif is_shipped(file):
         job.written = (
             f"Nothing was written beside {file.name}, which came with Tradepit; copy it, and search on the copy."

@@ -25,7 +25,7 @@ from engine.parameters import Parameter, parameters_of
 from engine.precision import price_steps
 from engine.settings import Config
 from engine.spaces import Assigned, assign, needs_judging
-from engine.strategy import facts_of
+from engine.strategy import Surroundings, facts_of
 from engine.tape import Tape
 from engine.types import Millis
 from engine.work import Rules
@@ -60,7 +60,9 @@ class Recipe:
 
     config: Config
     frames: dict[str, Candles]
+    tapes: dict[str, Tape]
     rules: dict[str, Rules]
+    surroundings: Surroundings
     goal: Goal
     start: Millis | None
     end: Millis | None
@@ -73,10 +75,10 @@ class Recipe:
     def make(self) -> Laboratory:
         """The laboratory; loads the strategy's file of this machine."""
         wanted = self.config.strategy
-        maker = StrategyMaker(wanted.name, wanted.parameters, wanted.overrides)
+        maker = StrategyMaker(wanted.name, wanted.parameters, wanted.overrides, self.surroundings)
         facts = facts_of(maker.make())
         settings = make_settings(self.config, facts)
-        taped = Taped({}, self.rules, self.frames, settings, facts, maker, {})
+        taped = Taped(self.tapes, self.rules, self.frames, settings, facts, maker, {})
         return Laboratory(self.config, taped, self.goal, self.start, self.end)
 
 
@@ -125,7 +127,9 @@ class Laboratory:
         return Recipe(
             config=self._config,
             frames=dict(self._taped.frames),
+            tapes={p: replace(t, candles=t.candles[:0], signals={}) for p, t in self._taped.tapes.items()},
             rules=dict(self._taped.rules),
+            surroundings=self._taped.maker.surroundings,
             goal=self._goal,
             start=self._start,
             end=self._end,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol
 
 from actors.batch.optimising.laboratory import Laboratory, Outcome
+from actors.judging.worker import fence_in
 from engine.errors import DataError
 from engine.types import use_money_context
 
@@ -51,7 +52,7 @@ class Processes:
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
-            self._jobs, multiprocessing.get_context("fork"), initializer=_take, initargs=(self._laboratory,)
+            self._jobs, multiprocessing.get_context("fork"), initializer=_take, initargs=(self._laboratory, os.getpid())
         )
 
     def run(self, points: Sequence[Point]) -> list[Outcome]:
@@ -78,8 +79,8 @@ class Processes:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _take(laboratory: Laboratory) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+def _take(laboratory: Laboratory, parent: int) -> None:
+    fence_in(parent, 0)  # it dies with the search, and leaves Ctrl-C to it
     use_money_context()
     _held[:] = [laboratory]
 
