@@ -17,7 +17,7 @@ from engine.account import close_trade, pass_until
 from engine.actions import Cancel, Emit, Judge, LookUp, Place
 from engine.closing import heard
 from engine.errors import IllegalTransition
-from engine.matching import Accepted, Exchange, Range
+from engine.matching import Accepted, Exchange, Range, Refused, VenueEvent
 from engine.messages import (
     AskStrategy,
     CancelRejected,
@@ -157,7 +157,7 @@ class Backtest:
             if isinstance(wanted, Match):
                 low, high = turn.bounds
                 seen = Range(row.pair, ts, low, high, entries_only=wanted is Match.ENTRIES)
-                for event in self.exchange.match(seen):
+                for event in self._match(seen):
                     self._feed(row.pair, event, ts, turn)
             elif isinstance(wanted, Settle):
                 for event in self.exchange.settle(wanted.due):
@@ -218,9 +218,15 @@ class Backtest:
             raise IllegalTransition(f"{pair}: an order is in doubt in a backtest")
         return ()
 
+    def _submit(self, order: Order, ts: Millis) -> Accepted | Refused:
+        return self.exchange.submit(order, ts)
+
+    def _match(self, seen: Range) -> tuple[VenueEvent, ...]:
+        return self.exchange.match(seen)
+
     def _place(self, action: Place, ts: Millis) -> Sequence[Message]:
         order = action.order
-        outcome = self.exchange.submit(order, ts)
+        outcome = self._submit(order, ts)
         client_id = order.client_order_id
         if isinstance(outcome, Accepted):
             accepted = OrderAccepted(pair=order.pair, client_order_id=client_id, order_id=outcome.order_id, ts=ts)

@@ -10,7 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +25,7 @@ from actors.files import Files
 from actors.judging.bench import FrameBench
 from engine.actions import Emit
 from engine.backtest import Backtest, Counters
+from engine.depth import Depth
 from engine.errors import DataError
 from engine.matching import Exchange
 from engine.matching import Rules as VenueRules
@@ -32,6 +33,7 @@ from engine.messages import AskStrategy, StrategyAnswered, TradeClosed
 from engine.plain import is_plain, run_plain
 from engine.portfolio import Portfolio
 from engine.protections import protections_from
+from engine.realistic import RealisticBacktest, exchange_with_depth
 from engine.settings import Config
 from engine.strategy_settings import effective_protections
 from engine.types import Millis, use_money_context
@@ -40,9 +42,11 @@ INTERRUPTED = 130
 
 
 def run_backtest(
-    config: Config, taped: Taped, *, every_candle: bool = False, keep_events: bool = False
+    config: Config, taped: Taped, *, every_candle: bool = False, keep_events: bool = False, fills: str = "candle"
 ) -> BacktestResult:
     """Trade the tapes by the rules in `taped` and the account of `config`.
+
+    `fills` is the fill model: "candle", Freqtrade's rules, or "realistic" (`engine.realistic`).
 
     `every_candle` walks all candles instead of those on which something can happen; trades and events are
     the same. Ctrl-C ends it early; what was done until then is in the result.
@@ -52,7 +56,10 @@ def run_backtest(
     protections = protections_from(effective_protections(config, taped.facts), timeframe)
     portfolio = Portfolio(config.trading, config.risk, protections, timeframe, config.paper.wallet)
     done: _Done
-    if not every_candle and not keep_events and is_plain(taped.rules, taped.tapes):
+    if fills == "realistic":
+        run = _realistic(config, taped, portfolio, keep_events=keep_events)
+        done = _run_machine(run, taped, every_candle=every_candle)
+    elif not every_candle and not keep_events and is_plain(taped.rules, taped.tapes):
         trades, counters, interrupted = run_plain(taped.rules, taped.tapes, portfolio)
         done = _Done(trades, counters, {}, interrupted)
     else:
@@ -84,10 +91,32 @@ class _Done(NamedTuple):
 def _by_machine(taped: Taped, portfolio: Portfolio, *, every_candle: bool, keep_events: bool) -> _Done:
     exchange = Exchange({pair: rules.market for pair, rules in taped.rules.items()}, VenueRules())
     run = Backtest(taped.rules, portfolio, exchange, _asked(taped), keeps_events=keep_events)
+    return _run_machine(run, taped, every_candle=every_candle)
+
+
+def _realistic(config: Config, taped: Taped, portfolio: Portfolio, *, keep_events: bool) -> Backtest:
+    """The machine with an exchange that has a book, as `[paper]` describes it."""
+    paper = config.paper
+    markets = {
+        pair: replace(rules.market, maker_fee=paper.maker_fee, taker_fee=paper.taker_fee)
+        for pair, rules in taped.rules.items()
+    }
+    return RealisticBacktest(
+        taped.rules,
+        portfolio,
+        exchange_with_depth(markets, Depth(paper.spread, paper.depth), paper.wallet),
+        _asked(taped),
+        keeps_events=keep_events,
+        candles={pair: tape.candles for pair, tape in taped.tapes.items()},
+        latency_ms=paper.latency_ms,
+    )
+
+
+def _run_machine(run: Backtest, taped: Taped, *, every_candle: bool) -> _Done:
     try:
         run.run(taped.tapes, timeframe_of(taped), every_candle=every_candle)
     except KeyboardInterrupt:
-        run.counters.rejected_signals = portfolio.rejected
+        run.counters.rejected_signals = run.portfolio.rejected
         return _Done(run.trades, run.counters, run.events, run.now, run.changes)
     return _Done(run.trades, run.counters, run.events, None, run.changes)
 
@@ -153,12 +182,17 @@ def backtest(arguments: argparse.Namespace) -> int:
     if arguments.export:
         export_trades(Path(arguments.export), outcome)
         stages.over("export")
+    outcomes = [outcome]
+    if arguments.fills == "realistic":
+        beside = run_backtest(config, taped, fills="realistic")
+        outcomes.append(outcome_of(config, taped, beside, "realistic"))
+        stages.over("realistic fills")
     result.seconds = stages.seconds
     if arguments.report:
         from actors.batch.report import write_report
 
-        write_report(Path(arguments.report), [outcome], arguments.breakdown)
-    tell([outcome], arguments.breakdown, as_json=arguments.json)
+        write_report(Path(arguments.report), outcomes, arguments.breakdown)
+    tell(outcomes, arguments.breakdown, as_json=arguments.json)
     if arguments.db:
         print(store(Files.beside(arguments.db), outcome).told, file=sys.stderr)
     if result.interrupted is not None:

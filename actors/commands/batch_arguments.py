@@ -40,6 +40,12 @@ def _add_trading(commands: Subparsers[argparse.ArgumentParser]) -> None:
         (OK, FAILED, BAD_INPUT, INTERRUPTED),
     )
     _add_stored(backtest)
+    backtest.add_argument(
+        "--fills",
+        choices=("candle", "realistic"),
+        default="candle",
+        help="candle: Freqtrade's rules; realistic: beside them, with spread, depth, volume and latency of [paper]",
+    )
     backtest.add_argument("--candle-by-candle", action="store_true", help="walk every candle; the trades are the same")
     backtest.add_argument(
         "--verify", action="store_true", help="replay it through the actors too, and say the first difference"

@@ -119,3 +119,16 @@ def test_a_strategy_that_fails_on_one_pair(tmp_path: Path, words: list[str], cap
     assert "BBB/USDT is left out" in err
     assert json.loads(out)["trades"] >= 2
     assert np.isfinite(float(json.loads(out)["profit"]))
+
+
+def test_two_fill_models_side_by_side(words: list[str], capsys: Captured) -> None:
+    """The second model's figures stand beside the first's, as JSON and in the summary."""
+    assert OK == main(["backtest", *words, "--fills", "realistic", "--json"])
+    figures = json.loads(capsys.readouterr().out)
+    assert OK == main(["backtest", *words, "--fills", "realistic"])
+    said = capsys.readouterr().out
+
+    assert "candle" == figures["fills"]
+    assert "realistic" == figures["other_fills"]["realistic"]["fills"]
+    assert 0 < figures["other_fills"]["realistic"]["trades"]
+    assert "realistic" in said
