@@ -17,6 +17,8 @@ _LEGACY: Final = {
     "buy_tag": "enter_tag",
     "sell_tag": "exit_tag",
 }
+_NAMES: Final = pd.Index(COLUMNS, dtype=object)
+"""Plain Python texts: pandas' own kind of text makes adding a column slow."""
 _FLAGS: Final = ("enter_long", "exit_long", "enter_short", "exit_short")
 
 
@@ -27,7 +29,9 @@ def frame_of(candles: Candles) -> Any:
     """
     dates = pd.DatetimeIndex(candles.ts.view("M8[ms]")).tz_localize("UTC")
     columns = {name: getattr(candles, name) for name in COLUMNS[1:]}
-    return pd.DataFrame({"date": dates, **columns}, copy=False)
+    frame = pd.DataFrame({"date": dates, **columns}, copy=False)
+    frame.columns = _NAMES
+    return frame
 
 
 def empty_frame() -> Any:
@@ -102,14 +106,18 @@ def _placed(values: Any, rows: Any, count: int) -> Any:
 def _tags(frame: Any, name: str, rows: Any, count: int) -> list[str] | None:
     if name not in frame.columns:
         return None
-    column = frame[name]
-    blank = column.isna().to_numpy() | (column == "").to_numpy(dtype=bool, na_value=False)
-    if blank.all():
+    values = frame[name].to_numpy(dtype=object).tolist()
+    found = [value if type(value) is str else _text(value) for value in values]
+    if not any(found):
         return None
+    if rows is None:
+        return [text[:TAG_MAX] for text in found]
     texts = [""] * count
-    values = column.to_numpy(dtype=object)
-    for row in np.flatnonzero(~blank).tolist():
-        place = row if rows is None else int(rows[row])
+    for place, text in zip(rows.tolist(), found, strict=True):
         if place >= 0:
-            texts[place] = str(values[row])[:TAG_MAX]
+            texts[place] = text[:TAG_MAX]
     return texts
+
+
+def _text(value: Any) -> str:
+    return "" if value is None or value is pd.NA or value != value else str(value)  # noqa: PLR0124 -- NaN is no tag
