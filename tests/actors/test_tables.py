@@ -18,7 +18,6 @@ from actors.batch.outcome import Outcome, outcome_of
 from actors.batch.tables import duration_text, figure_text, labelled, summary_table, tables_of, tell
 from engine.columns import Labels
 from engine.equity import WalletFigures
-from engine.plain import PlainTrades
 from engine.summary import Summary
 from engine.types import use_money_context
 from tests.test_replay import made
@@ -155,17 +154,3 @@ def test_tables_are_drawn_on_a_terminal() -> None:
     assert "──" in text
     assert "AAA/USDT" in text
     assert "2.00%" in text
-
-
-def test_profits_are_summed_exactly_without_making_each_trade(outcome: Outcome) -> None:
-    """The sum over doubles is that over decimals, or the decimals are summed."""
-    columns = outcome.trades
-    held = PlainTrades(())
-    held.columns = columns
-    quick = replace(outcome.result, trades=held)
-
-    assert outcome.result.profit == quick.profit
-    held.columns = replace(columns, profit_abs=columns.profit_abs * 1e9)
-    assert 0 == replace(outcome.result, trades=held).profit, (
-        "too large to be sure: each trade is asked, and there is none"
-    )
