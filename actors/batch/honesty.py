@@ -116,13 +116,14 @@ def recursion(
     startup: int,
     lengths: Sequence[int] = LENGTHS,
     rows: int = CUTS,
+    window: int = 0,
 ) -> list[Reach]:
     """For each length of window, whether its newest signal is that of the whole data.
 
-    The strategy's own start-up and the window that it is handed live are always tried; a length that
-    the data does not reach is left out.
+    The strategy's own start-up and the window that it is handed live are always tried (`window` is what it
+    wants that to be at least); a length that the data does not reach is left out.
     """
-    tried = sorted({startup + 1, window_size(startup), *lengths})
+    tried = sorted({startup + 1, window_size(startup, window), *lengths})
     reaches = []
     for length in (n for n in tried if n < len(candles)):
         chosen = cut_rows(candles, whole, max(startup, length - 1), rows)

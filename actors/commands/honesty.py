@@ -32,6 +32,7 @@ class Subject:
     candles: Candles
     whole: dict[Millis, Signal]
     startup: int
+    window: int
     maker: StrategyMaker
 
     def judging(self) -> Judging:
@@ -64,7 +65,7 @@ def _subjects(arguments: argparse.Namespace) -> Iterator[Subject]:
         except Exception as error:
             why = str(error) if isinstance(error, StrategyError) else maker.explain(error)
             raise StrategyError(f"The strategy fails on {pair}: {why}") from error
-        yield Subject(candles, signals_by_time(answer, candles), facts.startup_candles, maker)
+        yield Subject(candles, signals_by_time(answer, candles), facts.startup_candles, facts.window_candles, maker)
 
 
 def _part(candles: Candles, start: Millis | None, end: Millis | None) -> Candles:
@@ -100,14 +101,13 @@ def _lookahead(arguments: argparse.Namespace) -> int:
 
 def _recursive(arguments: argparse.Namespace) -> int:
     reaches: list[Reach] = []
-    startup = 0
+    startup = live = 0
     for subject in _subjects(arguments):
-        startup = subject.startup
+        startup, live = subject.startup, window_size(subject.startup, subject.window)
         reaches += recursion(
-            subject.judging, subject.candles, subject.whole, startup, arguments.lengths, arguments.cuts
+            subject.judging, subject.candles, subject.whole, startup, arguments.lengths, arguments.cuts, subject.window
         )
         _progress(arguments, f"{subject.candles.pair}: done")
-    live = window_size(startup)
     bad = [r for r in reaches if r.length >= live and r.differ]
     if arguments.json:
         print_json({"startup": startup, "live_window": live, "lengths": [asdict(r) for r in reaches]})

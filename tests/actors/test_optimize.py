@@ -267,6 +267,26 @@ def test_a_walk_tells_how_unseen_time_went(files: Path, capsys: pytest.CaptureFi
     assert not (files / "mine.json").exists()
 
 
+def test_a_walk_in_which_nothing_is_found(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Steps whose trials trade too little are left out, by name, and the answer is no."""
+    more = ["--trials", "2", "--walk-forward", "15h,10h", "--min-trades", "9999", "--study", str(files / "none")]
+    assert call(files, *more, "--json") == 1
+    told = capsys.readouterr()
+    assert json.loads(told.out)["steps"] == []
+    assert "step 0 is left out: no trial made enough trades to count." in told.err
+
+
+def test_hooks_that_are_not_used_are_named(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A nested HyperOpt class is not passed over in silence."""
+    text = (files / "mine.py").read_text()
+    (files / "hooked.py").write_text(
+        text + "\nclass Hooked(Mine):\n    class HyperOpt:\n        def roi_space():\n            return []\n"
+    )
+    more = ["--strategy", f"{files}/hooked.py:Hooked", "--trials", "1", "--study", str(files / "hooked"), "--no-write"]
+    assert call(files, *more) == 0
+    assert "Hooked.HyperOpt has roi_space, which is not used" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [

@@ -184,9 +184,9 @@ def _search(
         progress_for(job.arguments, name, arguments.trials, search.done) as progress,
     ):
         try:
-            _go_on(search, arguments.trials, run, progress)
             if with_now:
                 now = run.run([{}])[0]
+            _go_on(search, arguments.trials, run, progress)
         except KeyboardInterrupt:
             job.interrupted = True
     best = search.best()
@@ -204,10 +204,16 @@ def _walk(job: Job, laboratory: Laboratory, start: Millis | None, end: Millis | 
     steps = stretches(first if start is None else start, last if end is None else end, train, test)
 
     def find(part: Laboratory, name: str) -> tuple[Mapping[str, Any], Outcome] | None:
-        if job.interrupted:
+        stopped = job.interrupted
+        if stopped:
             return None
         found = _search(job, part, f"{job.taped.facts.name} {name}")
-        return None if found is None or job.interrupted else found[:2]
+        if job.interrupted:
+            return None
+        if found is None or found[1].loss is None or found[1].loss >= TOO_FEW:
+            print(f"{name} is left out: no trial made enough trades to count.", file=sys.stderr)
+            return None
+        return found[:2]
 
     job.walked = list(walk_forward(laboratory, steps, find))
     _tell_walk(job, steps)
