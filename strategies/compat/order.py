@@ -19,7 +19,7 @@ class Order:
         entry = bool(facts.get("is_entry", True))
         short = trade is not None and trade.is_short
         self.trade = trade
-        self.order_id = self.id = str(facts.get("id", ""))
+        self.order_id = self.id = str(facts.get("order_id", ""))
         self.ft_order_side = self.side = "buy" if entry is not short else "sell"
         if facts.get("is_stop"):
             self.ft_order_side = "stoploss"
@@ -32,10 +32,12 @@ class Order:
         self.price = self.ft_price = float(facts.get("price", 0.0))
         self.amount = self.ft_amount = float(facts.get("amount", 0.0))
         self.filled = float(facts.get("filled", 0.0))
-        self.average = float(facts.get("average", 0.0)) or None
+        self.average = float(facts.get("average") or 0.0) or None
         self.stop_price = facts.get("stop_price")
         self.order_date = self.order_date_utc = moment_of(facts.get("created_ts"))
-        self.order_filled_date = self.order_filled_utc = moment_of(facts.get("filled_ts"))
+        self.order_filled_date = self.order_filled_utc = moment_of(
+            facts.get("updated_ts") if self.filled and not self.ft_is_open else None
+        )
         self.leverage = trade.leverage if trade else 1.0
 
     @classmethod
