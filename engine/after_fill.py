@@ -36,14 +36,13 @@ def begin(work: Work) -> None:
     order = trade.orders.get(filled)
     if order is None or trade.position.amount <= ZERO or trade.stop is None:
         return
-    bought = order.purpose is Purpose.ENTRY
-    trade.pending = Pending(kind="filled", price=trade.position.rate if bought else order.average or order.price)
+    trade.pending = Pending(kind="filled", price=order.average or order.price, tag=order.purpose.value)
     advance(work)
 
 
 def advance(work: Work) -> None:
     """Move the stop to where the strategy wants it after a fill: it alone may loosen it, and only then."""
-    trade, rate = work.trade, work.pending.price
+    trade, rate, bought = work.trade, work.pending.price, work.pending.tag == Purpose.ENTRY
     facts = trade_facts(work, rate, after_fill=True)
     distance = work.answer("custom_stoploss", facts, None)
     if distance is WAITING:
@@ -58,4 +57,6 @@ def advance(work: Work) -> None:
         ratio = exact(distance)  # what the price is trailed by, too
         moved = tightened(stop, rate, ratio, trade.side, trade.leverage, work.market, loosen=True)
     moved = trailed(moved, trade.position, point, settings, work.market, trade.rules.fee, ratio)
+    if bought:  # what the stop was set to from this entry's price holds from the mean of all entries too
+        moved = tightened(moved, trade.position.rate, moved.ratio, trade.side, trade.leverage, work.market)
     move_stop(work, stop, moved, "after_fill", rate)
