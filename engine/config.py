@@ -24,6 +24,7 @@ from engine.settings import Config
 from engine.strategy_settings import check_strategy_values, effective_facts, effective_protections, make_settings
 
 __all__ = [
+    "checked_pairs",
     "effective_facts",
     "effective_protections",
     "fingerprint",
@@ -31,6 +32,7 @@ __all__ = [
     "make_settings",
     "masked",
     "parse_config",
+    "quote_of",
     "shown",
 ]
 
@@ -263,6 +265,39 @@ def _read_pairs(key: str, given: list[Any] | tuple[Any, ...], problems: list[Pro
     return tuple(pairs)
 
 
+def checked_pairs(key: str, pairs: tuple[str, ...], currency: str) -> tuple[str, ...]:
+    """Pairs that come from elsewhere than the file, held to its rules; `key` is what a refusal calls them.
+
+    Raises:
+        ConfigError: one is no pair, is there twice, or is traded for another coin than stakes are in.
+    """
+    problems: list[Problem] = []
+    checked = _read_pairs(key, pairs, problems)
+    problems += _other_coins(key, checked, currency)
+    if problems:
+        raise ConfigError(problems)
+    return checked
+
+
+def _other_coins(key: str, pairs: tuple[str, ...], currency: str) -> list[Problem]:
+    """A problem for each pair that is not traded for the coin of the stakes: its profits would be in another one."""
+    return [
+        Problem(
+            key,
+            shown(key, pair),
+            f"it is traded for {quote_of(pair)}, and stakes are in {currency}",
+            f"Take pairs that end in /{currency}, or set trading.stake_currency",
+        )
+        for pair in pairs
+        if quote_of(pair) != currency
+    ]
+
+
+def quote_of(pair: str) -> str:
+    """The coin that a pair is traded for: USDT of BTC/USDT, and of the future BTC/USDT:USDT."""
+    return pair.partition("/")[2].partition(":")[0]
+
+
 # ---------------------------------------------------------------- what must fit together
 
 
@@ -282,12 +317,8 @@ def _combinations(config: Config, broken: set[str]) -> list[Problem]:
     ):
         why = "slots without limit cannot share the balance"
         say("trading.stake_amount", "unlimited", why, 'Give max_open_trades a number, or the stake an amount or "5%"')
-    if COIN.fullmatch(trading.stake_currency) and "trading.stake_currency" not in broken:
-        for pair in trading.pairs:
-            quote = pair.partition("/")[2].partition(":")[0]
-            if quote != trading.stake_currency:
-                why = f"it is traded for {quote}, and stakes are in {trading.stake_currency}"
-                say("trading.pairs", pair, why, f"Take pairs that end in /{trading.stake_currency}")
+    if COIN.fullmatch(trading.stake_currency) and not broken & {"trading.stake_currency", "trading.pairs"}:
+        found += _other_coins("trading.pairs", trading.pairs, trading.stake_currency)
     if feed.source == "files" and not feed.data:
         say("feed.data", "", "candles from files need a folder", 'Write data = "FOLDER" under [feed]')
     if runtime.watchdog_s >= runtime.deadman_s:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from actors.batch.exporting import check_target
 from actors.batch.honesty import sampled_warning
-from actors.batch.outcome import BacktestResult, outcome_of
+from actors.batch.outcome import BacktestResult, Outcome, outcome_of
 from actors.batch.storing import export_trades, store
 from actors.batch.tables import tell
-from actors.batch.taping import Taped, tape, time_of, timeframe_of
+from actors.batch.taping import Taped, span_asked, tape, tell_left_out, timeframe_of
 from actors.commands.common import with_arguments
 from actors.config_file import read_config
 from actors.files import Files
@@ -26,7 +27,7 @@ from actors.judging.bench import FrameBench
 from engine.actions import Emit
 from engine.backtest import Backtest, Counters
 from engine.depth import Depth
-from engine.errors import DataError
+from engine.errors import DataError, TradepitError
 from engine.matching import Exchange
 from engine.matching import Rules as VenueRules
 from engine.messages import AskStrategy, StrategyAnswered, TradeClosed
@@ -75,6 +76,7 @@ def run_backtest(
         changes=done.changes,
         seconds={"trade": time.perf_counter() - began},
         failed=taped.failed,
+        left_out=taped.left_out,
         candles=sum(map(len, taped.frames.values())),
         interrupted=done.interrupted,
     )
@@ -160,17 +162,11 @@ def backtest(arguments: argparse.Namespace) -> int:
         raise DataError("There are no candles to trade on: give --data DIR, or set feed.data in the config.")
     if arguments.orders and not arguments.db:
         raise DataError("--orders says what --db keeps: give --db FILE.duckdb too, or leave --orders out.")
-    if arguments.report:
-        from actors.batch.report import charts_library
-
-        charts_library()  # better said before the work than after it
-    start, end = time_of(arguments.start), time_of(arguments.end)
+    _check_targets(arguments)
+    start, end = span_asked(arguments.start, arguments.end)
     taped = tape(config, folder, config.trading.pairs, start, end)
     stages = Stages(dict(taped.seconds))
-    for note in taped.notes:
-        print(note, file=sys.stderr)
-    for pair, why in taped.failed.items():
-        print(f"{pair} is left out: {why}", file=sys.stderr)
+    tell_left_out(taped)
     if warning := sampled_warning(taped):
         print(warning, file=sys.stderr)
     stages.over("look ahead")
@@ -179,26 +175,58 @@ def backtest(arguments: argparse.Namespace) -> int:
     stages.over("trade")
     outcome = outcome_of(config, taped, result)
     stages.over("reckon")
-    if arguments.export:
-        export_trades(Path(arguments.export), outcome)
-        stages.over("export")
     outcomes = [outcome]
     if arguments.fills == "realistic":
         beside = run_backtest(config, taped, fills="realistic")
         outcomes.append(outcome_of(config, taped, beside, "realistic"))
         stages.over("realistic fills")
     result.seconds = stages.seconds
-    if arguments.report:
-        from actors.batch.report import write_report
-
-        write_report(Path(arguments.report), outcomes, arguments.breakdown)
+    kept = _keep(arguments, outcomes, stages)
     tell(outcomes, arguments.breakdown, as_json=arguments.json)
-    if arguments.db:
-        print(store(Files.beside(arguments.db), outcome).told, file=sys.stderr)
     if result.interrupted is not None:
         return INTERRUPTED
     differs = bool(arguments.verify) and not _verified(config, taped, result)
-    return 1 if differs or taped.failed else 0
+    return 1 if differs or taped.failed or not kept else 0
+
+
+def _check_targets(arguments: argparse.Namespace) -> None:
+    """Say before the work what could not be written after it."""
+    if arguments.export:
+        check_target(Path(arguments.export), (".json", ".parquet"))
+    if arguments.report:
+        from actors.batch.report import charts_library
+
+        check_target(Path(arguments.report), (".html",))
+        charts_library()
+
+
+def _keep(arguments: argparse.Namespace, outcomes: Sequence[Outcome], stages: Stages) -> bool:
+    """Write and store the run as was asked, before anybody who reads the tables may have seen enough.
+
+    What cannot be kept is said; it takes neither the rest nor the tables with it.
+    """
+    wanted: dict[str, Callable[[], None]] = {}
+    if arguments.export:
+        wanted["export"] = lambda: export_trades(Path(arguments.export), outcomes[0])
+    if arguments.report:
+        from actors.batch.report import write_report
+
+        wanted["report"] = lambda: write_report(Path(arguments.report), outcomes, arguments.breakdown)
+    if arguments.db:
+        wanted["store"] = lambda: _store(arguments.db, outcomes[0])
+    failures = 0
+    for stage, write in wanted.items():
+        try:
+            write()
+        except TradepitError as error:
+            print(f"tradepit: {error}", file=sys.stderr)
+            failures += 1
+        stages.over(stage)
+    return not failures
+
+
+def _store(db: str, outcome: Outcome) -> None:
+    print(store(Files.beside(db), outcome).told, file=sys.stderr)
 
 
 def _verified(config: Config, taped: Taped, result: BacktestResult) -> bool:

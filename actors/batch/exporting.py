@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +13,26 @@ import orjson
 
 from engine.codec import to_plain
 from engine.columns import Ints
+from engine.errors import DataError
 from engine.messages import TradeClosed
 from engine.taken import PlainTrades
 from engine.types import Millis
+
+
+def check_target(path: Path, kinds: Sequence[str]) -> None:
+    """Refuse, before the work, a file that could not be written after it; `kinds` are the endings it may have.
+
+    Raises:
+        DataError: its name has another ending, its folder is not there, or it may not be written.
+    """
+    if path.suffix not in kinds:
+        raise DataError(f"{path} must end in {' or '.join(kinds)}, which says what is written.")
+    if path.is_dir():
+        raise DataError(f"{path} is a folder; give a file in it.")
+    if not path.parent.is_dir():
+        raise DataError(f"{path} cannot be written: there is no folder {path.parent}; make it first.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise DataError(f"{path} cannot be written: Permission denied.")
 
 
 def exported(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,9 +51,22 @@ def exported(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_trades(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write exported trades, sorted by their ends."""
+    """Write exported trades, sorted by their ends. Raises DataError where the file cannot be written."""
     ordered = sorted(rows, key=lambda row: str(row["close_time"]))
-    path.write_bytes(orjson.dumps(ordered, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    write_whole(path, orjson.dumps(ordered, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is the old one or all of the new one, whatever happens. Raises DataError if it cannot."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        try:
+            aside.write_bytes(content)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
 def rows_of(trades: Sequence[TradeClosed]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from actors.batch.taping import Taped
 from engine.candles import Candles
+from engine.errors import StrategyError
 from engine.messages import NO_SIGNAL, Signal
 from engine.types import Millis
 from engine.window import CheckedSignals, check_signals, window_size
@@ -152,14 +153,16 @@ def sampled_lookahead(
 
 
 def sampled_warning(taped: Taped) -> str:
-    """What a backtest says of a strategy that seems to know the future; empty where nothing was seen."""
+    """What a backtest says of a strategy that seems to know the future, or needs it; empty where nothing was seen."""
     pairs = list(taped.tapes)
     changed: list[Changed] = []
     for pair in pairs[:: max(1, -(-len(pairs) // SAMPLED_PAIRS))]:
         tape, frame = taped.tapes[pair], taped.frames[pair]
-        if len(tape.candles):
-            first = int(np.searchsorted(frame.ts, tape.candles.ts[0]))
+        first = int(np.searchsorted(frame.ts, tape.candles.ts[0]))
+        try:
             changed += sampled_lookahead(lambda: taped.maker.fresh().signals, frame, tape.signals, first)
+        except StrategyError as error:
+            return f"The strategy fails on {pair} when what comes after is cut off, as it would live: {error}"
     if not changed:
         return ""
     at = np.datetime64(changed[0].ts, "ms").astype("datetime64[m]")

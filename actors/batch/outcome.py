@@ -25,9 +25,10 @@ class BacktestResult:
     """What a run gave: the closed trades in order, what was counted, and how long each stage took.
 
     `events` are the domain events by writer, empty unless they were asked for; `changes` those of trades that
-    were added to or reduced. [`start`, `end`] are the
-    open times of the first and the last candle that was traded on. `candles` are all that were read. `interrupted` is the candle at which
-    Ctrl-C ended it, None where it reached its end; positions held then are in no trade.
+    were added to or reduced. [`start`, `end`] are the open times of the first and the last candle that was
+    traded on. `failed` and `left_out` are the pairs that were not traded, with the reasons. `candles` are all
+    that were read. `interrupted` is the candle at which Ctrl-C ended it, None where it reached its end;
+    positions held then are in no trade.
     """
 
     trades: Sequence[TradeClosed]
@@ -39,6 +40,7 @@ class BacktestResult:
     changes: Sequence[Emit] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
     candles: int = 0
     interrupted: Millis | None = None
 

@@ -8,7 +8,6 @@ order of all other messages. The journal is in memory and written at the end (`-
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -16,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from actors.base import Context, EngineActor
-from actors.batch.exporting import exported, write_trades
-from actors.batch.taping import Taped, named, tape, time_of, timeframe_of
+from actors.batch.exporting import check_target, exported, write_trades
+from actors.batch.taping import Taped, named, span_asked, tape, tell_left_out, timeframe_of
 from actors.commands.common import print_json, with_arguments
 from actors.config_file import read_config
 from actors.files import Files, RunLock
@@ -168,12 +167,11 @@ def replay(arguments: argparse.Namespace) -> int:
     folder = arguments.data or config.feed.data
     if not folder:
         raise DataError("There are no candles to replay: give --data DIR, or set feed.data in the config.")
-    start, end = time_of(arguments.start), time_of(arguments.end)
+    start, end = span_asked(arguments.start, arguments.end)
+    if arguments.export:
+        check_target(Path(arguments.export), (".json",))
     taped = tape(config, folder, config.trading.pairs, start, end)
-    for note in taped.notes:
-        print(note, file=sys.stderr)
-    for pair, why in taped.failed.items():
-        print(f"{pair} is left out: {why}", file=sys.stderr)
+    tell_left_out(taped)
     if not (arguments.db or arguments.durable):
         memory = MemoryJournal(installation="REPLAY")
         _replay(config, taped, memory, arguments.seed, None)
@@ -226,7 +224,8 @@ def _tell(arguments: argparse.Namespace, config: Config, taped: Taped, rows: Ite
         write_trades(Path(arguments.export), trades)
     profit = sum((Decimal(repr(t["profit_abs"])) for t in trades), Decimal(0))
     if arguments.json:
-        print_json({"trades": len(trades), "pairs": len(taped.tapes), "profit": profit, "failed": dict(taped.failed)})
+        left = {"failed": dict(taped.failed), "left_out": dict(taped.left_out)}
+        print_json({"trades": len(trades), "pairs": len(taped.tapes), "profit": profit, **left})
     else:
         print(f"{len(trades)} trades on {len(taped.tapes)} pairs, profit {profit:f} {config.trading.stake_currency}")
     return 1 if taped.failed else 0

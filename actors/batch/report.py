@@ -18,8 +18,8 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
+from actors.batch.exporting import write_whole
 from actors.batch.outcome import Outcome
-from actors.batch.storing import write_text
 from actors.batch.tables import Table, day_text, figure_text, tables_of
 from engine.candles import Candles, Floats, timeframe_ms, timeframe_text
 from engine.columns import Ints, TradeColumns
@@ -83,7 +83,7 @@ def write_report(file: Path, outcomes: Sequence[Outcome], breakdown: Sequence[st
     }
     for name, block in blocks.items():
         page = page.replace("{{" + name + "}}", block, 1)
-    write_text(file, page)
+    write_whole(file, page.encode())
 
 
 def charts_library() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import io
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -14,13 +15,13 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from actors.batch.exporting import rows_of, write_trades
+from actors.batch.exporting import rows_of, write_trades, write_whole
 from actors.batch.outcome import Outcome
 from actors.batch.tables import json_of
 from actors.files import Files, lock_holder
 from actors.spool import Event, keep
 from engine.codec import to_plain
-from engine.errors import DataError, StorageError
+from engine.errors import StorageError
 
 HOUR_MS: Final = 3_600_000
 
@@ -121,25 +122,14 @@ def export_trades(file: Path, outcome: Outcome) -> None:
         DataError: the file cannot be written.
     """
     rows = rows_of(outcome.result.trades)
-    try:
-        if file.suffix == ".parquet":
-            _write_parquet(file, rows, {"tradepit": orjson.dumps(json_of(outcome), default=str)})
-        else:
-            write_trades(file, rows)
-    except OSError as error:
-        raise DataError(f"{file} cannot be written: {error.strerror or error}.") from None
+    if file.suffix == ".parquet":
+        write_whole(file, _parquet(rows, {"tradepit": orjson.dumps(json_of(outcome), default=str)}))
+    else:
+        write_trades(file, rows)
 
 
-def write_text(file: Path, text: str) -> None:
-    """Write a file, or say in a sentence why it cannot be."""
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{file} cannot be written: {error.strerror}.") from None
-
-
-def _write_parquet(file: Path, rows: list[dict[str, Any]], metadata: dict[str, bytes]) -> None:
-    """Write rows as Parquet; `metadata` goes with the schema, as the figures do with the trades."""
+def _parquet(rows: list[dict[str, Any]], metadata: dict[str, bytes]) -> bytes:
+    """Rows as Parquet; `metadata` goes with the schema, as the figures do with the trades."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -154,4 +144,6 @@ def _write_parquet(file: Path, rows: list[dict[str, Any]], metadata: dict[str, b
         else:
             columns.append(pa.array(values, pa.string() if name in texts else pa.float64()))
     table = pa.table(columns, names=names).replace_schema_metadata(metadata)
-    pq.write_table(table, file, compression="zstd")
+    written = io.BytesIO()
+    pq.write_table(table, written, compression="zstd")
+    return written.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import zlib
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ from actors.batch.room import BYTES_A_ROW, check_room, free_memory
 from actors.batch.spreading import cores, may_fork, spread
 from actors.judging.loader import StrategyMaker, surroundings_of
 from engine.candles import Candles, timeframe_ms
-from engine.config import make_settings
+from engine.config import make_settings, quote_of
 from engine.errors import DataError, StrategyError
 from engine.market import Market
 from engine.precision import price_steps
@@ -40,7 +41,11 @@ WORTH_S: Final = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Taped:
-    """A run's input: tapes and rules by pair, the whole frames behind them, and what must be said of the data."""
+    """A run's input: tapes and rules by pair, the whole frames behind them, and what must be said of the data.
+
+    `failed` are pairs on which the strategy fails, `left_out` those of which nothing can be traded on; each with
+    the reason. They are in none of the others.
+    """
 
     tapes: Mapping[str, Tape]
     rules: Mapping[str, Rules]
@@ -51,12 +56,14 @@ class Taped:
     failed: Mapping[str, str]
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None, end: Millis | None) -> Taped:
     """Read the candles, judge them all, and trim: the strategy's start-up, or what is before `start` (2.1).
 
-    A pair whose strategy fails is left out, and named in `failed`.
+    A pair whose strategy fails is left out, and named in `failed`; one without candles to trade on in `left_out`.
+    Without `pairs` all of the folder are meant that are traded for the coin of the stakes.
 
     Raises:
         StrategyError: the strategy cannot be loaded, or fails on every pair.
@@ -65,7 +72,7 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
     maker = maker_of(config, folder, pairs, end)
     facts = facts_of(maker.make())
     settings = make_settings(config, facts)
-    files = locate(folder, pairs, facts.timeframe)
+    files, others = _meant(folder, pairs, facts.timeframe, config.trading.stake_currency)
     check_room(files.values(), free_memory())
     began = time.perf_counter()
     bench = _Bench(maker, facts, start, end)
@@ -78,24 +85,58 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
     if not tapes and failed:
         pair, why = next(iter(failed.items()))
         raise StrategyError(f"The strategy failed on every pair; on {pair}: {why}")
-    if not any(len(t.candles) > 1 for t in tapes.values()):
+    if not tapes:
         held = ", ".join(f"{pair} {one.span}" for pair, one in list(judged.items())[:5])
         raise DataError(
             f"{folder}: no candles are left in the time asked for, after {facts.startup_candles} to start up;"
             f" there is {held}{f' and {len(judged) - 5} pairs more' if len(judged) > 5 else ''}."
         )
-    frames = {pair: one.frame for pair, one in judged.items() if one.frame is not None}
+    idle = {pair: one for pair, one in judged.items() if one.tape is None and one.error is None}
+    short = {p: f"there is {one.span}, of which {facts.startup_candles} candles start up." for p, one in idle.items()}
+    frames = {pair: one.frame for pair, one in judged.items() if one.frame is not None and pair in tapes}
     seconds = {"read and judge": time.perf_counter() - began}
     tapes, notes = with_more(folder, tapes, facts.timeframe, config.feed.timeframe_detail)
     known = read_markets(folder)
     rules = {pair: rules_of(config, settings, tapes[pair], known.get(pair, {})) for pair in tapes}
     unknown = [pair for pair, own in rules.items() if own.market.is_futures and not own.market.tiers]
-    return Taped(tapes, rules, frames, settings, facts, maker, failed, (*notes, *unmargined(unknown)), seconds)
+    notes = (*notes, *unmargined(unknown))
+    return Taped(tapes, rules, frames, settings, facts, maker, failed, notes, seconds, others | short)
+
+
+def tell_left_out(taped: Taped) -> None:
+    """Say on standard error what must be said of the data, and which pairs are not traded on, and why."""
+    for note in taped.notes:
+        print(note, file=sys.stderr)
+    for pair, why in {**taped.failed, **taped.left_out}.items():
+        print(f"{pair} is left out: {why}", file=sys.stderr)
+
+
+def _meant(
+    folder: str, pairs: Sequence[str], timeframe: str, currency: str
+) -> tuple[dict[str, DataFile], dict[str, str]]:
+    """The files of `pairs`; without any, those of the pairs for `currency`, and why the others are left out."""
+    there = locate(folder, pairs, timeframe)
+    others = [pair for pair in there if not pairs and quote_of(pair) != currency]
+    if len(others) == len(there):
+        raise DataError(
+            f"{folder} has no pair that is traded for {currency}; there is {', '.join(others[:5])}. "
+            "Set stake_currency under [trading] to the coin that they are traded for."
+        )
+    reasons = {pair: f"it is traded for {quote_of(pair)}, and stakes are in {currency}." for pair in others}
+    return {pair: file for pair, file in there.items() if pair not in reasons}, reasons
+
+
+def _first(candles: Candles, startup: int, start: Millis | None) -> int:
+    """The row of the first candle whose signal counts."""
+    return startup if start is None else max(startup, int(np.searchsorted(candles.ts, start)))
 
 
 @dataclass(frozen=True, slots=True)
 class _One:
-    """A pair read and judged: its frame and tape, or what was wrong; `span` is what its file has."""
+    """A pair read and judged: its frame and tape, or what was wrong; `span` is what its file has.
+
+    Without tape and error there are no candles to trade on in the time asked for.
+    """
 
     frame: Candles | None
     tape: Tape | None
@@ -121,12 +162,12 @@ class _Bench:
             return _One(None, None, error)
         span = span_of(whole)
         frame = whole if self.end is None else whole[: int(np.searchsorted(whole.ts, self.end))]
+        if _first(frame, self.facts.startup_candles, self.start) > len(frame) - 2:
+            return _One(frame, None, None, span)  # one candle is to signal on, the next to act at
         try:
             return _One(frame, tape_of(self.maker, frame, self.facts.startup_candles, self.start), None, span)
         except StrategyError as error:
             return _One(frame, None, error, span)
-        except Exception as error:  # noqa: BLE001  (a user's code may raise anything; the pair is reported)
-            return _One(frame, None, StrategyError(self.maker.explain(error)), span)
 
 
 def _all_judged(bench: _Bench, files: Mapping[str, DataFile], workers: int | None) -> dict[str, _One]:
@@ -199,9 +240,12 @@ def tape_of(
     """One pair's candles from `start` on, or from the first whose signal counts, and all signals on them.
 
     `like` is a tape of the same candles, whose price steps and funding need not be found out again.
+
+    Raises:
+        StrategyError: the strategy fails on these candles.
     """
-    answer = check_signals(maker.make().signals(candles), len(candles))
-    first = startup if start is None else max(startup, int(np.searchsorted(candles.ts, start)))
+    answer = check_signals(maker.signals(candles), len(candles))
+    first = _first(candles, startup, start)
     judged = Judged(answer.since(first), candles.ts[first:])
     if like is not None:
         return replace(like, candles=candles[first:], signals=judged)
@@ -253,6 +297,14 @@ def named(taped: Taped, installation: str) -> Taped:
 def timeframe_of(taped: Taped) -> Millis:
     """The length of the tapes' candles."""
     return timeframe_ms(taped.facts.timeframe)
+
+
+def span_asked(start: str | None, end: str | None) -> tuple[Millis | None, Millis | None]:
+    """The times of `--from` and `--to`. Raises DataError where one is no time, or they are the wrong way round."""
+    first, last = time_of(start), time_of(end)
+    if first is not None and last is not None and first >= last:
+        raise DataError(f"--from {start} is not before --to {end}: no candle lies between; give an earlier --from.")
+    return first, last
 
 
 def time_of(text: str | None) -> Millis | None:

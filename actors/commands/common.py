@@ -14,6 +14,7 @@ import orjson
 
 from actors.config_file import read_config
 from actors.files import Files
+from engine.config import checked_pairs
 from engine.settings import Config
 
 DEFAULT_CONFIG: Final = Path("config.toml")
@@ -30,13 +31,18 @@ def files_of(arguments: argparse.Namespace) -> Files:
 
 
 def with_arguments(config: Config, arguments: argparse.Namespace) -> Config:
-    """The configuration with what the command line says instead: strategy, pairs, history file."""
+    """The configuration with what the command line says instead: strategy, pairs, history file.
+
+    Raises:
+        ConfigError: the pairs are none, or are not traded for the coin that stakes are in.
+    """
     strategy = getattr(arguments, "strategy", None)
     if strategy:
         config = replace(config, strategy=replace(config.strategy, name=strategy))
     pairs = getattr(arguments, "pairs", None)
     if pairs:
-        config = replace(config, trading=replace(config.trading, pairs=pairs))
+        checked = checked_pairs("--pairs", pairs, config.trading.stake_currency)
+        config = replace(config, trading=replace(config.trading, pairs=checked))
     detail = getattr(arguments, "timeframe_detail", None)
     if detail:
         config = replace(config, feed=replace(config.feed, timeframe_detail=detail))

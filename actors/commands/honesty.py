@@ -11,7 +11,7 @@ import numpy as np
 
 from actors.batch.data import load_repaired
 from actors.batch.honesty import Changed, Judging, Reach, lookahead, recursion, signals_by_time
-from actors.batch.taping import maker_of, time_of
+from actors.batch.taping import maker_of, span_asked
 from actors.commands.common import print_json, print_table, time_text, with_arguments
 from actors.config_file import read_config
 from actors.judging.loader import StrategyMaker
@@ -50,7 +50,7 @@ def _subjects(arguments: argparse.Namespace) -> Iterator[Subject]:
     folder = arguments.data or config.feed.data
     if not folder:
         raise DataError("There are no candles to judge: give --data DIR, or set feed.data in the config.")
-    start, end = time_of(arguments.start), time_of(arguments.end)
+    start, end = span_asked(arguments.start, arguments.end)
     maker = maker_of(config, folder, config.trading.pairs, end)
     facts = facts_of(maker.make())
     for pair, repaired in load_repaired(folder, config.trading.pairs, facts.timeframe).items():
@@ -61,10 +61,9 @@ def _subjects(arguments: argparse.Namespace) -> Iterator[Subject]:
                 f"{facts.startup_candles} are the strategy's start-up, so none is left to look at."
             )
         try:
-            answer = check_signals(maker.make().signals(candles), len(candles))
-        except Exception as error:
-            why = str(error) if isinstance(error, StrategyError) else maker.explain(error)
-            raise StrategyError(f"The strategy fails on {pair}: {why}") from error
+            answer = check_signals(maker.signals(candles), len(candles))
+        except StrategyError as error:
+            raise StrategyError(f"The strategy fails on {pair}: {error}") from error
         yield Subject(candles, signals_by_time(answer, candles), facts.startup_candles, facts.window_candles, maker)
 
 

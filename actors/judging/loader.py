@@ -19,7 +19,7 @@ import strategies
 from actors.judging.foreign import make_ready
 from actors.judging.light import import_lightly
 from actors.judging.optimised import file_beside, read_optimised
-from engine.candles import timeframe_ms
+from engine.candles import Candles, timeframe_ms
 from engine.errors import StrategyError
 from engine.settings import Config
 from engine.strategy import SETTINGS, CandleSource, Strategy, Surroundings
@@ -112,7 +112,7 @@ class StrategyMaker:
             return self._only
         try:
             strategy = self._class.made(dict(self._parameters), self._surroundings)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise StrategyError(f"{self._class.__name__} cannot be made: {where(error, self._file)}") from error
         for setting, value in self._overrides.items():
             setattr(strategy, setting, value)
@@ -120,9 +120,22 @@ class StrategyMaker:
             self._only = strategy
         return strategy
 
-    def fresh(self) -> Strategy:
-        """An instance that has judged nothing yet, also of a strategy that is one for all pairs."""
-        return self.with_values({}, {}).make()
+    def fresh(self) -> StrategyMaker:
+        """The same, having judged nothing yet, also of a strategy that is one for all pairs."""
+        return self.with_values({}, {})
+
+    def signals(self, candles: Candles) -> object:
+        """What a new instance answers for `candles`, as it is.
+
+        Raises:
+            StrategyError: the user's code raised whatever it did, or would end the process; with file and line.
+        """
+        try:
+            return self.make().signals(candles)
+        except StrategyError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise StrategyError(self.explain(error)) from error
 
     def use_candles(self, candles: CandleSource) -> None:
         """Let strategies made from here on ask these candles of other pairs and timeframes."""

@@ -91,6 +91,12 @@ def test_from_and_to(words: list[str], tmp_path: Path) -> None:
         (["--data", "nowhere"], "nowhere does not exist"),
         (["--from", "2027-01-01"], "no candles are left in the time asked for"),
         (["--from", "soon"], '"soon" is no time'),
+        (["--from", "2026-01-01T03:00", "--to", "2026-01-01T01:00"], "is not before --to"),
+        (["--pairs", "AAA/BTC"], "it is traded for BTC, and stakes are in USDT"),
+        (["--pairs", "AAAUSDT"], "it is no pair of the form BASE/QUOTE"),
+        (["--export", "nowhere/trades.json"], "there is no folder nowhere; make it first"),
+        (["--export", "trades.csv"], "trades.csv must end in .json or .parquet"),
+        (["--report", "nowhere/run.html"], "there is no folder nowhere; make it first"),
         (["--strategy", "none_such"], "none_such"),
     ],
 )
@@ -132,3 +138,73 @@ def test_two_fill_models_side_by_side(words: list[str], capsys: Captured) -> Non
     assert "realistic" == figures["other_fills"]["realistic"]["fills"]
     assert 0 < figures["other_fills"]["realistic"]["trades"]
     assert "realistic" in said
+
+
+def test_a_strategy_that_ends_the_process(tmp_path: Path, words: list[str], capsys: Captured) -> None:
+    """sys.exit(0) in a strategy does not end the command as if all were well: it is a failure with file and line."""
+    own = tmp_path / "leaving.py"
+    own.write_text(
+        "import sys\n\nfrom engine.strategy import Signals, Strategy\n\n\n"
+        "class Leaving(Strategy):\n"
+        '    timeframe = "1m"\n\n'
+        "    def signals(self, candles):\n"
+        "        if len(candles) < 300:\n"
+        "            sys.exit(0)\n"
+        '        if candles.pair == "BBB/USDT":\n'
+        "            sys.exit(0)\n"
+        "        return Signals(enter_long=candles.ts // 60_000 % 9 == 0)\n"
+    )
+    assert FAILED == main(["backtest", *words, "--strategy", str(own)])
+    said = capsys.readouterr().err
+    assert "leaving.py, line 13: sys.exit() was called" in said
+    assert "fails on AAA/USDT when what comes after is cut off" in said
+
+    assert BAD_INPUT == main(["lookahead", *words, "--strategy", str(own), "--pairs", "AAA/USDT"])
+    assert "leaving.py, line 11: sys.exit() was called" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["backtest", "replay"])
+def test_a_pair_without_candles_in_the_time_asked_for(
+    data: Path, words: list[str], command: str, capsys: Captured
+) -> None:
+    """It is said, and the others are traded; the JSON names it, too."""
+    short = data / "BBB_USDT-1m.parquet"
+    pq.write_table(pq.read_table(short).slice(0, 50), short)
+
+    assert OK == main([command, *words, "--from", "2026-01-01T02:00", "--json"])
+    out, err = capsys.readouterr()
+
+    assert "BBB/USDT is left out: there is 2026-01-01 00:30 to 2026-01-01 01:19" in err
+    assert list(json.loads(out)["left_out"]) == ["BBB/USDT"]
+    assert json.loads(out)["trades"] > 0
+
+
+def test_pairs_of_another_coin_are_not_counted_in_this_one(data: Path, words: list[str], capsys: Captured) -> None:
+    """Where all pairs of a folder are meant, those that stakes cannot buy are left out, and it is said."""
+    (data / "BBB_USDT-1m.parquet").rename(data / "BBB_EUR-1m.parquet")
+    everything = words[: words.index("--pairs")]
+
+    assert OK == main(["backtest", *everything, "--json"])
+    out, err = capsys.readouterr()
+    assert "BBB/EUR is left out: it is traded for EUR, and stakes are in USDT." in err
+    assert "BBB/EUR" not in {pair["key"] for pair in json.loads(out)["pairs"]}
+
+    for file in data.iterdir():
+        file.rename(file.with_name(file.name.replace("USDT", "EUR")))
+    assert BAD_INPUT == main(["backtest", *everything])
+    assert "has no pair that is traded for USDT; there is " in capsys.readouterr().err
+
+
+def test_what_cannot_be_kept_takes_nothing_with_it(
+    tmp_path: Path, data: Path, words: list[str], capsys: Captured
+) -> None:
+    """Where the history cannot be written, the status says so; tables are shown and the trades are exported."""
+    (tmp_path / "full.backtests").write_text("no folder")
+    export = tmp_path / "trades.json"
+
+    keeping = ["--db", str(tmp_path / "full.duckdb"), "--export", str(export)]
+    assert FAILED == main(["backtest", *words, *keeping])
+    out, err = capsys.readouterr()
+    assert "full.backtests cannot be written to" in err
+    assert "# Summary" in out
+    assert len(json.loads(export.read_text())) > 30
