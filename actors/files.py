@@ -20,8 +20,12 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from engine.errors import StorageError
+
+_DUCKDB_MARK: Final = b"DUCK"
+_DUCKDB_MARK_END: Final = 12  # it stands behind a checksum of 8 bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +84,22 @@ class Files:
         pattern = self.journal.name.replace(".journal.sqlite", ".import-")
         found = {p.name[len(pattern) : -len(".json.gz")]: p for p in self.journal.parent.glob(f"{pattern}*.json.gz")}
         return {int(number): path for number, path in sorted(found.items()) if number.isdigit()}
+
+
+def refuse_foreign(files: Files) -> None:
+    """Refuse a history's name that another kind of file has, such as a configuration given by mistake.
+
+    A damaged history is set aside and made again; what never was one must stay where it is.
+
+    Raises:
+        StorageError: the file is no DuckDB file, and nothing lies beside it that a history is made from.
+    """
+    if not files.db.is_file() or files.journal.exists() or files.segments() or files.imports():
+        return
+    with files.db.open("rb") as file:
+        head = file.read(_DUCKDB_MARK_END)
+    if head and not head.endswith(_DUCKDB_MARK) and not files.backtests.is_dir():
+        raise StorageError(f"{files.db} is no DuckDB file; it is left as it is. Give the history's file instead.")
 
 
 class RunLock:

@@ -22,7 +22,7 @@ from actors.batch.tables import tell
 from actors.batch.taping import Taped, span_asked, tape, tell_left_out, timeframe_of
 from actors.commands.common import with_arguments
 from actors.config_file import read_config
-from actors.files import Files
+from actors.files import Files, refuse_foreign
 from actors.judging.bench import FrameBench
 from engine.actions import Emit
 from engine.backtest import Backtest, Counters
@@ -198,6 +198,8 @@ def _check_targets(arguments: argparse.Namespace) -> None:
 
         check_target(Path(arguments.report), (".html",))
         charts_library()
+    if arguments.db:
+        refuse_foreign(Files.beside(arguments.db))
 
 
 def _keep(arguments: argparse.Namespace, outcomes: Sequence[Outcome], stages: Stages) -> bool:

@@ -99,8 +99,20 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
     known = read_markets(folder)
     rules = {pair: rules_of(config, settings, tapes[pair], known.get(pair, {})) for pair in tapes}
     unknown = [pair for pair, own in rules.items() if own.market.is_futures and not own.market.tiers]
-    notes = (*notes, *unmargined(unknown))
+    notes = (*notes, *unmargined(unknown), *_too_poor(config))
     return Taped(tapes, rules, frames, settings, facts, maker, failed, notes, seconds, others | short)
+
+
+def _too_poor(config: Config) -> list[str]:
+    """That no trade can ever be opened, where the stake is more than may be staked of the wallet."""
+    trading, wallet = config.trading, config.paper.wallet
+    usable = wallet * trading.tradable_balance_ratio
+    if isinstance(trading.stake_amount, str) or trading.amend_last_stake_amount or trading.stake_amount <= usable:
+        return []
+    stake = f"{trading.stake_amount:f} {trading.stake_currency}"
+    return [
+        f"No trade can be opened: the stake is {stake}, and of the wallet's {wallet:f} only {usable:f} may be used."
+    ]
 
 
 def tell_left_out(taped: Taped) -> None:

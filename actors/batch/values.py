@@ -40,7 +40,7 @@ _NUMBERS: Final = ("double", "float", "int", "uint", "decimal", "null")
 def columns_of(path: Path, names: Sequence[str], wanted: Sequence[str]) -> list[str]:
     """The names, as the file has them, of the time and of each column that is wanted."""
     by_lower = {name.lower(): name for name in reversed(names)}
-    there = ", ".join(names)
+    there = ", ".join(names) or "none: the file is empty"
     time = next((by_lower[name] for name in TIMES if name in by_lower), None)
     if time is None:
         raise DataError(f"{path}: no column is the time (date or timestamp); there are {there}.")

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import duckdb
 
-from actors.files import Files, lock_holder
+from actors.files import Files, lock_holder, refuse_foreign
 from actors.history.door import load_extensions, publish
 from actors.history.guard import Guard
 from actors.history.store import open_store
@@ -55,6 +55,7 @@ def run_query(db: Path | str, query: str) -> tuple[list[str], Rows]:
     kept = (files.db.exists(), files.journal.exists(), files.segments(), files.imports(), spooled(files))
     if not any(kept):
         raise StorageError(f"There is no history at {files.db}; `tradepit run` makes one.")
+    refuse_foreign(files)
     with closing(open_store(files, memory_limit="1GB", threads=2, wait_s=2.0)) as store:
         store.catch_up()
         connection = store.connection

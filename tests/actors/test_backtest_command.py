@@ -208,3 +208,25 @@ def test_what_cannot_be_kept_takes_nothing_with_it(
     assert "full.backtests cannot be written to" in err
     assert "# Summary" in out
     assert len(json.loads(export.read_text())) > 30
+
+
+@pytest.mark.parametrize("command", ["backtest", "sql"])
+def test_a_file_of_another_kind_is_no_history(tmp_path: Path, words: list[str], command: str, capsys: Captured) -> None:
+    """A configuration given as --db is refused and stays where and what it is."""
+    config = tmp_path / "config.toml"
+    before, files = config.read_bytes(), sorted(tmp_path.iterdir())
+
+    asked = ["SELECT 1"] if command == "sql" else words
+    assert FAILED == main([command, "--db", str(config), *asked])
+    assert "config.toml is no DuckDB file; it is left as it is" in capsys.readouterr().err
+    assert config.read_bytes() == before
+    assert sorted(tmp_path.iterdir()) == files
+
+
+def test_a_stake_above_the_wallet_is_said(tmp_path: Path, words: list[str], capsys: Captured) -> None:
+    """Nothing can be traded then: no trades alone would look like a strategy without signals."""
+    (tmp_path / "config.toml").write_text("[trading]\nstake_amount = 50\n[paper]\nwallet = 40\n")
+    assert OK == main(["backtest", *words])
+    out, err = capsys.readouterr()
+    assert "No trade can be opened: the stake is 50 USDT, and of the wallet's 40 only 39.60 may be used." in err
+    assert "0 trades, profit 0" in out
