@@ -33,7 +33,7 @@ START_MS: Final = 1_672_531_200_000
 STEP_MS: Final = 300_000
 CONFIG: Final = """
 [trading]
-stake_amount = 100
+stake_amount = {stake}
 max_open_trades = 10
 pairs = [{pairs}]
 [strategy]
@@ -136,6 +136,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--candles", type=int, default=5_760, help="of each pair")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--stake", type=float, default=100.0)
     parser.add_argument("--data", type=Path, help="search on the pairs of this folder instead")
     parser.add_argument("--json", action="store_true", help="print JSON (always so)")
     given = parser.parse_args(arguments)
@@ -150,7 +151,7 @@ def main(arguments: list[str]) -> int:
         config = place / "config.toml"
         quoted = ", ".join(f'"{pair}"' for pair in pairs)
         quote = pairs[0].partition("/")[2]
-        text = CONFIG.format(pairs=quoted, strategy=STRATEGY)
+        text = CONFIG.format(pairs=quoted, strategy=STRATEGY, stake=given.stake)
         config.write_text(text.replace("[trading]", f'[trading]\nstake_currency = "{quote}"', 1))
         figures: dict[str, Any] = {"bench": "optimize", "pairs": len(pairs), "trials": given.trials}
         figures |= stages(config, data, place / "here.study", given.trials)
