@@ -25,9 +25,9 @@ def run(arguments: argparse.Namespace) -> int:
     path, target = Path(arguments.file), Path(arguments.output)
     if arguments.sqlite and not arguments.db:
         raise TradepitError("Say into which history the trades go: --db FILE.duckdb.")
+    config = read_freqtrade_config(path)
     if target.exists():
         raise TradepitError(f"{target} exists; give another with -o FILE.")
-    config = read_freqtrade_config(path)
     done = convert_config(config, lambda name: _strategy(name, config, path))
     if arguments.db:
         done.put("history.db", str(arguments.db))

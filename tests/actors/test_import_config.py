@@ -229,6 +229,8 @@ def test_the_command_writes_what_check_accepts(tmp_path: Path, capsys: pytest.Ca
     assert not [s for s in SECRETS if s in said or s in target.read_text()]
     assert BAD_INPUT == main(arguments)
     assert "exists; give another with -o" in capsys.readouterr().err
+    assert BAD_INPUT == main(["import-freqtrade", str(tmp_path / "nowhere.json"), "-o", str(target)])
+    assert "nowhere.json: there is no such file" in capsys.readouterr().err
 
 
 def test_the_command_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
