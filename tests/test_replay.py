@@ -128,11 +128,11 @@ def counted(found: Mapping[str, list[Any]], kind: str, **wanted: Any) -> int:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_longs(seed: int) -> None:
-    """ROI, stops, trailing stops and exit signals on several pairs that share a slot."""
+    """ROI, stops, trailing stops and exit signals, by their tags, on several pairs that share a slot."""
     found = check_equal(*made("Long", seed, trading={"max_open_trades": 1}), seed=seed)
 
     assert counted(found, "TradeClosed") > 30
-    for reason in ("roi", "trailing_stop_loss", "exit_signal"):
+    for reason in ("roi", "trailing_stop_loss", "even"):
         assert counted(found, "TradeClosed", exit_reason=reason), reason
     assert counted(found, "SignalDecided", code="NO_FREE_SLOT")
 
