@@ -26,7 +26,7 @@ def test_what_the_file_says(tmp_path: Path) -> None:
         ("{", "cannot be read"),
         ("[1]", "must be an object of objects"),
         ('{"A/B": {"amount": -1}}', "amount of A/B is -1"),
-        ('{"A/B": {"amount": "1"}}', "amount of A/B is '1'"),
+        ('{"A/B": {"amount": "one"}}', "amount of A/B is 'one'"),
     ],
 )
 def test_a_file_that_is_wrong(tmp_path: Path, text: str, said: str) -> None:

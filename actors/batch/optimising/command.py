@@ -251,7 +251,9 @@ def _tell(job: Job, best: Mapping[str, Any], outcome: Outcome, before: Outcome |
         print_json({"loss": job.loss, "best": asdict(outcome), "before": before and asdict(before), "values": values})
         return
     rows = [_row("as it is", before)] if before is not None else []
-    print_table(("values", job.loss, "trades", "profit", "of wallet", "drawdown"), [*rows, _row("best", outcome)])
+    print_table(
+        ("values", f"loss ({job.loss})", "trades", "profit", "of wallet", "drawdown"), [*rows, _row("best", outcome)]
+    )
     for space, of_space in values.items():
         print(f"{space}: " + ", ".join(f"{name} = {value}" for name, value in of_space.items()))
     if job.written:
