@@ -20,8 +20,9 @@ from actors.batch.taping import Taped
 from engine.candles import Candles
 from engine.errors import StrategyError
 from engine.messages import NO_SIGNAL, Signal
+from engine.tape import Judged
 from engine.types import Millis
-from engine.window import CheckedSignals, check_signals, window_size
+from engine.window import check_signals, window_size
 
 Judging = Callable[[Candles], object]
 """`signals()` of a strategy that has judged nothing before: state it keeps must not help it."""
@@ -67,12 +68,6 @@ class Reach:
     first: Changed | None
 
 
-def signals_by_time(answer: CheckedSignals, candles: Candles) -> dict[Millis, Signal]:
-    """The candles with a signal, by open time: what a tape keeps of an answer."""
-    any_signal = answer.enter_long | answer.exit_long | answer.enter_short | answer.exit_short
-    return {int(candles.ts[row]): answer.at(int(row)) for row in np.flatnonzero(any_signal)}
-
-
 def lookahead(
     judging: Callable[[], Judging],
     candles: Candles,
@@ -88,7 +83,7 @@ def lookahead(
     found: dict[tuple[Millis, str], Changed] = {}
     for row in cut_rows(candles, whole, startup, cuts):
         part = candles[: row + 1]
-        seen = signals_by_time(check_signals(judging()(part), len(part)), part)
+        seen = Judged(check_signals(judging()(part), len(part)), part.ts)
         until, since = int(part.ts[-1]), int(candles.ts[startup])
         times = {ts for ts in (*seen, *whole) if since <= ts <= until}
         for ts in sorted(times):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from actors.batch.data import load_repaired
-from actors.batch.honesty import Changed, Judging, Reach, lookahead, recursion, signals_by_time
+from actors.batch.honesty import Changed, Judging, Reach, lookahead, recursion
 from actors.batch.taping import maker_of, span_asked
 from actors.commands.common import print_json, print_table, time_text, with_arguments
 from actors.config_file import read_config
@@ -19,6 +19,7 @@ from engine.candles import Candles
 from engine.errors import DataError, StrategyError
 from engine.messages import Signal
 from engine.strategy import facts_of
+from engine.tape import Judged
 from engine.types import Millis
 from engine.window import check_signals, window_size
 
@@ -30,7 +31,7 @@ class Subject:
     """One pair's candles, what the strategy says of them in one pass, and how to ask it afresh."""
 
     candles: Candles
-    whole: dict[Millis, Signal]
+    whole: Mapping[Millis, Signal]
     startup: int
     window: int
     maker: StrategyMaker
@@ -64,7 +65,7 @@ def _subjects(arguments: argparse.Namespace) -> Iterator[Subject]:
             answer = check_signals(maker.signals(candles), len(candles))
         except StrategyError as error:
             raise StrategyError(f"The strategy fails on {pair}: {error}") from error
-        yield Subject(candles, signals_by_time(answer, candles), facts.startup_candles, facts.window_candles, maker)
+        yield Subject(candles, Judged(answer, candles.ts), facts.startup_candles, facts.window_candles, maker)
 
 
 def _part(candles: Candles, start: Millis | None, end: Millis | None) -> Candles:

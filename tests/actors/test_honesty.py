@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import talib
 
-from actors.batch.honesty import lookahead, recursion, sampled_lookahead, signals_by_time
+from actors.batch.honesty import lookahead, recursion, sampled_lookahead
 from actors.cli import main
 from engine.candles import Candles
 from engine.strategy import Signals
+from engine.tape import Judged
 from engine.window import check_signals
 
 STARTUP = 30
@@ -65,7 +66,7 @@ def future_tag(c: Candles) -> Signals:
 
 def whole_of(judge: Any, c: Candles) -> Any:
     """What the judge says in one pass."""
-    return signals_by_time(check_signals(judge(c), len(c)), c)
+    return Judged(check_signals(judge(c), len(c)), c.ts)
 
 
 @pytest.mark.parametrize("judge", [next_candle, whole_mean, forming_hour, future_tag])

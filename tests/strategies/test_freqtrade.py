@@ -14,13 +14,14 @@ import pytest
 
 from actors.batch.backtest import run_backtest
 from actors.batch.data import load_candles
-from actors.batch.honesty import lookahead, signals_by_time
+from actors.batch.honesty import lookahead
 from actors.batch.taping import maker_of, tape
 from actors.batch.verifying import first_difference
 from actors.judging.loader import StrategyMaker
 from engine.errors import StrategyError
 from engine.settings import Config, PaperConfig, StrategyConfig, TimeoutConfig, TradingConfig
 from engine.strategy import facts_of
+from engine.tape import Judged
 from engine.types import use_money_context
 from engine.window import check_signals
 from tests.freqtrade import candles
@@ -218,7 +219,7 @@ def test_lookahead_over_other_timeframes_is_found(folder: Path, tmp_path: Path) 
         file.write_text(body.format(name=name, merged=merged, column=column))
         whole = maker_of(config_for(file), str(folder), candles.PAIRS)
         frame = load_candles(folder, ["AAA/USDT"], "5m")["AAA/USDT"]
-        signals = signals_by_time(check_signals(whole.fresh().signals(frame), len(frame)), frame)
+        signals = Judged(check_signals(whole.fresh().signals(frame), len(frame)), frame.ts)
         found[name] = len(lookahead(lambda whole=whole: whole.fresh().signals, frame, signals, 30, cuts=6))
 
     assert 0 == found["Honest"]
