@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import engine.messages
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGES: Final = ("engine", "actors", "strategies")
 
@@ -276,6 +278,27 @@ def test_actors_do_not_import_one_another() -> None:
     ]
 
     assert [] == wrong
+
+
+def test_messages_have_one_import_surface() -> None:
+    """Every message is told of in `engine.messages`, and nobody outside imports from the modules behind it."""
+    behind = {m: f for m, f in sources().items() if m.startswith("engine.messages.")}
+    public = {
+        name.name
+        for file in behind.values()
+        for name in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(name, ast.ClassDef)
+    }
+    around = [
+        f"{module}:{imported.line} imports {imported.module}"
+        for module in sources()
+        if not module.startswith("engine.messages")
+        for imported in imports_of(module)
+        if imported.module in behind
+    ]
+
+    assert public <= set(engine.messages.__all__)
+    assert [] == around
 
 
 def test_no_import_cycles() -> None:

@@ -1,0 +1,191 @@
+"""Everything that can be said between actors: THE list.
+
+Rules
+    Frozen dataclasses of plain values. Commands are imperative, events are in the past tense.
+    Only `tell`: a reply is a message too. What can be lost is asked again, so every request has an
+    id and its receiver is idempotent. Addresses are names (`pair:BTC/USDT`, `portfolio`), looked up
+    when sending. `reply_to` is such a name.
+    Times in `ts` are market time in milliseconds (`Millis`); `*_at` of the machine's own clock say so.
+
+One module a conversation; everything is imported from here.
+"""
+
+from __future__ import annotations
+
+from engine.messages.base import (
+    Message,
+    Plain,
+)
+from engine.messages.capital import (
+    CapitalDenied,
+    CapitalReserved,
+    CensusAnswered,
+    ExposureChanged,
+    LockPair,
+    PassTurn,
+    ReserveCapital,
+    SetTradingState,
+    TakeCensus,
+    TradeClosed,
+    TradesClosed,
+    TradesHeard,
+    TradingStateChanged,
+)
+from engine.messages.control import (
+    ControlAnswered,
+    ControlRequested,
+    ForceEnter,
+    ForceExit,
+    Notify,
+    ReportStatus,
+)
+from engine.messages.journal import (
+    Entry,
+    LoadState,
+    Record,
+    Recorded,
+    RecordRefused,
+    StateLoaded,
+)
+from engine.messages.judging import (
+    NO_SIGNAL,
+    AdjustPosition,
+    AskStrategy,
+    ReviewOrders,
+    RoundJudged,
+    Signal,
+    SignalJudged,
+    StrategyAnswered,
+    StrategyFailed,
+)
+from engine.messages.market import (
+    CandlesClosed,
+    DataAlert,
+    HistoryLoaded,
+    LoadHistory,
+    MarketRange,
+    WatchPrice,
+)
+from engine.messages.orders import (
+    BalancesChanged,
+    CancelOrder,
+    CancelRejected,
+    FreezeMarket,
+    FundingPaid,
+    MarketMatched,
+    MatchMarket,
+    OrderAccepted,
+    OrderCanceled,
+    OrderFilled,
+    OrderInDoubt,
+    OrderNotFound,
+    OrderRejected,
+    SubmitOrder,
+    TakeSnapshot,
+    VenueOrder,
+    VenueSnapshot,
+)
+from engine.messages.permits import (
+    AcquirePermit,
+    PermitDenied,
+    PermitGranted,
+    PermitsSpent,
+    ReportUsage,
+    UsageReported,
+)
+from engine.messages.supervision import (
+    ChildExited,
+    EpochAnnounced,
+    Kill,
+    Shutdown,
+    ShutdownDone,
+    TimerFired,
+)
+from engine.messages.turns import (
+    DataEnded,
+    PairSettled,
+    Proceed,
+    RoundEnded,
+    StartRound,
+    TurnRow,
+)
+
+__all__ = [
+    "NO_SIGNAL",
+    "AcquirePermit",
+    "AdjustPosition",
+    "AskStrategy",
+    "BalancesChanged",
+    "CancelOrder",
+    "CancelRejected",
+    "CandlesClosed",
+    "CapitalDenied",
+    "CapitalReserved",
+    "CensusAnswered",
+    "ChildExited",
+    "ControlAnswered",
+    "ControlRequested",
+    "DataAlert",
+    "DataEnded",
+    "Entry",
+    "EpochAnnounced",
+    "ExposureChanged",
+    "ForceEnter",
+    "ForceExit",
+    "FreezeMarket",
+    "FundingPaid",
+    "HistoryLoaded",
+    "Kill",
+    "LoadHistory",
+    "LoadState",
+    "LockPair",
+    "MarketMatched",
+    "MarketRange",
+    "MatchMarket",
+    "Message",
+    "Notify",
+    "OrderAccepted",
+    "OrderCanceled",
+    "OrderFilled",
+    "OrderInDoubt",
+    "OrderNotFound",
+    "OrderRejected",
+    "PairSettled",
+    "PassTurn",
+    "PermitDenied",
+    "PermitGranted",
+    "PermitsSpent",
+    "Plain",
+    "Proceed",
+    "Record",
+    "RecordRefused",
+    "Recorded",
+    "ReportStatus",
+    "ReportUsage",
+    "ReserveCapital",
+    "ReviewOrders",
+    "RoundEnded",
+    "RoundJudged",
+    "SetTradingState",
+    "Shutdown",
+    "ShutdownDone",
+    "Signal",
+    "SignalJudged",
+    "StartRound",
+    "StateLoaded",
+    "StrategyAnswered",
+    "StrategyFailed",
+    "SubmitOrder",
+    "TakeCensus",
+    "TakeSnapshot",
+    "TimerFired",
+    "TradeClosed",
+    "TradesClosed",
+    "TradesHeard",
+    "TradingStateChanged",
+    "TurnRow",
+    "UsageReported",
+    "VenueOrder",
+    "VenueSnapshot",
+    "WatchPrice",
+]

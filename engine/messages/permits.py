@@ -1,0 +1,67 @@
+"""Between those who send requests and the rate limiter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.messages.base import Message
+from engine.types import Millis, Priority
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcquirePermit(Message):
+    """pair, gateway → limiter: may I send one `request` (`order`, `cancel`, `fetch_order`, …)?
+
+    `reserve` further requests are kept back at GUARD priority: an entry's stop. Past `not_after`
+    (market time) the wish is dropped with `PermitDenied`.
+    """
+
+    request_id: str
+    request: str
+    priority: Priority
+    not_after: Millis
+    reply_to: str
+    reserve: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitGranted(Message):
+    """limiter → asker: one request may leave until `expires` (market time)."""
+
+    request_id: str
+    permit_id: str
+    expires: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitDenied(Message):
+    """limiter → asker: it cannot be had in time; `reason` says what was in the way."""
+
+    request_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitsSpent(Message):
+    """gateway → limiter: these permits' requests left at these times; or, `unused`, never will."""
+
+    spent: tuple[tuple[str, Millis], ...]
+    unused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportUsage(Message):
+    """limiter → gateway: I am `epoch`; refuse older permits, then say what the exchange has counted."""
+
+    epoch: int
+    reply_to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageReported(Message):
+    """gateway → limiter: what the exchange itself says is used, or how long it wants silence."""
+
+    pool: str
+    used: int | None = None
+    retry_after_ms: Millis = 0
+    banned: bool = False
