@@ -37,9 +37,10 @@ THREADS: Final = frozenset(
         "actors.processes",
         "actors.sockets",
         "actors.journal",
+        "actors.venues.ccxt",
     }
 )
-"""Who may know pykka and threads; the journal for a lock against a hung predecessor's commit."""
+"""Who may know pykka and threads; the journal for a lock against a hung predecessor's commit, ccxt for its loop's."""
 
 COMPAT: Final = "strategies.compat"
 """Freqtrade's interface for strategies: pandas is its language."""
@@ -168,8 +169,12 @@ def test_only_the_runtimes_know_threads() -> None:
 
 
 def test_nobody_uses_multiprocessing_or_asyncio() -> None:
-    """Processes are started by our own hand, and there is one kind of concurrency: actors; trials are no actors."""
-    assert [] == _offenders(("actors.batch.optimising.pool",), frozenset({"multiprocessing", "asyncio", "concurrent"}))
+    """Processes are started by our own hand, and there is one kind of concurrency: actors; trials are no actors.
+
+    ccxt speaks asyncio: what runs on its loop stays in actors/venues, behind ports that know nothing of it.
+    """
+    allowed = ("actors.batch.optimising.pool", "actors.venues.ccxt", "actors.venues.live")
+    assert [] == _offenders(allowed, frozenset({"multiprocessing", "asyncio", "concurrent"}))
 
 
 def test_duckdb_stays_in_the_history() -> None:

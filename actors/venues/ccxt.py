@@ -1,0 +1,363 @@
+"""The connection to an exchange through ccxt: the only module that imports it, and that when it is used.
+
+Rules
+    One asyncio loop in a thread of its own carries everything; `spawn` is the way in from other threads.
+    All instances share one set of markets. Only `trading` has the keys; `data`, and those that `instance`
+    makes, have none; none waits for another. ccxt's own throttle is off: permits come from our limiter.
+    `request` never raises: what came of it is a value, and so are the facts that decide about a failure.
+    A request may be held back until the moment it is written to the socket (`Leave`), not later.
+
+Theory of operation
+    ccxt tells of a failure by an exception's class, which does not say whether the request was written, and
+    keeps an answer's headers in one attribute for all requests at once. Both are taken here where they
+    happen: aiohttp's request object is ours and knows when it is written, and a context variable names the
+    request that an answer belongs to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import Future
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from loguru import logger
+
+from actors.venues.ccxt_market import market_of
+from actors.venues.failure import Exchanged, Failure, Verdict, failure_of
+from actors.venues.used import UsedCounts
+from engine.errors import TradepitError
+from engine.market import Market
+from engine.settings import ExchangeConfig
+from engine.types import Millis, use_money_context
+
+T = TypeVar("T")
+
+TIMEOUT_MS: Final = 10_000
+"""Longest a request may take; `[exchange] options = { timeout = … }` sets another."""
+
+CLOSE_S: Final = 5.0
+
+CONNECTIONS: Final = 100
+"""Requests of one instance that may be under way at once; more wait for a socket, and are checked after that."""
+
+Leave = Callable[[], None]
+"""Called immediately before a request is written; raises `NotLeaving` where it must not leave any more."""
+
+
+class Unconnected(TradepitError):
+    """The exchange could not be reached, or did not want us; `failure` says which."""
+
+    def __init__(self, text: str, failure: Failure | None = None) -> None:
+        self.failure = failure
+        super().__init__(text)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came of a request: `value`, unless `failure` says why there is none.
+
+    `sent_at` is the exchange's time at which it was written, 0 if it never was; `took_ms` how long it all took.
+    """
+
+    value: Any = None
+    failure: Failure | None = None
+    sent_at: Millis = 0
+    took_ms: float = 0.0
+
+
+@dataclass(slots=True)
+class _Request:
+    """The request that a coroutine is in; one call to ccxt may make several, and the last one's facts count."""
+
+    leave: Leave | None = None
+    facts: Exchanged = field(default_factory=Exchanged)
+    sent_at: Millis = 0
+
+
+_REQUEST: ContextVar[_Request | None] = ContextVar("request", default=None)
+
+
+class Connection:
+    """One account at one exchange, over ccxt.
+
+    `futures` asks for the markets of perpetual contracts that are settled in the quote coin, else spot.
+    `keys` are ccxt's credentials (`apiKey`, `secret`, `password` …); without them only `data` is of use.
+    """
+
+    def __init__(self, config: ExchangeConfig, *, futures: bool = False, keys: Mapping[str, str] | None = None) -> None:
+        self.name = config.name
+        self.futures = futures
+        self.trading: Any = None
+        self.data: Any = None
+        self._config = config
+        self._keys = dict(keys or {})
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._instances: dict[Any, Any] = {}
+        self._markets: Mapping[str, Market] = {}
+        self.used = UsedCounts()
+        self._offset_ms = 0.0
+        self._base = time.time() * 1_000 - time.monotonic() * 1_000
+
+    # ------------------------------------------------------------ life
+
+    def start(self) -> None:
+        """Load ccxt, start the loop and make the instances; nothing is asked of the exchange yet.
+
+        Raises:
+            Unconnected: ccxt has no such exchange, or it has no websockets there.
+        """
+        _pro(self.name)
+        loop = asyncio.new_event_loop()
+        self._loop = loop
+        self._thread = threading.Thread(target=_run, args=(loop,), name=f"ccxt {self.name}", daemon=True)
+        self._thread.start()
+        try:
+            self.spawn(self._open()).result()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End all that runs on the loop, and the loop; may be called again."""
+        loop, self._loop = self._loop, None
+        if loop is None or self._thread is None:
+            return
+        try:
+            asyncio.run_coroutine_threadsafe(self._close(), loop).result(CLOSE_S)
+        except TimeoutError:
+            logger.warning("{}: connections did not close in {} s", self.name, CLOSE_S)
+        loop.call_soon_threadsafe(loop.stop)
+        self._thread.join(CLOSE_S)
+        if not loop.is_running():
+            loop.close()
+
+    def spawn(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine on the loop, from any thread; with the connection closed it is cancelled at once."""
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            coroutine.close()
+            gone: Future[T] = Future()
+            gone.cancel()
+            return gone
+        return asyncio.run_coroutine_threadsafe(coroutine, loop)
+
+    async def _open(self) -> None:
+        self.trading = self._made(self._keys)
+        self.data = self._made({})
+
+    async def _close(self) -> None:
+        me = asyncio.current_task()
+        tasks = [task for task in asyncio.all_tasks() if task is not me]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for instance in list(self._instances):
+            await self.release(instance)
+
+    # ------------------------------------------------------------ instances
+
+    async def instance(self) -> Any:
+        """A further instance without keys, with the shared markets: for streams that are to end by themselves. On the loop."""
+        made = self._made({})
+        if self.data.markets is not None:
+            made.set_markets_from_exchange(self.data)
+        return made
+
+    async def release(self, instance: Any) -> None:
+        """Close an instance and its sockets; on the loop."""
+        session = self._instances.pop(instance, None)
+        await instance.close()
+        if session is not None:
+            await session.close()
+
+    def _made(self, keys: Mapping[str, str]) -> Any:
+        base = _pro(self.name)
+        instance = _watched(base, self)(self._settings(base(), keys))
+        instance.own_session = False
+        instance.open()
+        instance.session = self._session(instance)
+        instance.options["timeDifference"] = -round(self._offset_ms)
+        self._instances[instance] = instance.session
+        return instance
+
+    def _settings(self, plain: Any, keys: Mapping[str, str]) -> dict[str, Any]:
+        """The constructor's options: ours, under the user's, under the keys."""
+        kind = "linear" if self.futures else "spot"
+        options: dict[str, Any] = {
+            "defaultType": "swap" if self.futures else "spot",
+            "fetchMargins": False,
+            "fetchCurrencies": False,
+            "createMarketBuyOrderRequiresPrice": False,
+            "createOrder": {"quoteOrderQty": False},  # a price given with a market order would become money
+            "warnOnFetchOpenOrdersWithoutSymbol": False,
+        }
+        if self.futures:
+            options["defaultSubType"] = "linear"
+        ours: dict[str, Any] = {
+            "enableRateLimit": False,
+            "timeout": TIMEOUT_MS,
+            "timeout_on_exit": 0,
+            "options": options,
+        }
+        if plain.id.startswith("binance"):
+            options["fetchMarkets"] = {"types": [kind]}
+        # Behind another host ccxt does not find a market type's own table of errors.
+        table = plain.exceptions.get(kind)
+        if isinstance(table, dict):
+            ours["exceptions"] = {name: table[name] for name in ("exact", "broad") if name in table}
+        merged: dict[str, Any] = plain.deep_extend(ours, dict(self._config.options), dict(keys))
+        return merged
+
+    def _session(self, instance: Any) -> Any:
+        import aiohttp
+
+        connector = aiohttp.TCPConnector(ssl=instance.ssl_context, limit=CONNECTIONS)
+        return aiohttp.ClientSession(
+            connector=connector, request_class=_request_class(self), trust_env=instance.aiohttp_trust_env
+        )
+
+    # ------------------------------------------------------------ requests
+
+    async def request(self, function: Callable[..., Awaitable[Any]], *args: Any, leave: Leave | None = None) -> Answer:
+        """Await a method of an instance; on the loop only. Whatever happens is in the answer."""
+        request = _Request(leave)
+        token = _REQUEST.set(request)
+        started = time.monotonic()
+        answer = Answer()
+        try:
+            answer.value = await function(*args)
+        except Exception as error:  # noqa: BLE001 - a network's faults are values, whatever their class
+            answer.failure = failure_of(error, request.facts, self.now())
+        finally:
+            _REQUEST.reset(token)
+        answer.sent_at = request.sent_at
+        answer.took_ms = (time.monotonic() - started) * 1_000
+        return answer
+
+    async def load(self, *, again: bool = False) -> Answer:
+        """Read the clock and the markets; the value is what `markets` tells from then on. On the loop only."""
+        timed = await self.synchronize()
+        if timed.failure is not None and timed.failure.verdict is not Verdict.REFUSED:
+            return timed
+        told = await self.request(functools.partial(self.data.load_markets, again))
+        if told.failure is None:
+            for instance in self._instances:
+                if instance is not self.data:
+                    instance.set_markets_from_exchange(self.data)
+            mode = self.data.precisionMode
+            made = (market_of(one, mode) for one in told.value.values() if self._is_ours(one))
+            self._markets = {market.pair: market for market in made if market is not None}
+            told.value = self._markets
+        return told
+
+    def _is_ours(self, told: Any) -> bool:
+        if not isinstance(told, Mapping):
+            return False
+        if not self.futures:
+            return bool(told.get("spot"))
+        return bool(told.get("swap")) and bool(told.get("linear")) and told.get("settle") == told.get("quote")
+
+    async def synchronize(self) -> Answer:
+        """Ask the exchange for its time, and from then on go by it; where it tells none, ours serves. On the loop."""
+        if not self.data.has.get("fetchTime"):
+            return Answer(value=self.now())
+        before = time.monotonic()
+        told = await self.request(self.data.fetch_time)
+        after = time.monotonic()
+        if told.failure is None and isinstance(told.value, int):
+            middle = (before + after) / 2 * 1_000
+            self._base = told.value - middle
+            self._offset_ms = self._base + after * 1_000 - time.time() * 1_000
+            for instance in self._instances:
+                instance.options["timeDifference"] = -round(self._offset_ms)
+        return told
+
+    # ------------------------------------------------------------ what is known
+
+    def now(self) -> Millis:
+        """The exchange's time; from any thread. It goes on with the machine's steady clock, whatever ours is set to."""
+        return int(self._base + time.monotonic() * 1_000)
+
+    @property
+    def offset_ms(self) -> float:
+        """By how much the exchange's clock is ahead of ours, as of the last `synchronize`."""
+        return self._offset_ms
+
+    def markets(self) -> Mapping[str, Market]:
+        """The markets that can be traded, as of the last `load`; from any thread."""
+        return self._markets
+
+    def usage(self, now: Millis) -> dict[str, int]:
+        """What the exchange itself has counted in the windows of `now`, by pool; from any thread."""
+        return self.used.at(now)
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    use_money_context()
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+
+
+def _pro(name: str) -> Any:
+    import ccxt.pro
+
+    base = getattr(ccxt.pro, name, None)
+    if not isinstance(base, type) or not issubclass(base, ccxt.pro.Exchange):
+        known = ", ".join(sorted(ccxt.pro.exchanges))
+        raise Unconnected(f'ccxt knows no exchange "{name}" with websockets. It knows {known}')
+    return base
+
+
+def _watched(base: Any, connection: Connection) -> Any:
+    """A class of ccxt with our ears: a request's start and its whole answer."""
+
+    class Watched(base):  # type: ignore[misc]
+        async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+            request = _REQUEST.get()
+            if request is not None:
+                request.facts = Exchanged()
+            return await super().fetch(url, method, headers, body)
+
+        def get_socks_proxy_session(self, proxy: str) -> Any:
+            request = _REQUEST.get()
+            if request is not None:  # a session that is not ours: nobody can tell when it writes, so it has
+                if request.leave is not None:
+                    request.leave()
+                request.facts.written = True
+                request.sent_at = connection.now()
+            return super().get_socks_proxy_session(proxy)
+
+        def on_rest_response(self, code: int, *args: Any) -> Any:
+            request, headers = _REQUEST.get(), args[3]
+            if request is not None:
+                request.facts.status, request.facts.headers = code, headers
+            now = connection.now()
+            connection.used.count(headers, now if request is None else request.sent_at, now)
+            return super().on_rest_response(code, *args)
+
+    Watched.__name__ = base.__name__
+    return Watched
+
+
+def _request_class(connection: Connection) -> Any:
+    """A request of aiohttp, which asks once more before it is written, and remembers that it was."""
+    import aiohttp
+
+    class Guarded(aiohttp.ClientRequest):
+        async def send(self, conn: Any) -> Any:
+            request = _REQUEST.get()
+            if request is not None:
+                if request.leave is not None:
+                    request.leave()
+                request.facts.written = True
+                request.sent_at = connection.now()
+            return await super().send(conn)
+
+    return Guarded

@@ -1,0 +1,83 @@
+"""A market as ccxt tells it, in the engine's words: steps, limits, fees, contracts.
+
+What ccxt tells is an exchange's answer, and answers have holes: a market without a price or an amount
+step, or with one that is no step (significant digits), cannot be traded exactly and is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from engine.market import Market
+from engine.types import ONE
+
+TICK_SIZE: Final = 4
+DECIMAL_PLACES: Final = 2
+"""ccxt's precision modes; the third, 3, counts significant digits, which is no step."""
+
+FEE: Final = Decimal("0.001")
+"""A spot exchange's usual fee, where ccxt knows none."""
+
+
+def number(value: Any) -> Decimal | None:
+    """The finite number that an answer means: a number, or the text of one; None for all else."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, float):
+        return Decimal(repr(value)) if math.isfinite(value) else None
+    try:
+        found = Decimal(str(value).strip())
+    except InvalidOperation:
+        return None
+    return found if found.is_finite() else None
+
+
+def positive(value: Any) -> Decimal | None:
+    """As `number`; None for what is not above zero, which exchanges write where they mean nothing."""
+    found = number(value)
+    return found if found is not None and found > 0 else None
+
+
+def _step(value: Any, mode: int) -> Decimal | None:
+    if mode == TICK_SIZE:
+        return positive(value)
+    places = number(value)
+    return None if places is None or mode != DECIMAL_PLACES else Decimal(1).scaleb(-int(places))
+
+
+def market_of(told: Mapping[str, Any], mode: int) -> Market | None:
+    """The market that ccxt tells of, `mode` being the exchange's way to write precision; None if it cannot be traded."""
+    precision, limits = _part(told, "precision"), _part(told, "limits")
+    price_step, amount_step = _step(precision.get("price"), mode), _step(precision.get("amount"), mode)
+    pair, base, quote = (told.get(name) for name in ("symbol", "base", "quote"))
+    if price_step is None or amount_step is None or not (pair and base and quote):
+        return None
+    size = (positive(told.get("contractSize")) or ONE) if told.get("contract") else ONE
+    amount, cost = _part(limits, "amount"), _part(limits, "cost")
+    most = [found for name in ("amount", "market") if (found := positive(_part(limits, name).get("max"))) is not None]
+    least = positive(amount.get("min"))
+    fees = {side: number(told.get(side)) for side in ("maker", "taker")}
+    return Market(
+        pair=str(pair),
+        base=str(base),
+        quote=str(quote),
+        price_step=price_step,
+        amount_step=amount_step * size,
+        amount_min=None if least is None else least * size,
+        amount_max=min(most) * size if most else None,  # whatever is bought must be sold at market price too
+        cost_min=positive(cost.get("min")),
+        cost_max=positive(cost.get("max")),
+        maker_fee=FEE if fees["maker"] is None else fees["maker"],
+        taker_fee=FEE if fees["taker"] is None else fees["taker"],
+        leverage_max=positive(_part(limits, "leverage").get("max")) or ONE,
+        active=told.get("active") is not False,
+        contract_size=size,
+    )
+
+
+def _part(told: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = told.get(name)
+    return part if isinstance(part, Mapping) else {}

@@ -1,0 +1,151 @@
+"""What a failed request means: refused, in doubt, unsent, or a wish for silence.
+
+Rules
+    Only what is known not to have happened counts as refused or unsent; everything else is in doubt.
+    What never reached the socket is unsent. What was written and has no whole answer is in doubt,
+    whatever the error is called: the classes of ccxt's errors differ between equal accidents.
+    A whole answer is refused only if the exchange says so in words of its own: a refusal's class that
+    ccxt read off the answer, or a plain error with the exchange's code in its text.
+    That an id is used already is in doubt: an order of that id is there, and it is ours.
+
+ccxt's classes are told by their names, so that nobody has to load it to read this.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+TEXT_MAX: Final = 300
+"""A sentence for a person is not longer than this; exchanges answer with whole pages at times."""
+
+SILENCE_MS: Final = 10_000
+"""How long an exchange is left alone that wants silence and does not say for how long."""
+
+BAN_MS: Final = 120_000
+"""As `SILENCE_MS`, for a ban: the shortest that exchanges give."""
+
+
+class Verdict(StrEnum):
+    """What is known of a request that has failed."""
+
+    REFUSED = "refused"
+    IN_DOUBT = "in_doubt"
+    UNSENT = "unsent"
+    SILENCE = "silence"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request that did not do what it was for.
+
+    `code` is one of `OrderRejected`'s where the verdict is REFUSED, else UNREACHABLE, TOO_LATE, NO_PERMIT or
+    empty. `retry_after_ms` is how long the exchange wants silence, for everybody; `banned` says that it
+    has shut us out. `clock`: it did not believe our time. `key`: it did not accept our key.
+    """
+
+    verdict: Verdict
+    code: str
+    reason: str
+    retry_after_ms: int = 0
+    banned: bool = False
+    clock: bool = False
+    key: bool = False
+
+
+@dataclass(slots=True)
+class Exchanged:
+    """What is known of one HTTP request: whether it was written, and its answer, if a whole one came."""
+
+    written: bool = False
+    status: int | None = None
+    headers: Mapping[str, str] | None = None
+
+
+class NotLeaving(Exception):
+    """A request was held back immediately before the socket; the code and the sentence say why."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(reason)
+
+
+_CODES: Final = (
+    ("InsufficientFunds", "INSUFFICIENT_FUNDS"),
+    ("OrderImmediatelyFillable", "WOULD_TRIGGER"),
+    ("OrderNotFound", "NOT_FOUND"),
+    ("MarketClosed", "MARKET_CLOSED"),
+    ("ContractUnavailable", "MARKET_CLOSED"),
+    ("BadSymbol", "MARKET_CLOSED"),
+    ("InvalidOrder", "INVALID_ORDER"),
+)
+"""Codes of `OrderRejected` by ccxt's class, the more special one first."""
+
+_SILENCE: Final = frozenset({"DDoSProtection", "RateLimitExceeded"})
+_NOT_DONE: Final = frozenset({"InvalidNonce", "OnMaintenance"})
+_EXCHANGE_CODE: Final = re.compile(
+    r'[\[{].*"?(code|error|msg|message|label|err-code|sCode)"?\s*:', re.DOTALL | re.IGNORECASE
+)
+_USED_ID: Final = re.compile(r"duplicat|already (exists?|used)", re.IGNORECASE)
+_BANNED_UNTIL: Final = re.compile(r"banned until (\d{13})")
+
+
+def _names(error: BaseException) -> tuple[str, ...]:
+    return tuple(cls.__name__ for cls in type(error).__mro__)
+
+
+def failure_of(error: BaseException, exchanged: Exchanged, now_ms: int) -> Failure:
+    """What `error` means, which a request of these facts ended with; `now_ms` is the exchange's time."""
+    names = _names(error)
+    text = sentence_of(error)
+    if isinstance(error, NotLeaving):
+        return Failure(Verdict.UNSENT, error.code, error.reason)
+    if not exchanged.written:
+        if "ExchangeError" in names or "BaseError" not in names:  # ccxt itself saw that it cannot be
+            return Failure(Verdict.REFUSED, _code_of(names), text)
+        return Failure(Verdict.UNSENT, "UNREACHABLE", text)
+    if exchanged.status is None:
+        return Failure(Verdict.IN_DOUBT, "", f"no whole answer: {text}")
+    if exchanged.status in (418, 429) or _SILENCE.intersection(names):
+        return _silence(text, exchanged, now_ms)
+    if _NOT_DONE.intersection(names):
+        clock = "InvalidNonce" in names
+        return Failure(Verdict.REFUSED, "REFUSED" if clock else "UNREACHABLE", text, clock=clock)
+    if "ExchangeError" not in names or "DuplicateOrderId" in names or _USED_ID.search(text):
+        return Failure(Verdict.IN_DOUBT, "", text)
+    if type(error).__name__ == "ExchangeError" and not _EXCHANGE_CODE.search(str(error)):
+        return Failure(Verdict.IN_DOUBT, "", f"an error without a code: {text}")
+    return Failure(Verdict.REFUSED, _code_of(names), text, key="AuthenticationError" in names)
+
+
+def _code_of(names: tuple[str, ...]) -> str:
+    return next((code for name, code in _CODES if name in names), "REFUSED")
+
+
+def _silence(text: str, exchanged: Exchanged, now_ms: int) -> Failure:
+    banned = exchanged.status == 418
+    until = _BANNED_UNTIL.search(text)
+    told = {name.lower(): value for name, value in (exchanged.headers or {}).items()}.get("retry-after", "")
+    if told.strip().isdigit():
+        wait = int(told) * 1_000
+    elif until is not None:
+        wait = max(int(until[1]) - now_ms, 0)
+    else:
+        wait = BAN_MS if banned else SILENCE_MS
+    return Failure(Verdict.SILENCE, "NO_PERMIT", text, retry_after_ms=max(wait, 1), banned=banned)
+
+
+def sentence_of(error: BaseException) -> str:
+    """An error as one line for a person: no page of HTML, no signed address."""
+    text = " ".join(str(error).split())
+    text = re.sub(r"(signature|apiKey|api_key|listenKey|timestamp)=[^&\s]*", r"\1=…", text)
+    cause = error.__cause__
+    if cause is not None and str(cause):
+        text = f"{text} ({type(cause).__name__}: {' '.join(str(cause).split())})"
+    if not text:
+        text = type(error).__name__
+    return text if len(text) <= TEXT_MAX else f"{text[: TEXT_MAX - 1]}…"

@@ -1,0 +1,277 @@
+"""The connection through ccxt: what it asks, what it makes of answers, and what it knows of a request's fate."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from actors.venues.ccxt import Answer, Connection, Unconnected
+from actors.venues.failure import Failure, NotLeaving, Verdict
+from actors.venues.used import UsedCounts, pool_of
+from engine.settings import ExchangeConfig
+from tests.actors.stub_server import Reply, StubServer, reset, say, whole
+
+D = Decimal
+
+
+def market(symbol: str, base: str, **changes: Any) -> dict[str, Any]:
+    filters = [
+        {"filterType": "PRICE_FILTER", "minPrice": "0.01", "maxPrice": "1000000", "tickSize": "0.01"},
+        {"filterType": "LOT_SIZE", "minQty": "0.0001", "maxQty": "9000", "stepSize": "0.0001"},
+        {"filterType": "MARKET_LOT_SIZE", "minQty": "0", "maxQty": "120", "stepSize": "0"},
+        {"filterType": "NOTIONAL", "minNotional": "5", "maxNotional": "9000000"},
+    ]
+    told = {"symbol": symbol, "status": "TRADING", "baseAsset": base, "quoteAsset": "USDT", "filters": filters}
+    return {**told, "orderTypes": ["LIMIT", "MARKET", "LIMIT_MAKER"], "isSpotTradingAllowed": True, **changes}
+
+
+MARKETS = {
+    "symbols": [
+        market("BTCUSDT", "BTC"),
+        market("ETHUSDT", "ETH", status="BREAK"),
+        market("ODDUSDT", "ODD", filters=[]),
+    ]
+}
+ORDER = {"symbol": "BTCUSDT", "orderId": 7, "clientOrderId": "a", "status": "NEW", "side": "BUY", "type": "LIMIT"}
+
+
+@pytest.fixture
+def server() -> Iterator[StubServer]:
+    with StubServer() as stub:
+        stub.routes["/api/v3/time"] = say(whole({"serverTime": 1_700_000_000_000}))
+        stub.routes["/api/v3/exchangeInfo"] = say(whole(MARKETS, X_MBX_USED_WEIGHT_1M="20"))
+        yield stub
+
+
+@pytest.fixture
+def connection(server: StubServer) -> Iterator[Connection]:
+    api = dict.fromkeys(("public", "private"), f"{server.base}/api/v3")
+    config = ExchangeConfig(name="binance", options={"urls": {"api": api}, "timeout": 500})
+    made = Connection(config, keys={"apiKey": "key", "secret": "secret"})
+    made.start()
+    try:
+        assert made.spawn(made.load()).result(10).failure is None
+        yield made
+    finally:
+        made.close()
+
+
+def create(connection: Connection, leave: Any = None) -> Answer:
+    """Send a limit order."""
+    args = ("BTC/USDT", "limit", "buy", 1.0, 100.0, {"clientOrderId": "a"})
+    return connection.spawn(connection.request(connection.trading.create_order, *args, leave=leave)).result(10)
+
+
+def fate(answer: Answer) -> tuple[str, str]:
+    assert answer.failure is not None, answer.value
+    return answer.failure.verdict.value, answer.failure.code
+
+
+def test_markets_are_told_in_the_engines_words(connection: Connection) -> None:
+    """Steps, limits and fees are exact, a halted market is inactive, one without steps is left out."""
+    markets = connection.markets()
+    btc = markets["BTC/USDT"]
+
+    assert sorted(markets) == ["BTC/USDT", "ETH/USDT"]
+    assert (btc.price_step, btc.amount_step, btc.amount_min) == (D("0.01"), D("0.0001"), D("0.0001"))
+    assert (btc.amount_max, btc.cost_min, btc.taker_fee) == (D(120), D(5), D("0.001"))
+    assert (btc.active, markets["ETH/USDT"].active) == (True, False)
+
+
+def test_markets_are_shared_and_asked_for_once(connection: Connection, server: StubServer) -> None:
+    """All instances have the same market objects, also one made later, and only one asked for them."""
+    made = connection.spawn(connection.instance()).result(10)
+    same = made.markets is connection.trading.markets is connection.data.markets
+    connection.spawn(connection.release(made)).result(10)
+
+    assert same
+    assert server.paths() == ["GET /api/v3/time", "GET /api/v3/exchangeInfo"]
+    assert (connection.trading.apiKey, connection.data.apiKey, made.apiKey) == ("key", None, None)
+
+
+def test_the_exchanges_clock_is_gone_by(connection: Connection, server: StubServer) -> None:
+    """Our clock is far off: requests are stamped with the exchange's time, and `now` tells it."""
+    server.routes["/api/v3/order"] = say(whole(ORDER))
+    answer = create(connection)
+
+    assert answer.failure is None
+    assert abs(connection.now() - 1_700_000_000_000) < 60_000
+    assert abs(int(server.asked[-1].query["timestamp"]) - connection.now()) < 5_000
+    assert abs(answer.sent_at - connection.now()) < 5_000
+    assert connection.offset_ms < -1e10
+
+
+def test_the_exchanges_counts_are_kept_for_their_window(connection: Connection) -> None:
+    """Used weight and order counts come from headers; those of another window are not told."""
+    now, used = connection.now(), UsedCounts()
+    used.count({"X-MBX-USED-WEIGHT-1M": "44", "x-mbx-order-count-1d": "9", "X-MBX-ORDER-COUNT-10S": "odd"}, now, now)
+    used.count({"X-MBX-USED-WEIGHT-1M": "40"}, now, now)  # an answer that was overtaken
+    used.count({"X-MBX-ORDER-COUNT-10S": "3"}, now - 10_000, now)  # sent in another window
+
+    assert used.at(now) == {"weight_1m": 44, "orders_1d": 9}
+    assert used.at(now + 60_000) == {"orders_1d": 9}
+    assert connection.usage(now) in ({"weight_1m": 20}, {})
+    assert pool_of("Content-Type") is None
+
+
+CUT = whole(ORDER)[:-20]
+LATE: Reply = lambda _, sock: sock.recv(1)  # noqa: E731 - waits until the client has lost its patience
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (reset, ("in_doubt", "")),
+        (LATE, ("in_doubt", "")),
+        (say(CUT), ("in_doubt", "")),
+        (say(whole({}, "502 Bad Gateway")), ("in_doubt", "")),
+        (say(whole(b"<html>", "503 Service Unavailable")), ("in_doubt", "")),
+        (say(whole({"code": -1007, "msg": "Timeout waiting for response."}, "504 Gateway Timeout")), ("in_doubt", "")),
+        (say(whole({"code": -1001, "msg": "Internal error."}, "503 Service Unavailable")), ("in_doubt", "")),
+        (say(whole({"code": -1006, "msg": "Unexpected response."}, "503 Service Unavailable")), ("in_doubt", "")),
+        (say(whole({"code": -1, "msg": "System is under maintenance."}, "503 Busy")), ("refused", "UNREACHABLE")),
+        (say(whole({"code": -1003, "msg": "Too much."}, "429 Too Many", Retry_After="7")), ("silence", "NO_PERMIT")),
+        (say(whole({"code": -1015, "msg": "Too many new orders."}, "400 Bad Request")), ("silence", "NO_PERMIT")),
+        (
+            say(whole({"code": -2010, "msg": "Account has insufficient balance for requested action."}, "400 Bad")),
+            ("refused", "INSUFFICIENT_FUNDS"),
+        ),
+        (
+            say(whole({"code": -2010, "msg": "Stop price would trigger immediately."}, "400 Bad")),
+            ("refused", "WOULD_TRIGGER"),
+        ),
+        (say(whole({"code": -2010, "msg": "Something new."}, "400 Bad")), ("refused", "INVALID_ORDER")),
+        (say(whole({"code": -9999, "msg": "Something new."}, "400 Bad")), ("refused", "REFUSED")),
+        (
+            say(whole({"code": -1013, "msg": "Filter failure: LOT_SIZE"}, "400 Bad Request")),
+            ("refused", "INVALID_ORDER"),
+        ),
+        (say(whole({"code": -1021, "msg": "Timestamp outside of the recvWindow."}, "400 Bad")), ("refused", "REFUSED")),
+        (say(whole({"code": -2015, "msg": "Invalid API-key."}, "401 Unauthorized")), ("refused", "REFUSED")),
+        (say(whole({"code": -2010, "msg": "Duplicate order sent."}, "400 Bad")), ("in_doubt", "")),
+    ],
+)
+def test_a_failure_is_what_is_known_of_it(
+    connection: Connection, server: StubServer, reply: Reply, told: tuple[str, str]
+) -> None:
+    """Each accident of a request that was written ends in doubt, unless the answer itself says that it was refused."""
+    server.routes["/api/v3/order"] = reply
+
+    assert fate(create(connection)) == told
+
+
+def test_silence_is_told_with_its_length(connection: Connection, server: StubServer) -> None:
+    """Retry-After counts; a ban says until when; without either a stated time serves."""
+    until = connection.now() + 90_000
+    replies = [
+        say(whole({}, "429 Too Many", Retry_After="7")),
+        say(whole({"code": -1003, "msg": f"IP banned until {until}."}, "418 Teapot")),
+        say(whole({}, "429 Too Many")),
+    ]
+    failures = []
+    for reply in replies:
+        server.routes["/api/v3/order"] = reply
+        failure = create(connection).failure
+        assert isinstance(failure, Failure)
+        failures.append(failure)
+
+    assert [failure.retry_after_ms // 1_000 for failure in failures] in ([7, 90, 10], [7, 89, 10])
+    assert [failure.banned for failure in failures] == [False, True, False]
+
+
+def test_an_exchange_that_nobody_can_reach_has_got_nothing(server: StubServer) -> None:
+    """What could not be written is unsent, not in doubt."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    config = ExchangeConfig(name="binance", options={"urls": {"api": {"public": f"http://127.0.0.1:{port}"}}})
+    connection = Connection(config)
+    connection.start()
+    try:
+        answer = connection.spawn(connection.load()).result(10)
+        assert fate(answer) == ("unsent", "UNREACHABLE")
+        assert connection.markets() == {}
+    finally:
+        connection.close()
+
+
+def test_a_request_is_held_back_at_the_socket(connection: Connection, server: StubServer) -> None:
+    """What must not leave any more is stopped after the connection is made, and nothing reaches the exchange."""
+    seen = len(server.asked)
+
+    def leave() -> None:
+        raise NotLeaving("TOO_LATE", "it was to be sent until 5")
+
+    answer = create(connection, leave)
+
+    assert fate(answer) == ("unsent", "TOO_LATE")
+    assert (len(server.asked), answer.sent_at) == (seen, 0)
+    server.routes["/api/v3/order"] = say(whole(ORDER))
+    assert create(connection).failure is None
+
+
+def test_what_ccxt_itself_refuses_is_refused(connection: Connection) -> None:
+    """An order that ccxt sees cannot be is never sent, and the verdict says so."""
+    answer = connection.spawn(
+        connection.request(connection.trading.create_order, "NO/SUCH", "limit", "buy", 1.0, 1.0)
+    ).result(10)
+
+    assert fate(answer) == ("refused", "MARKET_CLOSED")
+
+
+def test_no_secret_is_told(connection: Connection, server: StubServer) -> None:
+    """Neither the signature nor the key appears in a failure's sentence."""
+    server.routes["/api/v3/order"] = reset
+    failure = create(connection).failure
+    assert failure is not None
+
+    assert failure.verdict is Verdict.IN_DOUBT
+    assert "signature=…" in failure.reason or "signature" not in failure.reason
+    assert "secret" not in failure.reason
+
+
+def test_futures_errors_are_known_behind_another_host(server: StubServer) -> None:
+    """A margin that is too small is told as missing funds though the address is not Binance's."""
+    info = market("BTCUSDT", "BTC", contractType="PERPETUAL", marginAsset="USDT", pair="BTCUSDT")
+    server.routes["/fapi/v1/exchangeInfo"] = say(whole({"symbols": [info]}))
+    server.routes["/fapi/v1/time"] = say(whole({"serverTime": 1_700_000_000_000}))
+    server.routes["/fapi/v1/order"] = say(whole({"code": -2019, "msg": "Margin is insufficient."}, "400 Bad"))
+    api = dict.fromkeys(("fapiPublic", "fapiPrivate"), f"{server.base}/fapi/v1")
+    connection = Connection(
+        ExchangeConfig(name="binance", options={"urls": {"api": api}}),
+        futures=True,
+        keys={"apiKey": "k", "secret": "s"},
+    )
+    connection.start()
+    try:
+        assert connection.spawn(connection.load()).result(10).failure is None
+        args = ("BTC/USDT:USDT", "limit", "buy", 1.0, 100.0)
+        answer = connection.spawn(connection.request(connection.trading.create_order, *args)).result(10)
+        assert sorted(connection.markets()) == ["BTC/USDT:USDT"]
+        assert fate(answer) == ("refused", "INSUFFICIENT_FUNDS")
+    finally:
+        connection.close()
+
+
+def test_an_unknown_exchange_is_refused_in_a_sentence() -> None:
+    """A name that ccxt does not know is said, with those that it knows; nothing stays behind."""
+    connection = Connection(ExchangeConfig(name="nonsense"))
+    with pytest.raises(Unconnected, match='ccxt knows no exchange "nonsense"'):
+        connection.start()
+    connection.close()
+    answer = connection.spawn(connection.load())
+
+    assert answer.cancelled()
+
+
+def test_what_runs_ends_with_the_connection(connection: Connection, server: StubServer) -> None:
+    """Closing cancels what waits, so that nobody hangs."""
+    server.routes["/api/v3/order"] = LATE
+    args = ("BTC/USDT", "limit", "buy", 1.0, 100.0)
+    waiting = connection.spawn(connection.request(connection.trading.create_order, *args))
+    connection.close()
+
+    assert waiting.cancelled() or waiting.result(1).failure is not None
