@@ -35,7 +35,6 @@ from engine.messages import (
     OrderRejected,
     PermitDenied,
     PermitGranted,
-    PermitsSpent,
     Plain,
     RecordRefused,
     ReportUsage,
@@ -336,9 +335,9 @@ class GatewayActor(EngineActor):
         self._tell_balances()
 
     def _settle_permits(self) -> None:
-        spent, unused = self._permits.settle(self.now())
-        if spent or unused:
-            self.tell(self._limiter, PermitsSpent(spent=spent, unused=unused))
+        settled = self._permits.settle(self.now())
+        if settled is not None:
+            self.tell(self._limiter, settled)
 
     def _send_due(self, until: float) -> None:
         while self._delayed and self._delayed[0][0] <= until:

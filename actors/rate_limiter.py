@@ -72,6 +72,10 @@ class RateLimiterActor(EngineActor):
         """What became of permits; what comes back may serve others."""
         for permit_id, at in message.spent:
             self._limiter.spent(permit_id, at)
+        for permit_id, at in message.sent:
+            self._limiter.sent(permit_id, at)
+        for permit_id, at in message.answered:
+            self._limiter.answered(permit_id, at)
         for permit_id in message.unused:
             self._limiter.release(permit_id)
 
@@ -79,7 +83,7 @@ class RateLimiterActor(EngineActor):
         """The exchange knows better; and it may want silence."""
         now = self.now()
         if message.used is not None:
-            self._limiter.report(message.pool, message.used, now)
+            self._limiter.report(message.pool, message.used, now, message.sent_at)
         if message.retry_after_ms:
             self._limiter.penalize(now + message.retry_after_ms)
             what = "has banned us" if message.banned else "wants silence"

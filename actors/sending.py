@@ -194,7 +194,7 @@ class SendingActor(RecoveringActor, abc.ABC):
             "limiter",
             AcquirePermit(
                 request_id=sending.request_id,
-                request="cancel" if sending.cancel else "order",
+                request=_request(order, cancel=sending.cancel),
                 priority=_priority(order, cancel=sending.cancel),
                 not_after=sending.not_after,
                 reply_to=self.name,
@@ -252,6 +252,13 @@ class SendingActor(RecoveringActor, abc.ABC):
             for client_id, order in self.trade.orders.items()
             if order.status in waiting and client_id not in self.sending and f"{client_id}:cancel" not in self.sending
         ]
+
+
+def _request(order: Order, *, cancel: bool) -> str:
+    stop = order.purpose is Purpose.STOP
+    if cancel:
+        return "cancel_stop" if stop else "cancel"
+    return "stop" if stop else "order"
 
 
 def _priority(order: Order, *, cancel: bool) -> Priority:

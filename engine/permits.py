@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.messages import PermitsSpent
 from engine.ratelimit import read_permit
 from engine.types import Millis
 
@@ -11,9 +12,12 @@ class PermitBook:
 
     def __init__(self) -> None:
         self._epoch = 0
+        self._silent_until: Millis = 0
         self._used: dict[str, Millis] = {}
         self._spent: list[tuple[str, Millis]] = []
         self._unused: list[str] = []
+        self._sent: list[tuple[str, Millis]] = []
+        self._answered: list[tuple[str, Millis]] = []
 
     def void_before(self, epoch: int) -> bool:
         """A limiter of this epoch gives permits now; False if that is known."""
@@ -21,26 +25,42 @@ class PermitBook:
         self._epoch = max(self._epoch, epoch)
         return newer
 
-    def spend(self, permit_id: str, now: Millis) -> bool:
-        """Whether the permit is good for one request now; it is not afterwards."""
+    def silence(self, until: Millis) -> None:
+        """The exchange wants silence: permits given before it said so are not good until then either."""
+        self._silent_until = max(self._silent_until, until)
+
+    def spend(self, permit_id: str, now: Millis, *, flies: bool = False) -> bool:
+        """Whether the permit is good for one request now; it is not afterwards.
+
+        With `flies` the request's arrival is not known before its answer: tell of that by `answered`.
+        """
         permit = read_permit(permit_id)
-        if permit is None or permit_id in self._used:
+        if permit is None or permit_id in self._used or now < self._silent_until:
             return False
         epoch, expires = permit
         if epoch < self._epoch or expires < now:
             return False
         self._used[permit_id] = expires
-        self._spent.append((permit_id, now))
+        (self._sent if flies else self._spent).append((permit_id, now))
         return True
+
+    def answered(self, permit_id: str, now: Millis) -> None:
+        """The answer to the request that left with this permit is there, or is not waited for any more."""
+        self._answered.append((permit_id, now))
 
     def give_back(self, permit_id: str) -> None:
         """The request will not be sent; a permit that was used stays used."""
         if permit_id not in self._used:
             self._unused.append(permit_id)
 
-    def settle(self, now: Millis) -> tuple[tuple[tuple[str, Millis], ...], tuple[str, ...]]:
-        """(spent with their times, unused) since the last call; permits that have expired are forgotten."""
-        settled = tuple(self._spent), tuple(self._unused)
-        self._spent, self._unused = [], []
+    def settle(self, now: Millis) -> PermitsSpent | None:
+        """What became of permits since the last call, for the limiter; those that have expired are forgotten."""
+        told = PermitsSpent(
+            spent=tuple(self._spent),
+            unused=tuple(self._unused),
+            sent=tuple(self._sent),
+            answered=tuple(self._answered),
+        )
+        self._spent, self._unused, self._sent, self._answered = [], [], [], []
         self._used = {permit_id: expires for permit_id, expires in self._used.items() if expires >= now}
-        return settled
+        return told if told != PermitsSpent() else None

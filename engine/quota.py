@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -23,11 +24,18 @@ URGENT: Final = RANK[Priority.EXIT]
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """One thing that the exchange counts: at most `limit` in each window of `window_ms`, aligned to the clock."""
+    """One thing that the exchange counts: at most `limit` in each window of `window_ms`.
+
+    Windows are aligned to the clock, or `rolling`: then in any `window_ms` whatever, which also holds for
+    exchanges whose counter runs down steadily, or whose window begins with the first request.
+    `restart_percent` overrides the limits' own: a window of seconds is waited for, not kept a share of.
+    """
 
     name: str
     limit: int
     window_ms: Millis
+    rolling: bool = False
+    restart_percent: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +43,22 @@ class Limits:
     """An exchange's pools and what each kind of request costs in them.
 
     `urgent_percent` of a window is left to GUARD and EXIT, `restart_percent` to the time after a restart.
-    `permit_ms` is how long a permit holds, `reserve_ms` how long a stop's budget is kept. `margin_ms` is
-    the longest way to the exchange, with the error of our clock.
+    With `reserve_is_urgent` the stops that entries have reserved are part of the urgent share, not besides it.
+    `permit_ms` is how long a permit holds, `reserve_ms` how long a stop's budget is kept, `flight_ms` how long
+    a request may be without an answer. `margin_ms` is the longest way to the exchange for a request whose
+    answer is not reported; `clock_ms` is the error of our clock against the exchange's.
     """
 
     pools: tuple[Pool, ...]
     costs: Mapping[str, Mapping[str, int]]
     urgent_percent: int = 20
     restart_percent: int = 3
+    reserve_is_urgent: bool = False
     permit_ms: Millis = 5_000
     reserve_ms: Millis = 30_000
+    flight_ms: Millis = 60_000
     margin_ms: Millis = 0
+    clock_ms: Millis = 0
 
 
 def paper_limits(config: PaperConfig, speed: Decimal = ONE) -> Limits:
@@ -59,7 +72,9 @@ def paper_limits(config: PaperConfig, speed: Decimal = ONE) -> Limits:
         ),
         costs={
             "order": {"weight_1m": 1, "orders_10s": 1, "orders_1d": 1},
+            "stop": {"weight_1m": 1, "orders_10s": 1, "orders_1d": 1},
             "cancel": {"weight_1m": 1},
+            "cancel_stop": {"weight_1m": 1},
             "fetch_order": {"weight_1m": 4},
             "snapshot": {"weight_1m": 20},
             "candles": {"weight_1m": 2},
@@ -69,13 +84,57 @@ def paper_limits(config: PaperConfig, speed: Decimal = ONE) -> Limits:
     )
 
 
+def exchange_limits(
+    pools: Sequence[Pool],
+    costs: Mapping[str, Mapping[str, int]],
+    reported: Sequence[Pool] = (),
+    *,
+    clock_ms: Millis = 100,
+) -> Limits:
+    """The limits of a real exchange: its facts, and over them what it says itself of the same windows.
+
+    A pool that is only `reported` is left out: nobody knows what a request costs in it. The numbers that are
+    `reported` win over the facts', which are older.
+    """
+    said = {(pool.name, pool.window_ms): pool.limit for pool in reported}
+    return Limits(
+        pools=tuple(replace(p, limit=said.get((p.name, p.window_ms), p.limit)) for p in pools),
+        costs=costs,
+        reserve_is_urgent=True,
+        margin_ms=1_000,
+        clock_ms=clock_ms,
+    )
+
+
+_KINDS: Final = {"REQUEST_WEIGHT": "weight", "ORDERS": "orders", "RAW_REQUESTS": "requests"}
+_UNITS: Final = {"SECOND": ("s", 1_000), "MINUTE": ("m", 60_000), "HOUR": ("h", 3_600_000), "DAY": ("d", 86_400_000)}
+
+
+def reported_pools(rate_limits: object) -> tuple[Pool, ...]:
+    """The pools that an exchange of Binance's kind lists as `rateLimits` in its `exchangeInfo`.
+
+    What is not understood is left out: this is the exchange's word, and may be anything.
+    """
+    pools = []
+    for given in rate_limits if isinstance(rate_limits, list) else ():
+        if not isinstance(given, Mapping):
+            continue
+        kind, unit = _KINDS.get(str(given.get("rateLimitType"))), _UNITS.get(str(given.get("interval")))
+        number, limit = given.get("intervalNum"), given.get("limit")
+        if kind and unit and isinstance(number, int) and isinstance(limit, int) and number > 0 and limit > 0:
+            pools.append(Pool(f"{kind}_{number}{unit[0]}", limit, number * unit[1]))
+    return tuple(pools)
+
+
 class Window:
     """One pool and what is used of its current window."""
 
     __slots__ = (
+        "clock_ms",
         "counted",
         "counted_next",
         "index",
+        "joint",
         "name",
         "outstanding",
         "restart",
@@ -86,11 +145,14 @@ class Window:
     )
 
     def __init__(self, pool: Pool, limits: Limits) -> None:
+        share = limits.restart_percent if pool.restart_percent is None else pool.restart_percent
         self.name = pool.name
         self.size = pool.window_ms
-        self.restart = pool.limit * limits.restart_percent // 100
+        self.restart = pool.limit * share // 100
         self.total = pool.limit - self.restart
         self.urgent = pool.limit * limits.urgent_percent // 100
+        self.joint = limits.reserve_is_urgent
+        self.clock_ms = 0 if pool.rolling else limits.clock_ms
         self.index = -1
         self.counted = 0
         self.counted_next = 0
@@ -99,10 +161,16 @@ class Window:
 
     @property
     def end(self) -> Millis:
-        return (self.index + 1) * self.size
+        """Before this time nothing that is counted is forgotten."""
+        return (self.index + 1) * self.size + self.clock_ms
+
+    def lasts_beyond(self, until: Millis) -> bool:
+        """Whether what is taken now is still counted at `until`."""
+        return self.end > until
 
     def advance(self, now: Millis) -> None:
-        index = now // self.size
+        """Forget what the exchange has forgotten for certain: a window that ended a moment ago is kept."""
+        index = (now - self.clock_ms) // self.size
         if index <= self.index:
             return
         self.counted = self.counted_next if index == self.index + 1 else 0
@@ -111,11 +179,22 @@ class Window:
         self.index = index
 
     def count(self, weight: int, first: Millis, last: Millis) -> None:
-        """Count what was sent at `first` and arrived by `last`."""
-        if first // self.size <= self.index <= last // self.size:
+        """Count what the exchange got between `first` and `last`, by our clock."""
+        first, last = (first - self.clock_ms) // self.size, (last + self.clock_ms) // self.size
+        if first <= self.index <= last:
             self.counted += weight
-        if last // self.size > self.index:
+        if last > self.index:
             self.counted_next += weight
+
+    def believe(self, used: int, now: Millis, sent_at: Millis | None) -> None:
+        """What the exchange has counted, as its answer to a request of `sent_at` says: more than we know of is true.
+
+        An answer of the window before says nothing of this one. In an unknown window it is the only knowledge.
+        """
+        if sent_at is not None and (sent_at - self.clock_ms) // self.size != (now + self.clock_ms) // self.size:
+            return
+        self.counted = used + self.counted if self.unknown else max(self.counted, used)
+        self.unknown = False
 
     def room(self, rank: int, reserved: int) -> int:
         """What somebody of `rank` could still use."""
@@ -124,9 +203,74 @@ class Window:
         elif rank <= URGENT:
             most = self.total - (0 if rank == GUARD else reserved)
         else:
-            most = self.total - self.urgent - reserved
+            most = self.total - (max(self.urgent, reserved) if self.joint else self.urgent + reserved)
         return most - self.counted - self.outstanding
 
     def hopeless(self, rank: int, weight: int) -> bool:
-        """Whether `weight` has no room until the window ends, even if all that is handed out were given back."""
+        """Whether `weight` has no room until `end`, even if all that is handed out were given back."""
         return not self.unknown and self.room(rank, 0) + self.outstanding < weight
+
+
+PARTS: Final = 20
+"""A rolling window forgets in so many steps: up to a twentieth of it late."""
+
+
+class RollingWindow(Window):
+    """A pool that counts what came in the last `size` milliseconds, at every instant.
+
+    A request counts from when its permit is given until `size` after the last moment it may have arrived.
+    Why that suffices: of the requests in any window of the exchange's, take the one whose permit was given
+    last. At that moment all others were counted here, since they arrived less than `size` before it arrived.
+    """
+
+    __slots__ = ("known_at", "now", "parts", "step")
+
+    def __init__(self, pool: Pool, limits: Limits) -> None:
+        super().__init__(pool, limits)
+        self.step = max(1, -(-self.size // PARTS))
+        self.parts: deque[list[int]] = deque()
+        self.now = 0
+        self.known_at = -1
+
+    @property
+    def end(self) -> Millis:
+        """Before this time nothing that is counted is forgotten."""
+        if self.unknown:
+            return self.known_at
+        return (self.parts[0][0] + 1) * self.step + self.size if self.parts else self.now + self.size
+
+    def lasts_beyond(self, until: Millis) -> bool:
+        """Whether what is taken now is still counted at `until`."""
+        return self.now + self.size > until
+
+    def advance(self, now: Millis) -> None:
+        """Forget what came more than `size` ago."""
+        if self.known_at < 0:
+            self.known_at = now + self.size
+        self.now = now
+        self.unknown = self.unknown and now < self.known_at
+        while self.parts and (self.parts[0][0] + 1) * self.step + self.size <= now:
+            self.counted -= self.parts.popleft()[1]
+
+    def count(self, weight: int, first: Millis, last: Millis) -> None:
+        """Count what came by `last`; with what came later, where that was counted before."""
+        del first
+        self.counted += weight
+        part = last // self.step
+        if self.parts and self.parts[-1][0] >= part:
+            self.parts[-1][1] += weight
+        else:
+            self.parts.append([part, weight])
+
+    def believe(self, used: int, now: Millis, sent_at: Millis | None) -> None:
+        """As of an aligned window; what we did not know of is taken to have come just now."""
+        del sent_at
+        more = used if self.unknown else used - self.counted
+        self.unknown = False
+        if more > 0:
+            self.count(more, now, now)
+
+
+def window_of(pool: Pool, limits: Limits) -> Window:
+    """The counting of one pool."""
+    return RollingWindow(pool, limits) if pool.rolling else Window(pool, limits)

@@ -1,14 +1,15 @@
 """What may be sent to an exchange, and when: the exchange's own counting, followed exactly.
 
-Exchanges count in fixed windows that are aligned to the clock (10 seconds, the minute, the day), in
-several pools at once (weight, orders), and punish whoever goes over. A token bucket either goes over
-at the edge of a window or leaves half of the budget unused; this counts as they do.
+Exchanges count in fixed windows that are aligned to the clock (10 seconds, the minute, the day) or in rolling
+ones, in several pools at once (weight, orders), and punish whoever goes over. A token bucket either goes
+over at the edge of a window or leaves half of the budget unused; this counts as they do (`engine.quota`).
 
 Rules
     A request may leave only with a permit. A permit that nobody has accounted for yet weighs in *every*
-    window until it is `spent`, `release`d or expired, since it may be sent in any of them. What was
-    sent is counted where it left and, within `margin_ms` of the edge, where it may have arrived too.
-    So no window is ever exceeded, however late a permit is used.
+    window until it is `spent`, `release`d or expired, since it may be sent in any of them; one that is
+    `sent` does until it is `answered`, since it may arrive in any of them. Then it is counted in all windows
+    that its way may have touched. So no window is ever exceeded, however late a permit is used and however
+    long its way is. `spent` is for those who need not wait: it is `sent` with an arrival within `margin_ms`.
     Priorities: whoever is more urgent goes first, and what he waits for is not given to others. A share
     of each window is for GUARD and EXIT; an entry reserves its stop's budget, which GUARD uses up.
     Nobody waits while what he may use is free: only requests that need the same pools wait for each other.
@@ -29,14 +30,14 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final
 
-from engine.quota import GUARD, RANK, Limits, Pool, Window
+from engine.quota import GUARD, RANK, Limits, Pool, Window, window_of
 from engine.types import Millis, Priority
 
-__all__ = ["ORDER", "Denied", "Grant", "Limits", "Pool", "RateLimiter", "Wait", "read_permit"]
+__all__ = ["STOP", "Denied", "Grant", "Limits", "Pool", "RateLimiter", "Wait", "read_permit"]
 
 _PERMIT_ID: Final = re.compile(r"([0-9]+)\.[0-9]+\.([0-9]+)")
 
-ORDER: Final = "order"
+STOP: Final = "stop"
 """The kind of request that a reservation is for."""
 
 
@@ -106,14 +107,14 @@ class RateLimiter:
     def __init__(self, limits: Limits, *, epoch: int = 1, known: bool = False) -> None:
         self._limits = limits
         self._epoch = epoch
-        self._windows = {pool.name: Window(pool, limits) for pool in limits.pools}
+        self._windows = {pool.name: window_of(pool, limits) for pool in limits.pools}
         for window in self._windows.values():
             window.unknown = not known
         self._costs = {
             kind: tuple((self._windows[pool], weight) for pool, weight in cost.items())
             for kind, cost in limits.costs.items()
         }
-        self._order_cost = {window.name: weight for window, weight in self._costs.get(ORDER, ())}
+        self._stop_cost = {window.name: weight for window, weight in self._costs.get(STOP, ())}
         self._now: Millis = 0
         self._closed_until: Millis = 0
         self._numbers = 0
@@ -121,6 +122,7 @@ class RateLimiter:
         self._wishes: dict[str, tuple[_Key, _Wish]] = {}
         self._deadlines: list[tuple[Millis, int, str]] = []
         self._permits: OrderedDict[str, _Permit] = OrderedDict()
+        self._flying: OrderedDict[str, tuple[_Permit, Millis]] = OrderedDict()
         self._holders: dict[str, str] = {}
         self._reserves: OrderedDict[str, tuple[Millis, int]] = OrderedDict()
         self._reserved = 0
@@ -195,26 +197,40 @@ class RateLimiter:
     # ------------------------------------------------------------ what became of permits
 
     def spent(self, permit_id: str, at: Millis) -> None:
-        """The request left at `at`; an unknown permit has expired and is counted already."""
+        """The request left at `at`, and arrived; an unknown permit has expired and is counted already."""
         self._advance(at)
-        self._count(permit_id, at)
+        self._count(permit_id, at, at + self._limits.margin_ms)
+
+    def sent(self, permit_id: str, at: Millis) -> None:
+        """The request left at `at`, and nobody knows yet when it arrives: it weighs in every window until `answered`."""
+        self._advance(at)
+        permit = self._permits.pop(permit_id, None)
+        if permit is not None:
+            del self._holders[permit.request_id]
+            self._flying[permit_id] = (permit, at)
+
+    def answered(self, permit_id: str, at: Millis) -> None:
+        """The answer came at `at`: the request was counted by the exchange between its leaving and then."""
+        self._advance(at)
+        permit, left = self._flying.pop(permit_id, (None, 0))
+        if permit is not None:
+            self._book(permit, left, at)
 
     def release(self, permit_id: str) -> None:
         """The request was not sent and will not be: its budget, and its reservation, are free again."""
         if self._drop(permit_id) is not None:
             self._reserved -= self._reserves.pop(permit_id, (0, 0))[1]
 
-    def report(self, pool: str, used: int, now: Millis) -> None:
+    def report(self, pool: str, used: int, now: Millis, sent_at: Millis | None = None) -> None:
         """What the exchange has counted of the current window: more than we know of is believed, less is not.
 
         In an unknown window it is the only knowledge; what was sent of the restart share may come on top.
+        `sent_at` is when the request left whose answer says so; one that spans two windows says nothing.
         """
         self._advance(now)
         window = self._windows.get(pool)
-        if window is None:
-            return
-        window.counted = used + window.counted if window.unknown else max(window.counted, used)
-        window.unknown = False
+        if window is not None:
+            window.believe(used, now, sent_at)
 
     def penalize(self, until: Millis) -> None:
         """The exchange wants silence (Retry-After, a ban): nobody gets anything before `until`."""
@@ -247,7 +263,13 @@ class RateLimiter:
             permit_id, permit = next(iter(self._permits.items()))
             if permit.grant.expires >= now:
                 break
-            self._count(permit_id, permit.grant.expires)
+            self._count(permit_id, permit.grant.expires, permit.grant.expires + self._limits.margin_ms)
+        while self._flying:
+            permit_id, (permit, left) = next(iter(self._flying.items()))
+            if left + self._limits.flight_ms >= now:
+                break
+            del self._flying[permit_id]
+            self._book(permit, left, left + self._limits.flight_ms)
         while self._reserves:
             permit_id, (expires, count) = next(iter(self._reserves.items()))
             if expires >= now:
@@ -287,7 +309,7 @@ class RateLimiter:
         # Keeping back helps only where the window still runs when the blocked one ends.
         until = max(window.end for window, _ in blocked)
         for window, weight in cost:
-            if window.end > until or any(window is other for other, _ in blocked):
+            if window.lasts_beyond(until) or any(window is other for other, _ in blocked):
                 held[window.name] = held.get(window.name, 0) + weight * count
 
     def _blocked(
@@ -300,9 +322,9 @@ class RateLimiter:
         """The windows that have no room for one such request, and its reservation, now."""
         result = []
         for window, weight in cost:
-            order_cost = self._order_cost.get(window.name, 0)
-            needed = weight + reserve * order_cost + (held.get(window.name, 0) if held else 0)
-            if needed > window.room(rank, self._reserved * order_cost):
+            stop_cost = self._stop_cost.get(window.name, 0)
+            needed = weight + reserve * stop_cost + (held.get(window.name, 0) if held else 0)
+            if needed > window.room(rank, self._reserved * stop_cost):
                 result.append((window, weight))
         return result
 
@@ -317,7 +339,7 @@ class RateLimiter:
         if reserve:
             self._reserves[grant.permit_id] = (self._now + self._limits.reserve_ms, reserve)
             self._reserved += reserve
-        elif rank == GUARD and kind == ORDER and self._reserves:
+        elif rank == GUARD and kind == STOP and self._reserves:
             permit_id, (until, count) = next(iter(self._reserves.items()))
             self._reserved -= 1
             if count == 1:
@@ -326,11 +348,16 @@ class RateLimiter:
                 self._reserves[permit_id] = (until, count - 1)
         return grant
 
-    def _count(self, permit_id: str, at: Millis) -> None:
-        permit = self._drop(permit_id)
+    def _count(self, permit_id: str, first: Millis, last: Millis) -> None:
+        permit = self._permits.pop(permit_id, None)
         if permit is not None:
-            for window, weight in self._costs[permit.kind]:
-                window.count(weight, at, at + self._limits.margin_ms)
+            del self._holders[permit.request_id]
+            self._book(permit, first, last)
+
+    def _book(self, permit: _Permit, first: Millis, last: Millis) -> None:
+        for window, weight in self._costs[permit.kind]:
+            window.outstanding -= weight
+            window.count(weight, first, last)
 
     def _drop(self, permit_id: str) -> _Permit | None:
         permit = self._permits.pop(permit_id, None)

@@ -43,10 +43,16 @@ class PermitDenied(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitsSpent(Message):
-    """gateway → limiter: these permits' requests left at these times; or, `unused`, never will."""
+    """gateway → limiter: what became of permits. Those of `unused` are never used.
 
-    spent: tuple[tuple[str, Millis], ...]
+    `spent`: their requests left at these times, and arrived. `sent`: they left, and the answer is to come;
+    `answered`: it came at these times, or was given up.
+    """
+
+    spent: tuple[tuple[str, Millis], ...] = ()
     unused: tuple[str, ...] = ()
+    sent: tuple[tuple[str, Millis], ...] = ()
+    answered: tuple[tuple[str, Millis], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +65,14 @@ class ReportUsage(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageReported(Message):
-    """gateway → limiter: what the exchange itself says is used, or how long it wants silence."""
+    """gateway → limiter: what the exchange itself says is used, or how long it wants silence.
+
+    `sent_at` is when the request left whose answer says so, where that is known: near a window's edge the
+    answer may be of the window before.
+    """
 
     pool: str
     used: int | None = None
+    sent_at: Millis | None = None
     retry_after_ms: Millis = 0
     banned: bool = False

@@ -17,7 +17,12 @@ GUARD, EXIT, ENTRY, DATA = Priority.GUARD, Priority.EXIT, Priority.ENTRY, Priori
 
 LIMITS = Limits(
     pools=(Pool("weight", 100, 60_000), Pool("orders", 10, 10_000)),
-    costs={"order": {"weight": 1, "orders": 1}, "cancel": {"weight": 1}, "candles": {"weight": 30}},
+    costs={
+        "order": {"weight": 1, "orders": 1},
+        "stop": {"weight": 1, "orders": 1},
+        "cancel": {"weight": 1},
+        "candles": {"weight": 30},
+    },
     urgent_percent=20,
     restart_percent=0,
     permit_ms=1_000,
@@ -29,9 +34,10 @@ def limiter(limits: Limits = LIMITS, *, known: bool = True, epoch: int = 1) -> R
 
 
 def orders(made: RateLimiter, count: int, priority: Priority = ENTRY, now: int = 0, **rest: Any) -> list[str]:
-    """Ask for orders and name what came of each."""
+    """Ask for orders and name what came of each; GUARD asks for stops."""
+    kind = "stop" if priority is GUARD else "order"
     return [
-        type(made.acquire(f"{priority}{now}-{n}", "order", priority, now, now + 30_000, **rest)).__name__
+        type(made.acquire(f"{priority}{now}-{n}", kind, priority, now, now + 30_000, **rest)).__name__
         for n in range(count)
     ]
 
@@ -52,6 +58,16 @@ def test_an_entry_reserves_its_stop() -> None:
     assert orders(made, 5, ENTRY, reserve=1) == ["Grant"] * 4 + ["Wait"]
     assert orders(made, 3, EXIT) == ["Grant"] * 2 + ["Wait"]
     assert orders(made, 5, GUARD) == ["Grant"] * 4 + ["Wait"]
+
+
+def test_a_reservation_may_be_part_of_the_urgent_share() -> None:
+    """Where it is, five entries and their five stops use a window of ten whole; exits are left what nobody reserved."""
+    made = limiter(replace(LIMITS, reserve_is_urgent=True))
+
+    assert orders(made, 6, ENTRY, reserve=1) == ["Grant"] * 5 + ["Wait"]
+    assert orders(made, 1, EXIT) == ["Wait"]
+    assert orders(made, 6, GUARD) == ["Grant"] * 5 + ["Wait"]
+    assert orders(limiter(replace(LIMITS, reserve_is_urgent=True)), 9) == ["Grant"] * 8 + ["Wait"]
 
 
 def test_the_urgent_overtakes_those_who_wait() -> None:
@@ -217,7 +233,7 @@ class World:
         self.limits = replace(
             LIMITS,
             pools=(Pool("weight", 12, 60_000), Pool("orders", 3, 10_000)),
-            costs={"order": {"weight": 1, "orders": 1}, "cancel": {"weight": 1}, "candles": {"weight": 5}},
+            costs={**LIMITS.costs, "candles": {"weight": 5}},
             urgent_percent=34,
             permit_ms=5_000,
             margin_ms=300,
@@ -278,7 +294,7 @@ class World:
     def step(self, rng: Random, number: int) -> None:
         drawn = rng.random()
         if drawn < 0.40:
-            kind, priority = rng.choice(["order", "order", "cancel", "candles"]), rng.choice(list(Priority))
+            kind, priority = rng.choice(["order", "stop", "cancel", "candles"]), rng.choice(list(Priority))
             self.acquire(number, kind, priority, rng.randrange(20_000), rng.choice([0, 0, 1]))
         elif drawn < 0.48:
             self.now += rng.randrange(7_000)
