@@ -1,32 +1,40 @@
-"""The notifier: what a user should hear of goes to the log and to a file, and slows nobody down.
+"""The notifier: what a user should hear of goes to the log, to a file and to his own targets, and slows nobody down.
 
 Rules
-    Whoever tells it something goes on at once; files are written in this actor's own thread.
+    Whoever tells it something goes on at once; files are written in this actor's own thread, and a process
+    of its own talks to the targets (`actors.notifying`): one that hangs costs its notices only.
     Of one event at most `BURST` notices a minute go out; the rest of that minute is one summary.
     What went out, and by which ways, is recorded in the journal's operational stream.
     A file that cannot be written costs the file, never the notice: the log and the journal have it.
+    Trades that open and close go to the targets only: log, file and journal have them already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from actors.base import Context, EngineActor
+from actors.notifying.mailroom import Mailroom
 from actors.outbox import Outbox
+from actors.processes import ChildEnded, ChildPrinted, ChildSaid
+from engine.announcing import EVENTS
 from engine.messages import (
     DataAlert,
     Entry,
     Notify,
     RecordRefused,
+    Shutdown,
+    ShutdownDone,
     StateLoaded,
     TimerFired,
     TradingStateChanged,
 )
+from engine.settings import NotifyConfig
 from engine.types import TradingState
 
 BURST: Final = 20
@@ -38,6 +46,11 @@ EVENTS_MAX: Final = 200
 
 FILE_MAX: Final = 5 * 1024 * 1024
 TEXT_MAX: Final = 2_000
+
+GOODBYE_S: Final = 3.0
+"""How long an orderly end waits for notices that are on their way."""
+
+_FOR_TARGETS_ONLY: Final = frozenset(EVENTS.values())
 
 _LEVELS: Final = {"info": "INFO", "warning": "WARNING", "alarm": "CRITICAL"}
 
@@ -51,9 +64,19 @@ class _Burst:
 
 
 class NotifierActor(EngineActor):
-    """Owns the ways to the user. `file` takes a JSON line a notice; None: only the log and the journal."""
+    """Owns the ways to the user. `file` takes a JSON line a notice; None: only the log and the journal.
 
-    def __init__(self, ctx: Context, *, file: Path | None = None) -> None:
+    `addresses` are those of the configuration's targets, by name.
+    """
+
+    def __init__(
+        self,
+        ctx: Context,
+        *,
+        file: Path | None = None,
+        config: NotifyConfig | None = None,
+        addresses: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         super().__init__(ctx)
         self.outbox = Outbox(self)
         self._file = file
@@ -61,6 +84,8 @@ class NotifierActor(EngineActor):
         self._bursts: dict[str, _Burst] = {}
         self._entries: list[Entry] = []
         self._counts = {"sent": 0, "held": 0, "file_errors": 0}
+        self._mailroom = Mailroom(self, config or NotifyConfig(), addresses or {}, self._entries_add)
+        self._goodbye: tuple[str, float] | None = None
 
     def on_start(self) -> None:
         """Learn where this writer's records go on."""
@@ -75,8 +100,8 @@ class NotifierActor(EngineActor):
         self.outbox.on_record_refused(message)
 
     def status(self) -> Mapping[str, Any]:
-        """How many notices went out, were held back, and how often the file failed."""
-        return dict(self._counts)
+        """How many notices went out, were held back, how often the file failed; and the same of the targets."""
+        return {**self._counts, **self._mailroom.counts, "waiting": self._mailroom.waiting()}
 
     # ------------------------------------------------------------ what is told
 
@@ -107,7 +132,11 @@ class NotifierActor(EngineActor):
         self.on_notify(Notify(ts=self.now(), severity=severity, event="trading_state", text=text))
 
     def on_timer_fired(self, message: TimerFired) -> None:
-        """An event's minute is over: say in one notice what was held back."""
+        """An event's minute is over: say in one notice what was held back. Or mail is due."""
+        if message.name in (Mailroom.TIMER, "goodbye"):
+            self._mailroom.pump()
+            self._say_goodbye()
+            return
         burst = self._bursts.pop(message.name, None)
         if burst is None or burst.held is None:
             return
@@ -117,15 +146,62 @@ class NotifierActor(EngineActor):
         self._send(Notify(ts=last.ts, severity=last.severity, event=last.event, text=text), "summary")
 
     def on_batch_end(self) -> None:
-        """Record what went out, all of a batch in one."""
+        """Send what is due; record what went out, all of a batch in one."""
+        self._mailroom.pump()
+        self._record()
+
+    def _entries_add(self, entry: Entry) -> None:
+        self._entries.append(entry)
+
+    def _record(self) -> None:
         if self._entries:
             entries, self._entries = self._entries, []
             self.outbox.record(entries)
+
+    # ------------------------------------------------------------ the process that sends
+
+    def on_child_said(self, message: ChildSaid) -> None:
+        """What became of a message."""
+        self._mailroom.heard(message)
+        self._say_goodbye()
+
+    def on_child_printed(self, message: ChildPrinted) -> None:
+        """What it prints is a library's word; it may hold an address, so it is counted and not shown."""
+        self.log.debug("the sending process printed {} characters", len(message.text))
+
+    def on_child_ended(self, message: ChildEnded) -> None:
+        """It is started again when there is something to send."""
+        self._mailroom.ended(message)
+        self._say_goodbye()
+
+    def on_shutdown(self, message: Shutdown) -> None:
+        """Send what waits, for a moment; what has not arrived then is dropped, and on record as that."""
+        self._goodbye = (message.reply_to, self.monotonic() + GOODBYE_S)
+        self._mailroom.hurry()
+        self.start_timer("goodbye", int(GOODBYE_S * 1_000))
+        self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        if self._goodbye is None or (self._mailroom.waiting() and self.monotonic() < self._goodbye[1]):
+            return
+        reply_to, _ = self._goodbye
+        self._goodbye = None
+        self.cancel_timer("goodbye")
+        self._mailroom.drop("the bot ended")
+        self._record()
+        self.tell(reply_to, ShutdownDone(name=self.name))
+
+    def release(self) -> None:
+        """End the sending process."""
+        self._mailroom.close()
 
     # ------------------------------------------------------------ ways out
 
     def _send(self, notice: Notify, outcome: str = "sent") -> None:
         text = notice.text[:TEXT_MAX]
+        self._mailroom.post(replace(notice, text=text))
+        if notice.event in _FOR_TARGETS_ONLY:
+            return
         self.log.bind(event=notice.event).log(_LEVELS.get(notice.severity, "WARNING"), text)
         body = {"severity": notice.severity, "event": notice.event, "text": text}
         if self._file is not None and not self._write({"ts": notice.ts, **body}):

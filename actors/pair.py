@@ -15,6 +15,7 @@ from actors.base import Context
 from actors.commanded import CommandedActor
 from actors.sending import NO_PERMIT
 from engine.actions import Alarm, Cancel, Emit, Judge, LookUp, Place, SetTimer
+from engine.announcing import EVENTS, announcement
 from engine.keeping import figures_of, trade_from_plain
 from engine.messages import (
     AskStrategy,
@@ -119,6 +120,8 @@ class PairActor(CommandedActor):
             kind = type(action)
             if kind is Emit:
                 entries.append(Entry(kind=action.kind, ts=action.ts, body=action.body))
+                if action.kind in EVENTS and not self.by_turns:
+                    self._announce(action)
             elif kind in (Place, Cancel):
                 orders.append(action)
             elif kind is Judge:
@@ -154,6 +157,10 @@ class PairActor(CommandedActor):
             self._look_up()
         elif kind is Alarm:
             self._alarm(action)
+
+    def _announce(self, emit: Emit) -> None:
+        text = announcement(emit.kind, emit.body)
+        self.tell("notifier", Notify(ts=emit.ts, severity="info", event=EVENTS[emit.kind], text=text))
 
     def _alarm(self, alarm: Alarm) -> None:
         notice = Notify(ts=self.now(), severity=alarm.severity, event=alarm.event, text=alarm.text)

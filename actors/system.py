@@ -36,6 +36,7 @@ from actors.judging.loader import surroundings_of
 from actors.market_time import market_clock
 from actors.monitor import MonitorActor, RefreshFigures
 from actors.notifier import NotifierActor
+from actors.notifying.addresses import addresses_of
 from actors.opening import open_journal
 from actors.pair import PairActor
 from actors.persistence import PersistenceActor
@@ -136,10 +137,11 @@ def build_system(config: Config, facts: StrategyFacts, files: Files) -> System:
 
     Raises:
         StorageError: a file of ours is damaged beyond use, newer, or cannot be written.
-        ConfigError: pairs or settings that cannot be.
+        ConfigError: pairs, settings or addresses that cannot be.
         DataError: candles that cannot be read.
     """
     _hide_memory()
+    addresses = addresses_of(config.notify)
     step = timeframe_ms(facts.timeframe)
     source = market_source(config, facts.timeframe)
     for note in notes_on(source):
@@ -165,7 +167,7 @@ def build_system(config: Config, facts: StrategyFacts, files: Files) -> System:
     runtime = ThreadRuntime(clock, watchdog_s=limits.watchdog_s, deadman_s=limits.deadman_s, pin=limits.pin)
     run_seq = _record_start(journal, config, facts, clock.now())
     snapshots = [Snapshot(at=runtime.monotonic(), ts=clock.now(), strategy=facts.name, state="STARTING")]
-    cast = _Cast(config, facts, files, journal, venue, source, rules, frozenset(left))
+    cast = _Cast(config, facts, files, journal, venue, source, rules, frozenset(left), addresses)
     specs = cast.children(snapshots)
     findings = (*opening.findings, *findings)
     return System(runtime, config, files, specs, snapshots, findings, journal.close, run_seq=run_seq, run=journal.run)
@@ -217,6 +219,7 @@ class _Cast:
     source: MarketSource
     rules: Mapping[str, Rules]
     left: frozenset[str]
+    addresses: Mapping[str, Sequence[str]]
 
     def children(self, snapshots: list[Snapshot]) -> list[ChildSpec]:
         """All children, in the order of their start."""
@@ -256,7 +259,10 @@ class _Cast:
                 lambda ctx: PersistenceActor(ctx, journal=journal, history=history, disk=disk),
                 HISTORY_STOP_S,
             ),
-            self._shared("notifier", lambda ctx: NotifierActor(ctx, file=files.notices)),
+            self._shared(
+                "notifier",
+                lambda ctx: NotifierActor(ctx, file=files.notices, config=config.notify, addresses=self.addresses),
+            ),
             self._shared("limiter", lambda ctx: RateLimiterActor(ctx, paper_limits(config.paper))),
             self._shared("gateway", lambda ctx: GatewayActor(ctx, venue, tick_ms=tick_ms, latency_ms=latency_ms)),
         ]

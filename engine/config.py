@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from engine.config_rules import COIN, FREQTRADE, PAIR, RULES, percent, shown, without_secrets
 from engine.errors import ConfigError, Problem
+from engine.notify_settings import check_targets
 from engine.protection_settings import check_protections
 from engine.settings import Config
 from engine.strategy_settings import check_strategy_values, effective_facts, effective_protections, make_settings
@@ -229,6 +230,8 @@ def _read_collection(key: str, kind: Any, given: Any, problems: list[Problem]) -
             return _MISSING
         if key == "protections":
             return check_protections(given, "protections", problems)
+        if key == "notify.targets":
+            return check_targets(given, key, problems)
         return _read_pairs(key, given, problems)
     if not isinstance(given, Mapping):
         why = "it must be a table"

@@ -156,6 +156,10 @@ RULES: Final[dict[str, Rule]] = {
     "history.statement_seconds": between(1, 3_600),
     "history.segment_mb": at_least(1),
     "history.disk_reserve_mb": at_least(0),
+    "notify.batch_ms": between(0, 600_000),
+    "notify.attempts": between(1, 100),
+    "notify.timeout_s": between(1, 300),
+    "notify.queue": between(10, 100_000),
     "runtime.restarts": at_least(1),
     "runtime.restart_period_s": at_least(1),
     "runtime.watchdog_s": at_least(1),
@@ -168,6 +172,7 @@ RULES: Final[dict[str, Rule]] = {
 _KEEP_OUT = "Keep secrets out of this file; paper trading needs none"
 _NOT_NEEDED = "Leave it out: Tradepit reacts to events and needs no such setting"
 _NOT_YET = "Leave it out: there is nothing like it here yet"
+_NOTIFY = "Write [[notify.targets]] with a name and url_env; Apprise knows tgram://, discord://, json:// and many more"
 _IN_STRATEGY = "Set it in the strategy's file, or under [strategy.overrides]"
 
 FREQTRADE: Final[dict[str, str]] = {
@@ -203,10 +208,10 @@ FREQTRADE: Final[dict[str, str]] = {
     "initial_state": "Leave it out: `tradepit pause` and `tradepit resume` turn entries off and on",
     "force_entry_enable": "Leave it out: `tradepit enter PAIR` always works",
     "stoploss_on_exchange_limit_ratio": "Leave it out: our stop orders sell at market price and have no limit",
-    "telegram": _NOT_YET,
+    "telegram": _NOTIFY,
     "api_server": "Leave it out: `tradepit status --json` and `tradepit sql` answer what it did",
-    "webhook": _NOT_YET,
-    "discord": _NOT_YET,
+    "webhook": _NOTIFY,
+    "discord": _NOTIFY,
     "freqai": _NOT_YET,
     "bot_name": _NOT_NEEDED,
     "user_data_dir": _NOT_NEEDED,

@@ -151,6 +151,17 @@ class HistoryConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotifyConfig:
+    """`[notify]`: who is told, beside the log; `pip install 'tradepit[notify]'` brings Apprise, which knows the ways."""
+
+    targets: tuple[Mapping[str, Any], ...] = doc("[[notify.targets]]: see below", ())
+    batch_ms: int = doc("notices within so long are one message, milliseconds; an alarm does not wait", 2_000)
+    attempts: int = doc("a message is given up after so many attempts, with growing pauses between", 8)
+    timeout_s: int = doc("longest an attempt may take, seconds", 15)
+    queue: int = doc("notices that may wait for one target; past that the oldest of the least severe is dropped", 500)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeConfig:
     """`[runtime]`: supervision and logging."""
 
@@ -177,6 +188,7 @@ class Config:
     exchange: ExchangeConfig = doc("", factory=ExchangeConfig)
     paper: PaperConfig = doc("", factory=PaperConfig)
     history: HistoryConfig = doc("", factory=HistoryConfig)
+    notify: NotifyConfig = doc("", factory=NotifyConfig)
     runtime: RuntimeConfig = doc("", factory=RuntimeConfig)
     protections: tuple[Mapping[str, Any], ...] = doc("[[protections]]: see docs; the strategy's own are added", ())
 

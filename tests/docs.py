@@ -18,6 +18,7 @@ import duckdb
 from actors.commands.sql import view_words
 from engine.config import known_keys
 from engine.config_rules import RULES, shown
+from engine.notify_settings import KEYS
 from engine.protection_settings import METHODS
 from engine.settings import Config
 from engine.strategy import SETTINGS, Strategy
@@ -60,6 +61,17 @@ strategy has; here they win over the strategy's file.
 |---|---|
 """
 
+_TARGETS: Final = """
+## `[[notify.targets]]`
+
+Who is told beside the log. An address is one of [Apprise](https://github.com/caronc/apprise)'s (`tgram://`, `discord://`,
+`mailto://`, `ntfy://`, `json://` …); it holds secrets, so it is in the environment or in a file of its own. What was
+sent, and what was not and why, is in the table `notices`.
+
+| key | what for |
+|---|---|
+"""
+
 _PROTECTIONS: Final = """
 ## `[[protections]]`
 
@@ -85,6 +97,9 @@ def config_page() -> str:
     strategy = {"timeframe": Strategy.timeframe, "startup_candles": Strategy.startup_candles}
     for name in ("timeframe", "startup_candles", *SETTINGS):
         text += f"| `{name}` | {_code(name, strategy.get(name, getattr(Strategy, name)))} |\n"
+    text += _TARGETS
+    for name, about in KEYS.items():
+        text += f"| `{name}` | {_cell(about)} |\n"
     text += _PROTECTIONS
     for method, names in METHODS.items():
         text += f"| `{method}` | {', '.join(f'`{n}`' for n in names)} |\n"

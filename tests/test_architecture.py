@@ -25,7 +25,7 @@ IMPURE: Final = frozenset(
 )  # fmt: skip
 """Parts of the standard library by which a clock, a thread, a file, the network or chance could come in."""
 
-HEAVY: Final = frozenset({"duckdb", "pyarrow", "ccxt", "pandas", "talib", "rich", "plotly"})
+HEAVY: Final = frozenset({"duckdb", "pyarrow", "ccxt", "pandas", "talib", "rich", "plotly", "apprise"})
 """Libraries that the trading process must not load: it stays small."""
 
 THREADS: Final = frozenset(
@@ -45,7 +45,14 @@ THREADS: Final = frozenset(
 COMPAT: Final = "strategies.compat"
 """Freqtrade's interface for strategies: pandas is its language."""
 
-CHILDREN: Final = ("actors.history", "actors.judging.worker", "actors.judging.facts", "actors.batch", "actors.drawing")
+CHILDREN: Final = (
+    "actors.history",
+    "actors.judging.worker",
+    "actors.judging.facts",
+    "actors.notifying.sender",
+    "actors.batch",
+    "actors.drawing",
+)
 """Modules that run in processes of their own, or without a bot."""
 
 
@@ -165,7 +172,10 @@ def test_engine_knows_no_mode() -> None:
 
 def test_only_the_runtimes_know_threads() -> None:
     """Pykka and threading are imported by base, the runtimes, child processes' pipes and the control socket only."""
-    assert [] == _offenders((*THREADS, "actors.history", "actors.judging.worker"), frozenset({"pykka", "threading"}))
+    assert [] == _offenders(
+        (*THREADS, "actors.history", "actors.judging.worker", "actors.notifying.sender"),
+        frozenset({"pykka", "threading"}),
+    )
 
 
 def test_nobody_uses_multiprocessing_or_asyncio() -> None:

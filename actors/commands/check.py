@@ -12,6 +12,7 @@ import orjson
 from actors.commands.common import print_json, with_arguments
 from actors.commands.parsing import OK
 from actors.config_file import read_config
+from actors.notifying.addresses import check_addresses
 from engine.config import effective_facts, effective_protections, make_settings, masked
 from engine.settings import Config, Settings
 from engine.strategy import StrategyFacts
@@ -27,6 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
         config, load_facts(config.strategy, surroundings_of(config, "dry_run", config.trading.pairs))
     )
     settings = make_settings(config, facts)
+    check_addresses(config.notify)
     pairs = would_trade(config, facts)
     if arguments.json:
         print_json(

@@ -15,6 +15,7 @@ from actors.commands.parsing import INTERRUPTED
 from actors.config_file import read_config
 from actors.files import Files, RunLock
 from actors.logs import set_up_logs
+from actors.notifying.addresses import check_addresses
 from actors.screen import REFRESH_S, Screen, Snapshot, plain_line
 from engine.config import make_settings
 
@@ -65,6 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     set_up_logs(config.runtime, on_stream=not on_screen)
     facts = load_facts(config.strategy, surroundings_of(config, "dry_run", config.trading.pairs))
     make_settings(config, facts)  # a mistake in it is said before anything starts
+    check_addresses(config.notify)
     files = Files.beside(config.history.db)
     lock = RunLock(files.lock)
     try:

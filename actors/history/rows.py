@@ -285,6 +285,9 @@ HANDLERS: Mapping[str, Callable[[Changes, Row, Body], None]] = {
     "Judged": _plain("judgements", "judged", "with_signal", "failed", "took_ms", candle_time="ts"),
     "DataAlert": _plain("alerts", "kind", "pair", "detail", "count"),
     "Notified": _plain("alerts", "severity", kind="event", detail="text"),
+    "NoticeDelivered": _plain(
+        "notices", "target", "event", "severity", "text", "outcome", "reason", "attempts", "waited_ms"
+    ),
     "JournalDamaged": _journal_damaged,
     "RunStarted": _run_started,
     "RunEnded": _run_ended,

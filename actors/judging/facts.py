@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import orjson
 
+from actors.fencing import fence_in
 from actors.judging.loader import StrategyMaker
-from actors.judging.worker import fence_in
 from actors.processes import child_environment, ending, python_command
 from engine.errors import StrategyError
 from engine.settings import StrategyConfig

@@ -19,9 +19,9 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from actors.fencing import fence_in
 from actors.judging.foreign import is_foreign
 from actors.judging.loader import StrategyMaker, import_file
-from actors.judging.worker import fence_in
 from actors.processes import child_environment, python_command
 from engine.errors import StrategyError
 from engine.strategy import Strategy, facts_of

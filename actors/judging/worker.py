@@ -9,14 +9,11 @@ the bot's log. It keeps no state that would be missed: it may be killed at any m
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import gc
 import io
 import os
-import resource
 import select
-import signal
 import socket
 import sys
 import time
@@ -25,6 +22,7 @@ from typing import Any, Final
 
 import orjson
 
+from actors.fencing import fence_in
 from actors.judging.bench import Bench, Outcome
 from actors.judging.loader import StrategyMaker
 from actors.judging.protocol import Batch, Desk, Frames, Kind, frame, frame_json, read_judge, read_load
@@ -33,24 +31,6 @@ from engine.strategy import heard
 
 PROGRESS_S: Final = 0.010
 ASKS_S: Final = 0.001
-MIB: Final = 1024 * 1024
-_PR_SET_PDEATHSIG: Final = 1
-_NICE: Final = 5
-
-
-def fence_in(parent: int, memory_mb: int) -> None:
-    """Take away what a user's code could hurt others with."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        # The bot may be pinned to one core; that was not meant for us.
-        os.sched_setaffinity(0, range(os.cpu_count() or 1))
-    if os.getppid() != parent:
-        os._exit(0)  # the bot was gone before we could tie ourselves to it
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if memory_mb:
-        resource.setrlimit(resource.RLIMIT_AS, (memory_mb * MIB, memory_mb * MIB))
-    os.nice(_NICE)
 
 
 class Prints(io.TextIOBase):

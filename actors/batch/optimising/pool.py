@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol
 
 from actors.batch.optimising.laboratory import Laboratory, Outcome
-from actors.judging.worker import fence_in
+from actors.fencing import fence_in
 from engine.errors import DataError
 from engine.types import use_money_context
 
