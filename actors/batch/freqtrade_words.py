@@ -61,7 +61,8 @@ NEEDED_NOT: Final = {
     "exchange.only_from_ccxt": _NO_LOOP,
 }
 
-_MESSAGES: Final = "`tradepit status --json` and `tradepit sql` answer what it did; messages go to the log"
+_MESSAGES: Final = "write [[notify.targets]] with a name and url_env; Apprise knows tgram://, discord://, json:// and more"
+_ANSWERS: Final = "`tradepit status --json` and `tradepit sql` answer what it did"
 
 LACKED: Final = {
     "entry_pricing": "orders are priced at the price of the decision",
@@ -69,7 +70,7 @@ LACKED: Final = {
     "telegram": _MESSAGES,
     "webhook": _MESSAGES,
     "discord": _MESSAGES,
-    "api_server": _MESSAGES,
+    "api_server": _ANSWERS,
     "external_message_consumer": "one bot trades hundreds of pairs; none listens to another",
     "freqai": "there are no trained models here",
     "edge": "Freqtrade has dropped it, too",
