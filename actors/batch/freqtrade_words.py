@@ -61,7 +61,9 @@ NEEDED_NOT: Final = {
     "exchange.only_from_ccxt": _NO_LOOP,
 }
 
-_MESSAGES: Final = "write [[notify.targets]] with a name and url_env; Apprise knows tgram://, discord://, json:// and more"
+_MESSAGES: Final = (
+    "write [[notify.targets]] with a name and url_env; Apprise knows tgram://, discord://, json:// and more"
+)
 _ANSWERS: Final = "`tradepit status --json` and `tradepit sql` answer what it did"
 
 LACKED: Final = {
