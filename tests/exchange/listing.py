@@ -60,8 +60,8 @@ class Listing:
             {"filterType": "LOT_SIZE", "minQty": step, "maxQty": _plain(self.max_qty), "stepSize": step},
         ]
 
-    def _spot_info(self) -> dict[str, object]:
-        filters = [
+    def _spot_filters(self) -> list[dict[str, object]]:
+        return [
             *self._bounds(),
             {
                 "filterType": "MARKET_LOT_SIZE",
@@ -88,6 +88,8 @@ class Listing:
             {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
             {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
         ]
+
+    def _spot_info(self) -> dict[str, object]:
         return {
             "symbol": self.symbol,
             "status": self.status,
@@ -108,7 +110,7 @@ class Listing:
             "amendAllowed": True,
             "isSpotTradingAllowed": True,
             "isMarginTradingAllowed": False,
-            "filters": filters,
+            "filters": self._spot_filters(),
             "permissions": [],
             "permissionSets": [["SPOT"]],
             "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
