@@ -25,6 +25,7 @@ def keys_of(config: ExchangeConfig) -> dict[str, str]:
     Raises:
         ConfigError: they are not there, or in two places; or their file may be read by others, or is not one of keys.
     """
+    found: Mapping[str, str]
     given = {name: os.environ.get(variable, "").strip() for name, variable in VARIABLES.items()}
     if not config.keys_file:
         found, where = given, "the environment"
