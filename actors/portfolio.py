@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from actors.base import Context
 from actors.recovering import RecoveringActor
-from engine.account import close_trade, lock_pair, pass_time, turn_switch
+from engine.account import close_trade, follow_venue, lock_pair, pass_time, turn_switch
 from engine.actions import Emit
 from engine.codec import to_plain
 from engine.denials import Denial
@@ -266,8 +266,16 @@ class PortfolioActor(RecoveringActor):
         self._record(lock_pair(self.account, lock, self.now()), self.account.state)
 
     def on_balances_changed(self, message: BalancesChanged) -> None:
-        """What the venue says: reported beside our own figures."""
+        """What the venue says: the capital where it decides about that, and reported beside our own figures."""
         self._balances = message.balances
+        self.account.balances_changed(message.balances, self.now())
+        self._follow_venue()
+
+    def _follow_venue(self) -> None:
+        for event in () if self._uncounted else follow_venue(self.account, self.now()):
+            text = "the exchange's balance: {why} {by:+f}, now {total:f}".format_map(event.body)
+            self.tell("notifier", Notify(ts=event.ts, severity="info", event="capital", text=text))
+            self._record([event], self.account.state)
 
     # ------------------------------------------------------------ the kill switch
 
@@ -335,6 +343,7 @@ class PortfolioActor(RecoveringActor):
         self.start_timer("tick", TICK_MS)
         now = self.now()
         self._pass_time(now)
+        self._follow_venue()
         for _ in range(-(-len(self._pairs) // CENSUS_TICKS)):
             pair = next(self._recount)
             self.tell(f"pair:{pair}", TakeCensus(epoch=self.epoch))

@@ -12,7 +12,8 @@ from engine.actions import Emit
 from engine.messages import SetTradingState, TradeClosed
 from engine.portfolio import Hold, Portfolio
 from engine.protections import DAY_MS, Lock
-from engine.types import Millis
+from engine.types import ZERO, Millis
+from engine.venue_capital import WORTH_TELLING
 
 
 def close_trade(portfolio: Portfolio, trade: TradeClosed, ts: Millis) -> list[Emit]:
@@ -52,6 +53,16 @@ def pass_until(portfolio: Portfolio, ts: Millis, first_time: Callable[[Millis, M
     if "daily_loss" in portfolio.holds:
         found = pass_time(portfolio, first_time(portfolio.day + DAY_MS, ts))
     return found + pass_time(portfolio, ts)
+
+
+def follow_venue(portfolio: Portfolio, ts: Millis) -> list[Emit]:
+    """Let the capital follow what the exchange says; an event for what the user has moved, and for the first look."""
+    first = portfolio.start == ZERO
+    moved = portfolio.reconcile(ts)
+    if not moved or (not first and abs(moved) < portfolio.balance * WORTH_TELLING):
+        return []
+    why = "first seen" if first else "deposit" if moved > ZERO else "withdrawal"
+    return [Emit("CapitalMoved", ts, {"by": moved, "why": why, "start": portfolio.start, "total": portfolio.balance})]
 
 
 def lock_pair(portfolio: Portfolio, lock: Lock, ts: Millis) -> list[Emit]:

@@ -33,6 +33,7 @@ from engine.settings import RiskConfig, TradingConfig
 from engine.sizing import proposed_stake, validated_stake
 from engine.summed import Summed
 from engine.types import ZERO, Millis, TradingState, trade_order
+from engine.venue_capital import VenueCapital
 
 OF_THIS_RUN: Final = ("disk", "shutdown")
 """Hands of the kill switch that are not kept: who has them says so again, and nobody else would let go."""
@@ -50,7 +51,8 @@ _realized: Final = attrgetter("realized")
 class Portfolio:
     """The account's state and its answers. Not shared: one owner calls it in turn.
 
-    `exits_only` are pairs that are there for what they still hold, and not to be entered.
+    `exits_only` are pairs that are there for what they still hold, and not to be entered. With `venue` the
+    capital is what the exchange says; `start` is then what it had when we first looked, and ZERO before.
     """
 
     trading: TradingConfig
@@ -60,6 +62,7 @@ class Portfolio:
     start: Decimal
     epoch: int = 1
     exits_only: frozenset[str] = frozenset()
+    venue: VenueCapital | None = None
     earned: dict[str, Decimal] = field(default_factory=dict)
     closed_profit: Decimal = ZERO
     exposures: Summed[ExposureChanged] = field(default_factory=lambda: Summed(_stake, _realized))
@@ -125,8 +128,14 @@ class Portfolio:
         stake, available = proposed_stake(self.trading, free=free, tied=tied, profit=self.closed_profit)
         if ask.stake is not None:
             stake = min(ask.stake, available)
+        detail = f"{available:f} available"
+        if self.venue is not None:
+            holds = self.exposures.get(ask.pair)
+            room, why = self.venue.room(ask.pair, (holds.stake if holds else ZERO) - ask.replaces, now)
+            if room < available:
+                stake, available, detail = min(stake, room), room, f"{room:f} available: {why}"
         if stake <= ZERO:
-            return self._denied(ask, Denial.NOT_ENOUGH_CAPITAL, f"{available:f} available")
+            return self._denied(ask, Denial.NOT_ENOUGH_CAPITAL, detail)
         granted = validated_stake(stake, least=ask.stake_min, most=ask.stake_max, available=available)
         if granted <= ZERO:
             return self._denied(
@@ -144,6 +153,8 @@ class Portfolio:
             leverage=ask.leverage,
         )
         self.reserved[ask.pair] = answer
+        if self.venue is not None:
+            self.venue.promise(ask.pair, granted, now)
         return answer
 
     def _refusal(self, ask: ReserveCapital, now: Millis) -> tuple[Denial | None, str]:
@@ -197,6 +208,26 @@ class Portfolio:
             self.exposures[exposure.pair] = exposure
         else:
             self.exposures.pop(exposure.pair, None)
+
+    def balances_changed(self, balances: Sequence[tuple[str, Decimal, Decimal]], now: Millis) -> None:
+        """What the venue says of each currency; it matters where the capital is its word."""
+        if self.venue is not None:
+            self.venue.heard(balances, now)
+
+    def reconcile(self, now: Millis) -> Decimal:
+        """Let the start follow what the exchange says; by how much it has moved. It is neither profit nor loss."""
+        if self.venue is None:
+            return ZERO
+        books = self.balance + self.exposures.total(1)
+        if not self.venue.futures:
+            books -= sum((e.amount * e.open_rate for e in self.exposures.values()), ZERO)
+        first = self.start == ZERO and self.venue.known
+        moved = self.venue.total - books if first else self.venue.moved(books, now)
+        if moved:
+            self.start += moved
+            self.peak += moved
+            self.day_start += moved
+        return moved
 
     def assume(self, pair: str, now: Millis) -> None:
         """Reckon with a whole stake on `pair`, which cannot say what it holds; its own word replaces this."""
