@@ -7,24 +7,27 @@ Rules
     Nobody is sent candles before having asked for its history (`LoadHistory`), which says where they
     begin. After a crash the feed goes on where its recorded state says: what has closed meanwhile is sent
     first, in order.
-    What is wrong with the data is told to the journal, gathered: at most `ALERTS_MAX` entries in
-    `ALERT_MS`, the rest of them summed.
+    A candle is announced when its time is over and it has come; the round waits up to `GATHER_MS` for
+    pairs that are being traded and whose candle is still on its way, and not at all for others. Those follow
+    when they come, in order, and are judged late.
 
 Why no thread
-    The feed asks its source when market time says that something is there. A source that is a network
-    hides its own thread behind the port.
+    The feed asks its stream when market time says that something is there, or when the stream has it woken
+    (`MarketStirred`). A stream that is a network hides its own thread behind the port.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 
 from actors.base import Context, EngineActor
+from actors.data_alerts import EVERYBODY, OUTBOX_MAX, DataAlerts
 from actors.outbox import Outbox
-from actors.venues.ports import MarketSource, PriceRange
+from actors.price_watch import PriceWatch
+from actors.venues.ports import MarketStream
 from engine.candles import Candle, timeframe_ms
 from engine.messages import (
     CandlesClosed,
@@ -32,8 +35,9 @@ from engine.messages import (
     EpochAnnounced,
     HistoryLoaded,
     LoadHistory,
-    MarketRange,
-    Notify,
+    MarketStirred,
+    PermitDenied,
+    PermitGranted,
     Plain,
     Recorded,
     RecordRefused,
@@ -47,16 +51,17 @@ from engine.messages import (
 from engine.repair import DataFault
 from engine.settings import FeedConfig
 from engine.stream import CandleStream, Taken
-from engine.types import Millis, exact
+from engine.types import Millis
 
-ALERT_MS = 5_000
-ALERTS_MAX = 20
-HISTORY_PAIRS = 50
-CATCH_UP_MAX = 500
-OUTBOX_MAX = 50
-STATE_MS = 5_000
-EVERYBODY = "*"
-SLOW = "slow"
+HISTORY_PAIRS: Final = 50
+CATCH_UP_MAX: Final = 500
+STATE_MS: Final = 5_000
+SLOW: Final = "slow"
+GATHER_MS: Final = 250
+"""So long after its close a round waits for candles that are on their way: a stream of hundreds of pairs takes a moment."""
+
+_Outgoing = dict[Millis, dict[str, list[tuple[str, Candle]]]]
+"""Candles to be sent, by their time, by judge."""
 
 
 class FeedActor(EngineActor):
@@ -68,7 +73,7 @@ class FeedActor(EngineActor):
     def __init__(
         self,
         ctx: Context,
-        source: MarketSource,
+        source: MarketStream,
         pairs: Sequence[str],
         timeframe: str,
         judges: Mapping[str, str],
@@ -81,25 +86,27 @@ class FeedActor(EngineActor):
         self._keep_candles = keep_candles
         self._source = source
         self._step = timeframe_ms(timeframe)
-        self._tick_ms = config.tick_ms
+        self.prices = PriceWatch(self, source, config.tick_ms)
         self._round_timeout_ms = round_timeout_ms
         self._judges = dict(judges)
         self._streams = {pair: CandleStream(pair, self._step, config.stale_after_candles) for pair in pairs}
         self._ready: dict[str, CandleStream] = {}
-        self._watched: dict[str, Millis] = {}
-        self._fresh: dict[str, None] = {}
+        self._asked: dict[str, tuple[str, int]] = {}
         self._next: Millis | None = None
+        self._gathering = False
         self._round: Millis | None = None
         self._waiting: set[str] = set()
-        self._alerts: dict[tuple[str, str], tuple[int, str, Millis]] = {}
-        self._counts: Counter[str] = Counter()
         self._reply_to = ""
         self._ending = False
         self._early: dict[tuple[str, tuple[str, ...]], LoadHistory] | None = None
         self.outbox = Outbox(self)
+        self.alerts = DataAlerts(self, self.outbox)
 
     def on_start(self) -> None:
-        """Learn how far an earlier incarnation came."""
+        """Learn how far an earlier incarnation came, and have the stream wake this one."""
+        name, tell = self.name, self.ctx.tell
+        self._source.open(name, lambda: tell(name, MarketStirred()))
+        self._source.follow(tuple(self._streams), self._step)
         self.outbox.load()
         if self.epoch > 1:
             self._early = {}
@@ -130,12 +137,10 @@ class FeedActor(EngineActor):
         newest = self.now() // self._step * self._step - self._step
         skipped = (newest - last) // self._step - CATCH_UP_MAX
         if skipped > 0:
-            self._alert(EVERYBODY, DataFault.GAP, "too old to be announced after a restart", skipped)
+            self.alerts.add(EVERYBODY, DataFault.GAP, "too old to be announced after a restart", skipped)
             last += skipped * self._step
-        history = self._source.history(tuple(self._streams), self._step, last + self._step, 1)
         for pair, stream in self._streams.items():
-            known = history.get(pair)
-            stream.start(behind.get(pair, last), float(known.close[-1]) if known is not None and len(known) else None)
+            stream.start(behind.get(pair, last), self._source.go_on(pair, self._step, last + self._step))
             self._ready[pair] = stream
         self._next = last + self._step
         self._schedule()
@@ -158,25 +163,28 @@ class FeedActor(EngineActor):
             self._next = self.now() // self._step * self._step
         for start in range(0, len(message.pairs), HISTORY_PAIRS):
             pairs = message.pairs[start : start + HISTORY_PAIRS]
-            rows = tuple(self._window(pairs, max(0, message.count), message.reply_to).items())
-            self.tell(message.reply_to, HistoryLoaded(timeframe_ms=self._step, pairs=rows))
+            self._asked.update(dict.fromkeys(pairs, (message.reply_to, max(0, message.count))))
+            self._source.ask_history(pairs, self._step, self._next, max(1, message.count))
+            self._pass_histories_on()
             self.ctx.progress()
         self._record_state()
         self._schedule()
 
-    def _window(self, pairs: Sequence[str], count: int, judge: str) -> dict[str, tuple[Candle, ...]]:
-        assert self._next is not None
-        history = self._source.history(pairs, self._step, self._next, max(1, count))
-        windows: dict[str, tuple[Candle, ...]] = {}
-        for pair in pairs:
-            rows = tuple(history[pair]) if pair in history else ()
-            windows[pair] = rows[-count:] if count else ()
+    def _pass_histories_on(self) -> None:
+        """Give each judge the windows that have come, and have their pairs take part in the rounds."""
+        windows: dict[str, list[tuple[str, tuple[Candle, ...]]]] = {}
+        for pair, rows in self._source.histories():
+            if pair not in self._asked:
+                continue
+            judge, count = self._asked.pop(pair)
+            windows.setdefault(judge, []).append((pair, rows[-count:] if count else ()))
             stream = self._streams.get(pair)
             if stream is not None:
                 stream.start(rows[-1].ts if rows else None, rows[-1].close if rows else None)
                 self._ready[pair] = stream
                 self._judges[pair] = judge
-        return windows
+        for judge, pairs in windows.items():
+            self.tell(judge, HistoryLoaded(timeframe_ms=self._step, pairs=tuple(pairs)))
 
     # ------------------------------------------------------------ candles
 
@@ -189,32 +197,62 @@ class FeedActor(EngineActor):
     def _announce(self) -> None:
         ts = self._next
         assert ts is not None
-        if self.now() < ts + self._step:  # a timer may be rounded to be early; a candle may not
+        now = self.now()
+        if now < ts + self._step:  # a timer may be rounded to be early; a candle may not
             self._schedule()
             return
+        patience = ts + self._step + GATHER_MS - now
+        self._gathering = patience > 0 and self._source.is_held_up(ts)
+        if self._gathering:
+            self.start_timer("candle", patience, market=True)
+            return
+        self.cancel_timer("candle")
         _, end = self._source.span()
         if end is not None and ts > end:
-            self._notify("info", "data_ended", f"The candles end at {_when(end)}.")
+            self.alerts.notify("info", "data_ended", f"The candles end at {_when(end)}.")
             return
-        late = (self.now() - ts) // self._step - 1
+        late = (now - ts) // self._step - 1
         if late > 0:
-            self._alert(EVERYBODY, SLOW, f"judging is {late} candles behind the market")
-        outgoing: dict[Millis, dict[str, list[tuple[str, Candle]]]] = {}
-        for pair, candle in self._source.closed(tuple(self._ready), self._step, ts):
-            stream = self._ready.get(pair)
-            if stream is not None:
-                self._pass_on(pair, stream.take(candle, ts), outgoing)
+            self.alerts.add(EVERYBODY, SLOW, f"judging is {late} candles behind the market")
+        outgoing = self._collected(ts)
+        awaited = self._source.awaited(ts)
         for pair, stream in self._ready.items():
             if stream.ts != ts:
-                self._pass_on(pair, stream.missing(ts), outgoing)
+                self._pass_on(pair, stream.late(ts) if pair in awaited else stream.missing(ts), outgoing)
+        self._send(outgoing)
+        self._next = ts + self._step
+        self._record_state()
+        self._open_round(ts, set(outgoing.get(ts, ())))
+
+    def _collected(self, newest: Millis) -> _Outgoing:
+        """What has come of the candles up to `newest`."""
+        outgoing: _Outgoing = {}
+        for pair, candle in self._source.closed(tuple(self._ready), self._step, newest):
+            stream = self._ready.get(pair)
+            if stream is not None:
+                self._pass_on(pair, stream.take(candle, newest), outgoing)
+        return outgoing
+
+    def _send(self, outgoing: _Outgoing) -> None:
         if self._keep_candles:
             self._record_candles(outgoing)
         for at in sorted(outgoing):
             for judge, candles in outgoing[at].items():
                 self.tell(judge, CandlesClosed(timeframe_ms=self._step, ts=at, candles=tuple(candles)))
-        self._next = ts + self._step
-        self._record_state()
-        self._open_round(ts, set(outgoing.get(ts, ())))
+
+    def on_market_stirred(self, message: MarketStirred) -> None:
+        """Look at everything that may have come."""
+        del message
+        for name, said in self._source.said():
+            self.tell(name, said)
+        for pair, kind, detail in self._source.faults():
+            self.alerts.add(pair, kind, detail)
+        self.prices.tell_ranges()
+        self._pass_histories_on()
+        if self._gathering:
+            self._announce()
+        elif self._next is not None and not self._ending:
+            self._send(self._collected(self._next - self._step))
 
     def _record_candles(self, outgoing: Mapping[Millis, Mapping[str, list[tuple[str, Candle]]]]) -> None:
         for at in sorted(outgoing):
@@ -222,14 +260,14 @@ class FeedActor(EngineActor):
             body = {"ts": at, "timeframe_ms": self._step, "candles": rows}
             self.outbox.record([Entry(kind="CandlesJudged", ts=self.now(), body=body, stream="ops")])
 
-    def _pass_on(self, pair: str, taken: Taken, outgoing: dict[Millis, dict[str, list[tuple[str, Candle]]]]) -> None:
+    def _pass_on(self, pair: str, taken: Taken, outgoing: _Outgoing) -> None:
         for candle in taken.candles:
             outgoing.setdefault(candle.ts, {}).setdefault(self._judges[pair], []).append((pair, candle))
         for fault, detail in taken.faults:
-            self._alert(pair, fault, detail)
+            self.alerts.add(pair, fault, detail)
 
     def _open_round(self, ts: Millis, judges: set[str]) -> None:
-        self._counts["candles"] += 1
+        self.alerts.counts["candles"] += 1
         self._round = ts + self._step
         self._waiting = judges
         if judges:
@@ -250,7 +288,7 @@ class FeedActor(EngineActor):
 
     def _give_up_round(self) -> None:
         names = ", ".join(sorted(self._waiting))
-        self._alert(EVERYBODY, SLOW, f"no report from {names} within {self._round_timeout_ms} ms")
+        self.alerts.add(EVERYBODY, SLOW, f"no report from {names} within {self._round_timeout_ms} ms")
         self._waiting = set()
         self._schedule()
 
@@ -258,76 +296,26 @@ class FeedActor(EngineActor):
 
     def on_watch_price(self, message: WatchPrice) -> None:
         """Begin with the newest price at once, so that a guard knows where it stands; or end."""
-        if not message.watch:
-            self._fresh.pop(message.pair, None)
-            self._watched.pop(message.pair, None)
-        elif message.pair not in self._watched:
-            self._fresh[message.pair] = None
+        if message.watch:
+            self.prices.begin(message.pair)
+        else:
+            self.prices.end(message.pair)
 
     def on_batch_end(self) -> None:
-        """Answer all that have begun to watch together: a hundred pairs after a restart cost one look."""
-        if not self._fresh:
-            return
-        now = self.now()
-        fresh, self._fresh = tuple(self._fresh), {}
-        if not self._watched:
-            self.start_timer("tick", self._tick_ms)
-        self._watched.update(dict.fromkeys(fresh, now))
-        for price in self._source.prices(fresh, now):
-            self._tell_range(price)
+        """Answer those that have begun to watch."""
+        self.prices.answer_fresh()
 
-    def _tick(self) -> None:
-        now = self.now()
-        since: dict[Millis, list[str]] = {}
-        for pair, after in self._watched.items():
-            since.setdefault(after, []).append(pair)
-        for after, pairs in since.items():
-            for price in self._source.ranges(pairs, after, now):
-                self._tell_range(price)
-        self._watched = dict.fromkeys(self._watched, now)
-        if self._watched:
-            self.start_timer("tick", self._tick_ms)
+    # ------------------------------------------------------------ permits of the stream
 
-    def _tell_range(self, price: PriceRange) -> None:
-        pair, ts, opened, high, low, close = price
-        message = MarketRange(
-            pair=pair, ts=ts, open=exact(opened), high=exact(high), low=exact(low), close=exact(close)
-        )
-        self.tell(f"pair:{pair}", message)
+    def on_permit_granted(self, message: PermitGranted) -> None:
+        """The stream may ask one thing."""
+        self._source.heard(message)
+
+    def on_permit_denied(self, message: PermitDenied) -> None:
+        """The stream may not ask it now."""
+        self._source.heard(message)
 
     # ------------------------------------------------------------ what is said of it
-
-    def _alert(self, pair: str, kind: str, detail: str, count: int = 1) -> None:
-        self._counts[kind] += count
-        if not self._alerts:
-            self.start_timer("alerts", ALERT_MS)
-        earlier = self._alerts.get((pair, kind))
-        self._alerts[pair, kind] = (count + (earlier[0] if earlier else 0), detail, self.now())
-
-    def _flush_alerts(self) -> None:
-        if len(self.outbox) >= OUTBOX_MAX:
-            self.start_timer("alerts", ALERT_MS)
-            return
-        alerts, self._alerts = self._alerts, {}
-        # What is said once goes first: a flood of gaps must not hide that a pair has gone stale.
-        once = (DataFault.STALE, DataFault.HEALED)
-        ordered = sorted(alerts.items(), key=lambda item: item[0][1] not in once)
-        shown = [(pair, kind, *rest) for (pair, kind), rest in ordered[:ALERTS_MAX]]
-        summed: dict[str, tuple[int, int]] = {}
-        for (_, kind), (count, _, _) in ordered[ALERTS_MAX:]:
-            pairs, total = summed.get(kind, (0, 0))
-            summed[kind] = (pairs + 1, total + count)
-        shown += [(EVERYBODY, k, n, f"on {pairs} more pairs", self.now()) for k, (pairs, n) in summed.items()]
-        self.outbox.record([_entry(*alert) for alert in shown])
-        for kind in once:
-            pairs_of_kind = [pair for pair, of_kind in alerts if of_kind == kind]
-            if pairs_of_kind:
-                some = ", ".join(pairs_of_kind[:5]) + (" and others" if len(pairs_of_kind) > 5 else "")
-                text = "no candles come" if kind is DataFault.STALE else "candles come again"
-                self._notify("warning", f"data_{kind}", f"{len(pairs_of_kind)} pairs: {text}: {some}.")
-
-    def _notify(self, severity: str, event: str, text: str) -> None:
-        self.tell("notifier", Notify(ts=self.now(), severity=severity, event=event, text=text))
 
     def status(self) -> Mapping[str, Plain]:
         """The figures of the feed: what it serves, how far it is, what was wrong."""
@@ -335,11 +323,12 @@ class FeedActor(EngineActor):
         return {
             "pairs": len(self._ready),
             "stale": sum(stream.stale for stream in self._ready.values()),
-            "watched": len(self._watched),
+            "watched": len(self.prices),
             "last_candle": last,
             "behind": 0 if last is None else max(0, (self.now() - last) // self._step - 1),
             "waiting_for": sorted(self._waiting),
-            "counts": dict(self._counts),
+            "counts": dict(self.alerts.counts),
+            **self._source.status(),
         }
 
     # ------------------------------------------------------------ timers and the end
@@ -351,12 +340,12 @@ class FeedActor(EngineActor):
                 self._announce()
             case "round":
                 self._give_up_round()
-            case "tick":
-                self._tick()
+            case PriceWatch.TIMER:
+                self.prices.tick()
             case "state":  # without a journal the bot cannot trade, but its windows can be filled
                 self._answer_early()
-            case "alerts":
-                self._flush_alerts()
+            case DataAlerts.TIMER:
+                self.alerts.flush()
             case _:
                 super().on_timer_fired(message)
 
@@ -364,14 +353,16 @@ class FeedActor(EngineActor):
         """A new judge will ask for its history; a new persistence actor is sent what is not on disk."""
         super().on_epoch_announced(message)
         self._reported(message.name)
+        if message.name == "limiter":
+            self._source.void_permits(message.epoch)
 
     def on_shutdown(self, message: Shutdown) -> None:
         """No more candles; prices go on, since positions are guarded to the end."""
         self._reply_to, self._ending = message.reply_to, True
         self.cancel_timer("candle")
-        if self._alerts:
-            self.cancel_timer("alerts")
-            self._flush_alerts()
+        if self.alerts:
+            self.cancel_timer(DataAlerts.TIMER)
+            self.alerts.flush()
         self._end_when_recorded()
 
     def on_recorded(self, message: Recorded) -> None:
@@ -388,11 +379,6 @@ class FeedActor(EngineActor):
         if self._reply_to and not len(self.outbox):
             self.tell(self._reply_to, ShutdownDone(name=self.name))
             self._reply_to = ""
-
-
-def _entry(pair: str, kind: str, count: int, detail: str, ts: Millis) -> Entry:
-    body = {"pair": pair, "kind": str(kind), "detail": detail, "count": count}
-    return Entry(kind="DataAlert", ts=ts, body=body, stream="ops")
 
 
 def _when(ts: Millis) -> str:

@@ -48,6 +48,7 @@ from actors.supervisor import ChildSpec, RootActor
 from actors.venues.choice import market_source, notes_on, wanted_pairs
 from actors.venues.paper import PaperVenue
 from actors.venues.ports import MarketSource
+from actors.venues.prompt import PromptMarket
 from engine.candles import timeframe_ms
 from engine.codec import to_plain
 from engine.config import make_settings
@@ -273,7 +274,9 @@ class _Cast:
         keep = config.history.candles
         return self._shared(
             "feed",
-            lambda ctx: FeedActor(ctx, source, pairs, timeframe, judge_of, config.feed, keep_candles=keep),
+            lambda ctx: FeedActor(
+                ctx, PromptMarket(source), pairs, timeframe, judge_of, config.feed, keep_candles=keep
+            ),
         )
 
     def _portfolio(self, judges: Mapping[str, Sequence[str]]) -> ChildSpec:

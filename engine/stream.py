@@ -5,6 +5,7 @@ Rules
     pair takes part in its round. Should it come later, it is a duplicate.
     After `stale_after` missing ones in a row the pair is stale: no more are made up, since nobody should
     trade on them. With the next real candle it is healed, and those between are filled first.
+    A candle that may still come (`late`) is not made up: the pair waits, and is stale as soon.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class CandleStream:
         if not arrival.accepted:
             assert arrival.fault is not None
             return Taken((), ((arrival.fault, arrival.detail),))
-        taken = Taken((candle,)) if arrival.fault is None else self._after_gap(candle, arrival.detail)
+        taken = self._accepted(candle, arrival.detail if arrival.fault is not None else "")
         self.ts, self.close, self.missed, self.stale = candle.ts, candle.close, 0, False
         return taken
 
@@ -62,20 +63,33 @@ class CandleStream:
             return NOTHING
         self.missed += 1
         if self.missed >= self.stale_after:
-            self.stale = True
-            since = "ever" if self.ts is None else f"since the one of {self.ts}"
-            return Taken((), ((DataFault.STALE, f"no candle {since}"),))
+            return self._gone_stale()
         if self.ts is None:
             return NOTHING
         made = self._fillers(ts + self.step_ms)
         self.ts = ts
         return Taken(made, ((DataFault.GAP, f"{len(made)} missing up to {ts}"),))
 
-    def _after_gap(self, candle: Candle, detail: str) -> Taken:
-        faults = [(DataFault.GAP, detail)]
+    def late(self, ts: Millis) -> Taken:
+        """The candle that opened at `ts` may still come, so none is made up; but a pair that waits long is stale."""
+        if self.stale or (self.ts is not None and self.ts >= ts):
+            return NOTHING
+        self.missed += 1
+        if self.missed < self.stale_after:
+            return NOTHING
+        return self._gone_stale()
+
+    def _gone_stale(self) -> Taken:
+        self.stale = True
+        since = "ever" if self.ts is None else f"since the one of {self.ts}"
+        return Taken((), ((DataFault.STALE, f"no candle {since}"),))
+
+    def _accepted(self, candle: Candle, gap: str) -> Taken:
+        faults = [(DataFault.GAP, gap)] if gap else []
         if self.stale:
             faults.append((DataFault.HEALED, f"candles come again from {candle.ts} on"))
-        return Taken((*self._fillers(candle.ts), candle), tuple(faults))
+        fillers = self._fillers(candle.ts) if gap else ()
+        return Taken((*fillers, candle), tuple(faults))
 
     def _fillers(self, before: Millis) -> tuple[Candle, ...]:
         assert self.ts is not None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from engine.candles import Candle, Candles
 from engine.margin import FundingRate
 from engine.market import Market
+from engine.messages import Message, PermitDenied, PermitGranted
 from engine.types import Millis
 
 
@@ -61,4 +62,94 @@ class MarketSource(Protocol):
 
     def prices(self, pairs: Sequence[str], at: Millis) -> Sequence[PriceRange]:
         """Each pair's newest tick at `at`, as a range of one price; pairs that had none yet are left out."""
+        ...
+
+
+class Fault(NamedTuple):
+    """Something that went wrong with market data, or is well again; `kind` is a word for SQL (`stalled`, `outage` …)."""
+
+    pair: str
+    kind: str
+    detail: str
+
+
+class MarketStream(Protocol):
+    """The market-data side of a venue, as the feed uses it: asked and told, never waited for.
+
+    Answers that take time come later: the stream calls `wake` (from any thread), and the feed looks at
+    everything there may be. What the stream wants of others (permits, locks) it has the feed say.
+    Candles come raw; checking them is the feed's work. One feed at a time; a new one opens it again, and goes on.
+    """
+
+    @property
+    def pairs(self) -> tuple[str, ...]:
+        """The pairs there are, in the venue's own order."""
+        ...
+
+    def span(self) -> tuple[Millis, Millis | None]:
+        """The open time of the first candle there is, and of the last; None where no end is known."""
+        ...
+
+    def open(self, name: str, wake: Callable[[], None]) -> None:
+        """The actor `name` reads from now on."""
+        ...
+
+    def follow(self, pairs: Sequence[str], timeframe_ms: Millis) -> None:
+        """Candles of these will be asked for."""
+        ...
+
+    def ask_history(self, pairs: Sequence[str], timeframe_ms: Millis, before: Millis, count: int) -> None:
+        """Have at most `count` candles of each pair brought, the newest before `before`; asking again changes nothing."""
+        ...
+
+    def histories(self) -> Sequence[tuple[str, tuple[Candle, ...]]]:
+        """The histories that have come since the last call; a pair that is not known has an empty one."""
+        ...
+
+    def go_on(self, pair: str, timeframe_ms: Millis, next_ts: Millis) -> float | None:
+        """Hand on candles from `next_ts` on, for a feed that starts again; the close before it, where it is known."""
+        ...
+
+    def closed(self, pairs: Sequence[str], timeframe_ms: Millis, ts: Millis) -> Sequence[tuple[str, Candle]]:
+        """Candles up to the one that opens at `ts` that have closed and were not handed on yet."""
+        ...
+
+    def awaited(self, ts: Millis) -> Collection[str]:
+        """Pairs whose candles up to `ts` may still come: nobody needs to make them up."""
+        ...
+
+    def is_held_up(self, ts: Millis) -> bool:
+        """Whether candles of `ts` are about to come, of pairs that are being traded."""
+        ...
+
+    def watch(self, pairs: Collection[str]) -> None:
+        """From now on prices of exactly these are wanted."""
+        ...
+
+    def ranges(self, pairs: Sequence[str], after: Millis, until: Millis) -> Sequence[PriceRange]:
+        """Where each pair's price went in (after, until], or since it was last asked for; unmoved pairs are left out."""
+        ...
+
+    def prices(self, pairs: Sequence[str], at: Millis) -> Sequence[PriceRange]:
+        """Each pair's newest price, as a range of one price; pairs that had none yet are left out."""
+        ...
+
+    def heard(self, message: PermitGranted | PermitDenied) -> None:
+        """The limiter's answer to a wish of this stream."""
+        ...
+
+    def void_permits(self, epoch: int) -> None:
+        """The limiter is `epoch` now: older permits are not good any more."""
+        ...
+
+    def said(self) -> Sequence[tuple[str, Message]]:
+        """What is to be told to others, (name, message), since the last call."""
+        ...
+
+    def faults(self) -> Sequence[Fault]:
+        """What went wrong, or is well again, since the last call."""
+        ...
+
+    def status(self) -> Mapping[str, Any]:
+        """Figures of its own, plain values."""
         ...

@@ -64,6 +64,7 @@ from engine.messages.market import (
     HistoryLoaded,
     LoadHistory,
     MarketRange,
+    MarketStirred,
     WatchPrice,
 )
 from engine.messages.orders import (
@@ -141,6 +142,7 @@ __all__ = [
     "LockPair",
     "MarketMatched",
     "MarketRange",
+    "MarketStirred",
     "MatchMarket",
     "Message",
     "Notify",

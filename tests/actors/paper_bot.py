@@ -24,6 +24,7 @@ from actors.supervisor import ChildSpec, RootActor
 from actors.venues.built_in import BuiltInMarket
 from actors.venues.paper import PaperVenue
 from actors.venues.ports import MarketSource
+from actors.venues.prompt import PromptMarket
 from engine.messages import Entry, ForceEnter, ForceExit, Record, Shutdown
 from engine.portfolio import Portfolio
 from engine.quota import paper_limits
@@ -84,7 +85,7 @@ class PaperBot:
             ChildSpec(
                 "feed",
                 lambda ctx: FeedActor(
-                    ctx, self._source, self.pairs, "1m", dict.fromkeys(self.pairs, "judge:0"), self._feed
+                    ctx, PromptMarket(self._source), self.pairs, "1m", dict.fromkeys(self.pairs, "judge:0"), self._feed
                 ),
                 shared=True,
             ),

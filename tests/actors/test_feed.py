@@ -16,6 +16,7 @@ from actors.sim import SimRuntime
 from actors.venues.built_in import BuiltInMarket
 from actors.venues.file_market import FileMarket
 from actors.venues.ports import MarketSource, PriceRange
+from actors.venues.prompt import PromptMarket
 from engine.candles import MINUTE, Candle, Candles
 from engine.margin import FundingRate
 from engine.market import Market
@@ -41,6 +42,7 @@ from engine.messages import (
 from engine.settings import FeedConfig
 from engine.synthetic import SyntheticMarket
 from engine.types import Millis
+from tests.actors.slow_market import SlowMarket
 
 START = 1_767_225_600_000
 PAIRS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
@@ -132,7 +134,7 @@ class World:
 
     def __init__(
         self,
-        source: MarketSource,
+        source: MarketSource | SlowMarket,
         *,
         pairs: Sequence[str] = PAIRS,
         judges: int = 1,
@@ -148,8 +150,9 @@ class World:
         self.silent = False
         self.runtime = SimRuntime(seed, start_ms=start)
         self.judge_of = {pair: f"judge:{i % judges}" for i, pair in enumerate(pairs)}
+        stream = source if isinstance(source, SlowMarket) else PromptMarket(source)
         self.make: Callable[[Context], EngineActor] = lambda ctx: FeedActor(
-            ctx, source, pairs, "1m", self.judge_of, FeedConfig()
+            ctx, stream, pairs, "1m", self.judge_of, FeedConfig()
         )
         self.runtime.spawn("persistence", lambda ctx: Keeper(ctx, self))
         for name in ("root", "notifier", "control", *(f"pair:{pair}" for pair in pairs)):
@@ -277,7 +280,7 @@ def test_a_market_faster_than_its_judges_is_noticed_and_loses_nothing() -> None:
 
     world.runtime.stop("feed")
     world.runtime.settle()
-    world.runtime.spawn("feed", lambda ctx: Fast(ctx, source, PAIRS, "1m", world.judge_of, FeedConfig()))
+    world.runtime.spawn("feed", lambda ctx: Fast(ctx, PromptMarket(source), PAIRS, "1m", world.judge_of, FeedConfig()))
     world.load()
     world.silent = True
     world.runtime.run(60_000)
@@ -454,7 +457,7 @@ def test_ranges_are_conflated_when_the_market_is_fast() -> None:
     source = built_in()
     world = World(source)
     config = FeedConfig(tick_ms=5_000)
-    world.runtime.spawn("slow", lambda ctx: FeedActor(ctx, source, PAIRS, "1m", world.judge_of, config))
+    world.runtime.spawn("slow", lambda ctx: FeedActor(ctx, PromptMarket(source), PAIRS, "1m", world.judge_of, config))
     world.runtime.tell("slow", WatchPrice(pair="SOL/USDT", watch=True))
     world.runtime.run(60_000)
 

@@ -35,6 +35,7 @@ from actors.sim import Faults, SimRuntime
 from actors.supervisor import ChildSpec, RootActor
 from actors.venues.built_in import BuiltInMarket
 from actors.venues.paper import PaperVenue
+from actors.venues.prompt import PromptMarket
 from engine.config import make_settings, parse_config
 from engine.messages import ForceEnter, ForceExit, LockPair, SetTradingState
 from engine.order import Order
@@ -252,7 +253,7 @@ class World:
             ),
             *(ChildSpec(f"pair:{pair}", self._pair(pair, run), intensity=8) for pair in self.pairs),
             shared("judge:0", lambda ctx: JudgeActor(ctx, pairs=self.pairs, config=config.strategy, facts=self.facts)),
-            shared("feed", lambda ctx: FeedActor(ctx, source, self.pairs, "1m", judge_of, config.feed)),
+            shared("feed", lambda ctx: FeedActor(ctx, PromptMarket(source), self.pairs, "1m", judge_of, config.feed)),
         ]
 
     def _pair(self, pair: str, run: int) -> Callable[[Context], PairActor]:

@@ -1,0 +1,90 @@
+"""A market that answers at once, for a feed that does not wait for answers: stored, built in or written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from actors.venues.ports import Fault, MarketSource, PriceRange
+from engine.candles import Candle
+from engine.messages import Message, PermitDenied, PermitGranted
+from engine.types import Millis
+
+
+class PromptMarket:
+    """`MarketStream` over a `MarketSource`: everything has come when it has been asked for."""
+
+    def __init__(self, source: MarketSource) -> None:
+        self._source = source
+        self._histories: list[tuple[str, tuple[Candle, ...]]] = []
+
+    @property
+    def pairs(self) -> tuple[str, ...]:
+        """See `MarketStream`."""
+        return self._source.pairs
+
+    def span(self) -> tuple[Millis, Millis | None]:
+        """See `MarketStream`."""
+        return self._source.span()
+
+    def open(self, name: str, wake: Callable[[], None]) -> None:
+        """Nothing comes by itself, so nobody is woken."""
+
+    def follow(self, pairs: Sequence[str], timeframe_ms: Millis) -> None:
+        """Every candle is there already."""
+
+    def ask_history(self, pairs: Sequence[str], timeframe_ms: Millis, before: Millis, count: int) -> None:
+        """See `MarketStream`."""
+        found = self._source.history(pairs, timeframe_ms, before, count)
+        self._histories += [(pair, tuple(found[pair]) if pair in found else ()) for pair in pairs]
+
+    def histories(self) -> Sequence[tuple[str, tuple[Candle, ...]]]:
+        """See `MarketStream`."""
+        histories, self._histories = self._histories, []
+        return histories
+
+    def go_on(self, pair: str, timeframe_ms: Millis, next_ts: Millis) -> float | None:
+        """See `MarketStream`."""
+        known = self._source.history((pair,), timeframe_ms, next_ts, 1).get(pair)
+        return float(known.close[-1]) if known is not None and len(known) else None
+
+    def closed(self, pairs: Sequence[str], timeframe_ms: Millis, ts: Millis) -> Sequence[tuple[str, Candle]]:
+        """See `MarketSource`."""
+        return self._source.closed(pairs, timeframe_ms, ts)
+
+    def awaited(self, ts: Millis) -> Collection[str]:  # noqa: ARG002
+        """Nobody: what is not there now will not come."""
+        return ()
+
+    def is_held_up(self, ts: Millis) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
+    def watch(self, pairs: Collection[str]) -> None:
+        """Every price is there already."""
+
+    def ranges(self, pairs: Sequence[str], after: Millis, until: Millis) -> Sequence[PriceRange]:
+        """See `MarketSource`."""
+        return self._source.ranges(pairs, after, until)
+
+    def prices(self, pairs: Sequence[str], at: Millis) -> Sequence[PriceRange]:
+        """See `MarketSource`."""
+        return self._source.prices(pairs, at)
+
+    def heard(self, message: PermitGranted | PermitDenied) -> None:
+        """It asks for no permits."""
+
+    def void_permits(self, epoch: int) -> None:
+        """It has none."""
+
+    def said(self) -> Sequence[tuple[str, Message]]:
+        """Nothing."""
+        return ()
+
+    def faults(self) -> Sequence[Fault]:
+        """None but those that the feed finds."""
+        return ()
+
+    def status(self) -> Mapping[str, Any]:
+        """Nothing of its own."""
+        return {}
