@@ -9,7 +9,7 @@ X.door                     JSON: where the SQL door listens, and its token (0600
 X.lock                     held by the running bot; its text is that bot's pid
 X.notices.jsonl            what the user was told
 X.import-000001.json.gz    rows that were imported; the history is made again from these and the journal
-X.backtests/               stored backtests, each in a file, which the history takes in
+X.backtests/               stored backtests, each in a folder, which the history takes in
 X.reserve                  preallocated room, given back when the disk is full so that exits go on
 """
 

@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from engine.config_rules import COIN, FREQTRADE, PAIR, RULES, percent, shown, without_secrets
+from engine.config_venue import check_venue
 from engine.errors import ConfigError, Problem
 from engine.notify_settings import check_targets
 from engine.protection_settings import check_protections
@@ -330,7 +331,7 @@ def _combinations(config: Config, broken: set[str]) -> list[Problem]:
     if risk.max_exposure is not None and (risk.max_exposure_per_pair or 0) > risk.max_exposure:
         why = f"one pair may not have more than all together (max_exposure = {risk.max_exposure})"
         say("risk.max_exposure_per_pair", risk.max_exposure_per_pair, why, "Lower it, or raise max_exposure")
-    return found
+    return found + check_venue(config, broken)
 
 
 def _plain(value: Any) -> Any:

@@ -21,6 +21,8 @@ PAIR: Final = re.compile(r"[A-Z0-9]{1,20}/([A-Z0-9]{1,20})(:[A-Z0-9]{1,20})?")
 
 COIN: Final = re.compile(r"[A-Z0-9]{1,20}")
 
+_NAME: Final = re.compile(r"[a-z][a-z0-9]{1,30}")
+_CONFIRMED: Final = re.compile(r"([a-z][a-z0-9]{1,30})?")
 _PERCENT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _MEMORY: Final = re.compile(r"[1-9]\d*(\.\d+)?\s*([KMG]i?B)", re.IGNORECASE)
 
@@ -102,7 +104,7 @@ _NOT_EMPTY: Final = Rule(bool, "not empty")
 _SLOTS: Final = Rule(lambda v: v == -1 or v >= 1, "1 or more, or -1 for no limit")
 
 RULES: Final[dict[str, Rule]] = {
-    "mode": one_of("paper"),
+    "mode": one_of("paper", "live"),
     "trading.stake_currency": _matches(COIN, "a coin in capitals, such as USDT"),
     "trading.stake_amount": Rule(_is_stake, 'an amount above 0, a percentage such as "5%", or "unlimited"'),
     "trading.max_open_trades": _SLOTS,
@@ -135,7 +137,11 @@ RULES: Final[dict[str, Rule]] = {
     "feed.start": Rule(_is_time, "a time with its zone in ISO 8601, such as 2026-01-01T00:00:00Z"),
     "feed.tick_ms": between(10, 60_000),
     "feed.stale_after_candles": at_least(1),
-    "exchange.name": one_of("paper"),
+    "exchange.name": _matches(_NAME, "a name in small letters, as ccxt has it"),
+    "exchange.market": one_of("spot", "futures"),
+    "exchange.margin_mode": one_of("isolated", "cross"),
+    "live.exchange": _matches(_CONFIRMED, "the name under [exchange]"),
+    "live.largest_stake": above(0),
     "paper.wallet": above(0),
     "paper.fills": one_of("book", "candle"),
     "paper.maker_fee": _FEE,
@@ -169,7 +175,9 @@ RULES: Final[dict[str, Rule]] = {
 }
 """The rule of each key that has one; a key without a rule takes any value of its type."""
 
-_KEEP_OUT = "Keep secrets out of this file; paper trading needs none"
+_KEEP_OUT = (
+    "Keep secrets out of this file: set TRADEPIT_KEY and TRADEPIT_SECRET, or write keys_file = … under [exchange]"
+)
 _NOT_NEEDED = "Leave it out: Tradepit reacts to events and needs no such setting"
 _NOT_YET = "Leave it out: there is nothing like it here yet"
 _NOTIFY = "Write [[notify.targets]] with a name and url_env; Apprise knows tgram://, discord://, json:// and many more"
@@ -178,8 +186,7 @@ _IN_STRATEGY = "Set it in the strategy's file, or under [strategy.overrides]"
 FREQTRADE: Final[dict[str, str]] = {
     "dry_run": 'Write mode = "paper"',
     "dry_run_wallet": "Write wallet = … under [paper]",
-    "trading_mode": "Leave it out: a strategy's can_short and [trading] leverage say it",
-    "margin_mode": _NOT_NEEDED,
+    "trading_mode": "Write market = … under [exchange]",
     "pair_whitelist": "Write pairs = […] under [trading]",
     "pair_blacklist": "Leave those pairs out of pairs under [trading]",
     "pairlists": "Write pairs = […] under [trading]",

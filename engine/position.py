@@ -234,6 +234,8 @@ def fee_in_quote(fill: Fill, base: str, quote: str, fee_rate: Decimal) -> Decima
 def _with_fee(fees: tuple[tuple[str, Decimal], ...], fill: Fill) -> tuple[tuple[str, Decimal], ...]:
     if not fill.fee:
         return fees
+    if not fees:
+        return ((fill.fee_currency, fill.fee),)
     totals = dict(fees)
     totals[fill.fee_currency] = totals.get(fill.fee_currency, ZERO) + fill.fee
     return tuple(totals.items())

@@ -107,8 +107,26 @@ class FeedConfig:
 class ExchangeConfig:
     """`[exchange]`: the venue."""
 
-    name: str = doc('"paper" is the simulated exchange', "paper")
+    name: str = doc('"paper" is the simulated exchange; else what ccxt calls it: "binance", "bybit" …', "paper")
+    market: str = doc('"spot", or "futures": perpetual contracts that are settled in the stake currency', "spot")
+    margin_mode: str = doc('futures: "isolated" or "cross"', "isolated")
+    keys_file: str = doc(
+        "file with key, secret and, where the exchange has one, password, a line each; only its owner may read it. "
+        "Without one the environment has them: TRADEPIT_KEY, TRADEPIT_SECRET, TRADEPIT_PASSWORD",
+        "",
+    )
     options: Mapping[str, Any] = doc("merged into the ccxt constructor as it is", factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveConfig:
+    """`[live]`: real money is at stake; nothing is sent before both are confirmed here."""
+
+    exchange: str = doc('the exchange\'s name once more, as a confirmation; mode = "live" needs it', "")
+    largest_stake: Decimal | None = doc(
+        'the most that one trade may tie up, all its entries together, in the stake currency; mode = "live" needs it',
+        None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,13 +197,14 @@ class RuntimeConfig:
 class Config:
     """The whole of `config.toml`."""
 
-    mode: str = doc('"paper" trades on the simulated exchange', "paper")
+    mode: str = doc('"paper" trades on the simulated exchange, "live" on a real one', "paper")
     trading: TradingConfig = doc("", factory=TradingConfig)
     unfilledtimeout: TimeoutConfig = doc("", factory=TimeoutConfig)
     risk: RiskConfig = doc("", factory=RiskConfig)
     strategy: StrategyConfig = doc("", factory=StrategyConfig)
     feed: FeedConfig = doc("", factory=FeedConfig)
     exchange: ExchangeConfig = doc("", factory=ExchangeConfig)
+    live: LiveConfig = doc("", factory=LiveConfig)
     paper: PaperConfig = doc("", factory=PaperConfig)
     history: HistoryConfig = doc("", factory=HistoryConfig)
     notify: NotifyConfig = doc("", factory=NotifyConfig)

@@ -9,7 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from engine.booked import closed_trade
+from engine.booked import closed_trades
 from engine.candles import Floats
 from engine.columns import Ints, Labels, TradeColumns
 from engine.lanes import Lane
@@ -75,6 +75,7 @@ class PlainTrades(Sequence[TradeClosed]):
         return self._made(places) if isinstance(places, int) else [self._made(place) for place in places]
 
     def __iter__(self) -> Iterator[TradeClosed]:
+        self._make_all()
         return map(self._made, range(len(self)))
 
     @property
@@ -88,11 +89,30 @@ class PlainTrades(Sequence[TradeClosed]):
         taken = self._taken
         found = taken.closed.get(place)
         if found is None:
-            lane, entry = taken.lanes[taken.lane[place]], int(taken.entry[place])
-            amount = taken.amounts[place] if taken.amounts else None
-            amount = exact(float(lane.amount[entry])) if amount is None else amount
-            found = taken.closed[place] = closed_trade(lane, entry, int(taken.number[place]), amount)
+            self._make(taken.lane[place], np.array([place]))
+            found = taken.closed[place]
         return found
+
+    def _make_all(self) -> None:
+        """Make all that nobody has looked at yet: many at once cost a third of what they cost one by one."""
+        made = np.zeros(len(self), np.bool_)
+        made[list(self._taken.closed)] = True
+        for lane in range(len(self._taken.lanes)):
+            places = np.flatnonzero((self._taken.lane == lane) & ~made)
+            if len(places):
+                self._make(lane, places)
+
+    def _make(self, number: int, places: Ints) -> None:
+        """Make the trades of these places, all of one lane."""
+        taken, lane = self._taken, self._taken.lanes[number]
+        entries = taken.entry[places]
+        amounts = [taken.amounts[place] for place in places.tolist()] if taken.amounts else [None] * len(places)
+        known = [
+            exact(bought) if amount is None else amount
+            for amount, bought in zip(amounts, lane.amount[entries].tolist(), strict=True)
+        ]
+        trades = closed_trades(lane, entries, taken.number[places].tolist(), known)
+        taken.closed.update(zip(places.tolist(), trades, strict=True))
 
     # ------------------------------------------------------------ columns
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import decimal
 import math
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -38,6 +39,11 @@ def is_number(value: Any) -> bool:
 def exact(value: float | int | str | Decimal) -> Decimal:
     """The decimal that `value` is written as: `exact(0.1)` is 0.1, not its binary neighbour."""
     return value if isinstance(value, Decimal) else Decimal(repr(value) if isinstance(value, float) else value)
+
+
+def exact_all(values: Iterable[float]) -> Iterator[Decimal]:
+    """`exact` of many floats."""
+    return map(Decimal, map(repr, values))
 
 
 class Side(StrEnum):

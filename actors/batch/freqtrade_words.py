@@ -27,7 +27,7 @@ NEEDED_NOT: Final = {
     "bot_name": "a bot is known by its history file",
     "config_files": "the files are read in",
     "fiat_display_currency": "profits are counted in the stake currency",
-    "margin_mode": "positions are isolated",
+    "margin_mode": "positions are isolated; live, margin_mode under [exchange] says it",
     "process_only_new_candles": "a candle is judged once, when it has closed",
     "initial_state": "`tradepit pause` and `tradepit resume` turn entries off and on",
     "force_entry_enable": "`tradepit enter PAIR` always works",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
 import io
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import orjson
@@ -19,11 +17,10 @@ from actors.batch.exporting import rows_of, write_trades, write_whole
 from actors.batch.outcome import Outcome
 from actors.batch.tables import json_of
 from actors.files import Files, lock_holder
-from actors.spool import Event, keep
+from actors.lean import without_pandas
+from actors.spool import keep
 from engine.codec import to_plain
 from engine.errors import StorageError
-
-HOUR_MS: Final = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,10 @@ def store(files: Files, outcome: Outcome) -> Stored:
     Raises:
         StorageError: it cannot be written, or the history does not take it.
     """
-    kept = keep(files, _about(outcome), _events(outcome))
+    from actors.batch.run_tables import tables_of
+
+    with without_pandas():
+        kept = keep(files, _about(outcome), lambda number: tables_of(outcome, number))
     begin = f"Stored as run {kept.run} of {files.db}"
     if lock_holder(files.lock) is not None:
         return Stored(kept.run, f"{begin}, which the running bot's history takes in within a moment.")
@@ -65,7 +65,6 @@ def _about(outcome: Outcome) -> dict[str, Any]:
     summary = outcome.summary
     return {
         "mode": "backtest",
-        "orders": bool(outcome.result.events),
         "started": now,
         "ended": now,
         "strategy": outcome.strategy,
@@ -85,31 +84,6 @@ def _about(outcome: Outcome) -> dict[str, Any]:
             "interrupted": outcome.result.interrupted,
         },
     }
-
-
-def _events(outcome: Outcome) -> Iterator[Event]:
-    """The run's domain events in time, each writer's in their order, and its equity hour by hour.
-
-    Where no events were kept, its closed trades stand for them.
-    """
-    result = outcome.result
-    domain: list[Iterator[Event]] = [
-        ((event.ts, writer, "domain", event.kind, to_plain(event.body)) for event in events)
-        for writer, events in result.events.items()
-    ]
-    if not domain:
-        ordered = sorted(result.trades, key=lambda trade: trade.close_ts)
-        domain.append((t.close_ts, f"pair:{t.pair}", "domain", "TradeClosed", to_plain(t)) for t in ordered)
-    return heapq.merge(*domain, _hours(outcome), key=lambda event: event[0])
-
-
-def _hours(outcome: Outcome) -> Iterator[Event]:
-    ts, total = outcome.equity.ts, outcome.equity.total
-    if not len(ts):
-        return
-    lasts = np.append(np.flatnonzero(np.diff(ts // HOUR_MS)), len(ts) - 1)
-    for at, value in zip(ts[lasts].tolist(), total[lasts].tolist(), strict=True):
-        yield at, "backtest", "ops", "Equity", {"total": f"{value:.12f}"}
 
 
 # ---------------------------------------------------------------- files

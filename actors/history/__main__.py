@@ -29,6 +29,7 @@ import duckdb
 from actors.files import Files
 from actors.history.door import Door
 from actors.history.store import BATCH, HistoryNewer, Store, open_store
+from actors.lean import without_pandas
 from engine.errors import StorageError
 from engine.types import use_money_context
 
@@ -182,7 +183,8 @@ def main(arguments: list[str]) -> int:
     """`follow`: be the history process; `position DB`: print the last entry that the history holds."""
     use_money_context()
     if arguments == ["follow"]:
-        serve()
+        with without_pandas():
+            serve()
     if len(arguments) == 2 and arguments[0] == "position":
         try:
             store = open_store(Files.beside(Path(arguments[1])))

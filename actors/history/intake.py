@@ -7,29 +7,28 @@ their run in their ids for the same reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable
 from typing import Any, Final
 
+import duckdb
 import orjson
 
 from actors.files import Files
-from actors.history.rows import Changes, changes_of
+from actors.history.rows import Changes
 from actors.history.writer import ENTRY_AT_FAULT, HistoryWriter
-from actors.segment import Row
-from actors.spool import Spooled, read, spooled
+from actors.spool import Spooled, read_about, spooled
 from engine.errors import StorageError
 
 WHOLE: Final = "0"
 BROKEN: Final = "unreadable"
-SEQS: Final = 1 << 40
-"""Entries that a run may have: run -2's are numbered from -2 << 40 on."""
+BULK: Final = 20_000
+"""So many rows are taken in at once: a running bot's journal waits for no longer."""
 
 ABOUT: Final = (
     *("started", "ended", "strategy", "mode", "fills", "config_sha", "version", "timeframe", "data_from", "data_to"),
     *("currency", "wallet", "pairs", "settings", "metrics"),
 )
-"""What a run's first line says; each is a column of `runs`."""
+"""What is known of a run; each is a column of `runs`."""
 
 
 class Intake:
@@ -41,43 +40,41 @@ class Intake:
         self._tell = tell
         self._known = writer.statuses()
         self._now: Spooled | None = None
-        self._lines: Iterator[Any] = iter(())
         self._about: dict[str, Any] = {}
-        self._seq = 0
+        self._todo: list[str] = []
+        self._place = 0
 
-    def step(self, limit: int) -> int:
-        """Take in about `limit` lines of the oldest run that is not whole; returns how many were."""
+    def step(self, limit: int = BULK) -> int:
+        """Take in so many rows at most of the oldest run that is not whole; returns whether there was anything to do."""
         if self._now is None and not self._begin():
             return 0
         assert self._now is not None
+        if not self._todo:
+            return self._end(WHOLE, self._about)
+        table = self._todo[0]
         try:
-            events = list(islice(self._lines, limit))
-            if not events:
-                return self._end(WHOLE, self._about)
-            changes = changes_of(self._row(self._now.run, event) for event in events)
-            self._writer.add(self._as_added(named(changes, self._now.number)))
-        except (StorageError, *ENTRY_AT_FAULT) as error:
+            taken = self._writer.take_rows(table, self._now.table(table), self._place, limit)
+        except (*ENTRY_AT_FAULT, duckdb.BinderException, duckdb.CatalogException) as error:
             return self._leave_out(self._now, error)
-        return len(events)
-
-    def _as_added(self, changes: Changes) -> Changes:
-        """Trades as new rows where each is told once, at its end: that is far quicker than changing them."""
-        if self._about.get("orders", True):
-            return changes
-        return Changes(added={**changes.added, "trades": list(changes.trades.values())})
+        self._place += taken
+        if taken < limit:
+            self._todo.pop(0)
+            self._place = 0
+        return taken or 1
 
     def _begin(self) -> bool:
-        """Open the next file that can be read, and take out what an earlier attempt left of it."""
+        """Look at the next run that can be read, and take out what an earlier attempt left of it."""
         for run in spooled(self._files):
             if self._known.get(run.run) is not None:
                 continue
-            self._now, self._seq, self._lines = run, 0, read(run)
+            self._now, self._place = run, 0
             self._writer.forget(run.run)
             try:
-                self._about = dict(next(self._lines))
+                self._about = read_about(run)
             except StorageError as error:
                 self._leave_out(run, error)
                 continue
+            self._todo = list(self._about["tables"])
             # The run is known from the start, so no view takes its trades for the bot's.
             self._writer.add(Changes(runs={run.run: {"run": run.run, "mode": self._about.get("mode")}}))
             return True
@@ -88,11 +85,6 @@ class Intake:
         self._writer.forget(run.run)
         return self._end(BROKEN, {"mode": "backtest"})
 
-    def _row(self, run: int, event: Any) -> Row:
-        ts, writer, stream, kind, body = event
-        self._seq += 1
-        return (run * SEQS + self._seq, ts, writer, self._seq, 0, run, stream, kind, orjson.dumps(body).decode(), b"")
-
     def _end(self, status: str, about: dict[str, Any]) -> int:
         assert self._now is not None
         run = self._now.run
@@ -101,23 +93,6 @@ class Intake:
         self._known[run] = status
         self._now = None
         return 1
-
-
-def named(changes: Changes, number: int) -> Changes:
-    """The same rows with ids that only this run has."""
-    rows = [*changes.trades.values(), *changes.orders.values()]
-    for added in changes.added.values():
-        rows += added
-    for row in rows:
-        for name in ("trade_id", "client_order_id"):
-            if row.get(name):
-                row[name] = f"backtest{number}:{row[name]}"
-    return Changes(
-        added=changes.added,
-        trades={row["trade_id"]: row for row in changes.trades.values()},
-        orders={row["client_order_id"]: row for row in changes.orders.values()},
-        runs=changes.runs,
-    )
 
 
 def _text(value: Any) -> Any:

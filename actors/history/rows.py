@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -17,6 +17,16 @@ from actors.segment import Row
 
 Values = dict[str, Any]
 Body = Mapping[str, Any]
+
+
+DECIMALS: Final = frozenset(
+    [
+        *("open_rate", "close_rate", "amount", "stake", "leverage", "fee_open", "fee_close", "realized", "profit_abs"),
+        *("profit_ratio", "max_rate", "min_rate", "initial_stop", "stop", "funding_fees", "price", "trigger_price"),
+        *("filled", "cost", "fee", "free", "tied", "total", "received", "rate", "wallet"),
+    ]
+)
+"""The columns of exact decimals, of whatever table."""
 
 
 @dataclass(slots=True)
@@ -37,13 +47,17 @@ def changes_of(rows: Iterable[Row]) -> Changes:
     """Fold a batch of entries, in order."""
     changes = Changes()
     for row in rows:
-        body = orjson.loads(row[8])
-        handler = HANDLERS.get(row[7])
-        if handler is None:
-            changes.add("events", row, writer=row[2], stream=row[6], kind=row[7], body=row[8])
-        else:
-            handler(changes, row, body)
+        fold(changes, row, orjson.loads(row[8]))
     return changes
+
+
+def fold(changes: Changes, row: Row, body: Body) -> None:
+    """Fold one entry in, whose content is `body`."""
+    handler = HANDLERS.get(row[7])
+    if handler is None:
+        changes.add("events", row, writer=row[2], stream=row[6], kind=row[7], body=row[8])
+    else:
+        handler(changes, row, body)
 
 
 def _text(value: Any) -> str | None:
@@ -89,43 +103,35 @@ def _trade_changed(changes: Changes, row: Row, body: Body) -> None:
     _decide(changes, row, body, signal="change", outcome="changed", price=body.get("open_rate"), detail=detail)
 
 
-CLOSED = [
-    "side",
-    "open_rate",
-    "close_rate",
-    "amount",
-    "stake",
-    "leverage",
-    "fee_open",
-    "fee_close",
-    "profit_abs",
-    "profit_ratio",
-    "exit_reason",
-    "enter_tag",
-    "max_rate",
-    "min_rate",
-    "initial_stop",
-    "stop",
-    "funding_fees",
-]
+CLOSED: Final[Mapping[str, str]] = {
+    "open_time": "open_ts",
+    "close_time": "close_ts",
+    **{
+        name: name
+        for name in (
+            *("side", "open_rate", "close_rate", "amount", "stake", "leverage", "fee_open", "fee_close", "profit_abs"),
+            *("profit_ratio", "exit_reason", "enter_tag", "max_rate", "min_rate", "initial_stop", "stop"),
+            "funding_fees",
+        )
+    },
+}
+"""What a trade's end says: the column of `trades`, and the field that it comes from. Its fees come as JSON."""
+
+CLOSING: Final[Mapping[str, str]] = {"code": "exit_reason", "price": "close_rate", "tag": "enter_tag"}
+"""Likewise of `decisions`."""
 
 
 def _trade_closed(changes: Changes, row: Row, body: Body) -> None:
-    values = {name: body.get(name) for name in CLOSED}
-    times = {"open_time": body.get("open_ts"), "close_time": body.get("close_ts", row[1])}
-    _trade(changes, row, body, fees=_text(body.get("fees")), **times, **values)
-    detail = f"profit {body.get('profit_abs')}"
-    _decide(
-        changes,
-        row,
-        body,
-        signal="change",
-        outcome="closed",
-        code=body.get("exit_reason"),
-        price=body.get("close_rate"),
-        detail=detail,
-        tag=body.get("enter_tag"),
-    )
+    values = {column: body.get(field) for column, field in CLOSED.items()}
+    values["close_time"] = body.get("close_ts", row[1])
+    _trade(changes, row, body, fees=_text(body.get("fees")), **values)
+    decided = {column: body.get(field) for column, field in CLOSING.items()}
+    _decide(changes, row, body, **closing(body.get("profit_abs")), **decided)
+
+
+def closing(profit: Any) -> dict[str, str]:
+    """What `decisions` says of every trade's end."""
+    return {"signal": "change", "outcome": "closed", "detail": f"profit {profit}"}
 
 
 def _stop_moved(changes: Changes, row: Row, body: Body) -> None:

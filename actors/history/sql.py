@@ -23,6 +23,7 @@ from actors.files import Files, lock_holder, refuse_foreign
 from actors.history.door import load_extensions, publish
 from actors.history.guard import Guard
 from actors.history.store import open_store
+from actors.lean import without_pandas
 from actors.spool import spooled
 from engine.errors import StorageError, TradepitError
 
@@ -49,7 +50,11 @@ def run_query(db: Path | str, query: str) -> tuple[list[str], Rows]:
         QueryError: the statement is wrong, not allowed, or went past its limits.
         StorageError: there is no history, or it cannot be asked.
     """
-    files = Files.beside(db)
+    with without_pandas():
+        return _run(Files.beside(db), query)
+
+
+def _run(files: Files, query: str) -> tuple[list[str], Rows]:
     if lock_holder(files.lock) is not None:
         return _through_door(files, query)
     kept = (files.db.exists(), files.journal.exists(), files.segments(), files.imports(), spooled(files))

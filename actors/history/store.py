@@ -21,7 +21,7 @@ from actors.files import Files
 from actors.follower import Follower
 from actors.history.imports import read_import
 from actors.history.intake import Intake
-from actors.history.writer import ENTRY_AT_FAULT, HistoryWriter
+from actors.history.writer import ENTRY_AT_FAULT, HistoryWriter, quoted
 from engine.errors import StorageError
 
 HERE: Final = Path(__file__).parent
@@ -89,7 +89,7 @@ class Store:
                 self.writer.apply(rows)
                 if tick is not None:
                     tick(rows[-1][0])
-            done = len(rows) or self.intake.step(BATCH)
+            done = len(rows) or self.intake.step()
             if not done:
                 break
             written += done
@@ -122,8 +122,10 @@ def connect(files: Files, *, memory_limit: str = "128MB", threads: int = 1) -> d
     }
     connection = duckdb.connect(":memory:", config=settings)
     try:
+        # All that may be read where nothing else may: the door locks the rest, and admits no function that reads.
+        connection.execute(f"SET allowed_directories = [{quoted(f'{files.backtests.absolute()}/')}]")
         connection.execute("SET enable_progress_bar = false")  # whoever reads the answer would get it, too
-        connection.execute(f"ATTACH '{str(files.db).replace(chr(39), chr(39) * 2)}' AS history")
+        connection.execute(f"ATTACH {quoted(files.db)} AS history")
         connection.execute("USE history.main")
     except BaseException:
         connection.close()

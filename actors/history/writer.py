@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -20,6 +21,8 @@ from actors.segment import Row
 KEYS = {"trades": "trade_id", "orders": "client_order_id", "runs": "run"}
 SUMS = {("orders", "filled"), ("orders", "cost")}
 AT_ONCE = 2_000
+SETTLED = "CAST(filled AS DECIMAL(38,18)) >= CAST(amount AS DECIMAL(38,18)) AND status <> 'FILLED'"
+"""Of an order that a fill was heard of: it is filled, whatever else was said of it."""
 ENTRY_AT_FAULT = (
     duckdb.ConversionException,
     duckdb.ConstraintException,
@@ -86,6 +89,35 @@ class HistoryWriter:
         """Write rows that no journal entry stands for; how far the journal is followed stays as it is."""
         with self._transaction():
             self._write(changes)
+
+    def take_rows(self, table: str, file: Path, place: int, limit: int) -> int:
+        """Insert rows of a Parquet file, `limit` at most from row `place` on; returns how many there were.
+
+        Its columns are those of the table; times are ms, decimals text. An order that has `last_fill` and is
+        filled is done.
+
+        Raises:
+            ValueError: it has a column that the table has not.
+        """
+        source = f"read_parquet({quoted(file.absolute())}, file_row_number = true)"
+        found = self._connection.execute(f"DESCRIBE FROM {source}").fetchall()
+        there = {str(name) for name, *_ in found} - {"file_row_number"}
+        picks = {name: _cast(name, kind) for name, kind in self._columns[table].items() if name in there}
+        if unknown := there - {*picks, "last_fill"}:
+            raise ValueError(f"the table {table} has no {', '.join(sorted(unknown))}")
+        if "last_fill" in there:
+            done = f"WHEN last_fill IS NOT NULL AND {SETTLED} THEN"
+            picks["status"] = f"CASE {done} 'FILLED' ELSE status END"
+            picks["ended_at"] = (
+                f"epoch_ms(CASE {done} last_fill ELSE {'ended_at' if 'ended_at' in there else 'NULL'} END)"
+            )
+        names = ", ".join(f"{picked} AS {name}" for name, picked in picks.items())
+        some = f"file_row_number >= {place} AND file_row_number < {place + limit}"
+        with self._transaction():
+            inserted = self._connection.execute(
+                f"INSERT INTO {table} BY NAME SELECT {names} FROM {source} WHERE {some}"  # noqa: S608  (names of our own schema)
+            ).fetchone()
+        return int(inserted[0]) if inserted else 0
 
     def forget(self, run: int) -> None:
         """Take out everything of one run."""
@@ -182,9 +214,9 @@ class HistoryWriter:
         filled = [{"id": key, "at": change["last_fill"]} for key, change in orders.items() if "last_fill" in change]
         if filled:
             self._connection.execute(
-                "UPDATE orders SET status = 'FILLED', ended_at = epoch_ms(f.at)"
+                "UPDATE orders SET status = 'FILLED', ended_at = epoch_ms(f.at)"  # noqa: S608  (a condition of our own)
                 """ FROM (SELECT unnest(from_json($1, '[{"id": "VARCHAR", "at": "BIGINT"}]'), recursive := true)) AS f"""
-                " WHERE client_order_id = f.id AND filled >= amount AND status <> 'FILLED'",
+                f" WHERE client_order_id = f.id AND {SETTLED}",
                 [_json(filled)],
             )
 
@@ -194,10 +226,18 @@ class HistoryWriter:
         shape = orjson.dumps(
             [{c: "BIGINT" if k == "TIMESTAMP" else _json_type(k) for c, k in columns.items()}]
         ).decode()
-        picked = ", ".join(
-            f"epoch_ms({c}) AS {c}" if k == "TIMESTAMP" else f"CAST({c} AS {k}) AS {c}" for c, k in columns.items()
-        )
+        picked = ", ".join(f"{_cast(c, k)} AS {c}" for c, k in columns.items())
         return f"SELECT {picked} FROM (SELECT unnest(from_json($1, '{shape}'), recursive := true))"  # noqa: S608  (names of our own schema)
+
+
+def quoted(text: object) -> str:
+    """A text as a literal of SQL."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+def _cast(name: str, kind: str) -> str:
+    """A column of plain values as the type it has here: times come in milliseconds, decimals as texts."""
+    return f"epoch_ms({name})" if kind == "TIMESTAMP" else f"CAST({name} AS {kind})"
 
 
 def _json_type(kind: str) -> str:

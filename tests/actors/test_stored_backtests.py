@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -23,10 +21,13 @@ from actors.batch.storing import export_trades, store
 from actors.cli import BAD_INPUT, OK, main
 from actors.files import Files, RunLock
 from actors.history.process import HistoryProcess, history_end
+from actors.history.rows import DECIMALS
 from actors.history.sql import run_query
 from actors.history.store import open_store
 from actors.opening import open_journal
+from engine.codec import to_plain
 from engine.errors import DataError, StorageError
+from engine.messages import Entry, Record
 from engine.settings import HistoryConfig
 from engine.types import use_money_context
 from tests.actors.history_entries import fill_journal
@@ -84,6 +85,38 @@ def test_a_stored_run_is_asked_like_a_bot(files: Files, outcome: Outcome) -> Non
     assert ask(files, "SELECT count(*) FROM equity") == [(len(set((outcome.equity.ts // 3_600_000).tolist())),)]
 
 
+def test_a_stored_run_has_the_rows_that_a_journal_would_have_made(
+    files: Files, outcome: Outcome, tmp_path: Path
+) -> None:
+    """Events that the history takes from a journal, and the same of a stored backtest, become the same rows."""
+    store(files, outcome)
+    live = Files.beside(tmp_path / "live.duckdb")
+    journal = open_journal(live, now=1).journal
+    for writer, events in outcome.result.events.items():
+        entries = tuple(Entry(kind=e.kind, ts=e.ts, body=to_plain(e.body), stream="domain") for e in events)
+        journal.append([Record(writer=writer, seq=1, entries=entries)])
+    journal.close()
+
+    for table, ids in (("trades", 1), ("orders", 2), ("fills", 2), ("decisions", 1)):
+        own = ("trade_id", "client_order_id")[:ids]
+        bare = ", ".join(f"regexp_replace({name}, '^backtest1:', '') AS {name}" for name in own)
+        told = ask(live, f"SELECT * EXCLUDE (run, seq) FROM {table} ORDER BY ALL")
+        assert told == ask(files, f"SELECT * EXCLUDE (run, seq) REPLACE ({bare}) FROM {table} ORDER BY ALL")
+        assert len(told) > 10
+
+
+def test_the_decimal_columns_are_those_of_the_tables(files: Files, outcome: Outcome) -> None:
+    """What is written as decimals is what the history's tables keep as decimals, no more and no less."""
+    store(files, outcome)
+    own = "database_name = 'history'"
+    tables = f"(SELECT table_name FROM duckdb_tables() WHERE {own})"
+    query = f"SELECT DISTINCT column_name, data_type FROM duckdb_columns() WHERE {own} AND table_name IN {tables}"
+    kinds = ask(files, query)
+
+    assert {name for name, kind in kinds if kind == "DECIMAL(38,18)"} == DECIMALS
+    assert not DECIMALS & {name for name, kind in kinds if kind != "DECIMAL(38,18)"}
+
+
 def test_without_its_events_a_run_has_its_trades(files: Files, outcome: Outcome) -> None:
     """A run of which only the trades were kept is as exact; it has no orders, fills and decisions of entries."""
     config, taped = made("Long", 3)
@@ -138,7 +171,8 @@ def test_a_run_that_was_cut_short_is_taken_in_again(files: Files, outcome: Outco
     whole = ask(files, "FROM trades ORDER BY trade_id")
     files.db.unlink()
     with closing(open_store(files)) as opened:
-        opened.intake.step(150)
+        for _ in range(2):
+            opened.intake.step(10)
         partly = opened.connection.execute("SELECT count(*) FROM trades").fetchall()
 
     assert (0,) < partly[0] < (len(whole),)
@@ -152,18 +186,26 @@ def test_a_broken_file_costs_itself_only(files: Files, outcome: Outcome) -> None
         store(files, outcome)
     broken, odd, newer = spool.spooled(files)
     files.db.unlink()
-    broken.path.write_bytes(broken.path.read_bytes()[:300])
-    odd.path.write_bytes(gzip.compress(b'{"format": 1, "mode": "backtest"}\n[1, "x", "domain", "TradeOpened", {}]\n'))
-    newer.path.write_bytes(gzip.compress(b'{"format": 9}\n'))
-    fine = spool.keep(files, {"mode": "backtest"}, [])
+    trades = broken.table("trades")
+    trades.write_bytes(trades.read_bytes()[:300])
+    about = odd.path / spool.ABOUT
+    known = json.loads(about.read_text())
+    odd.table("weather").write_bytes(odd.table("trades").read_bytes())
+    about.write_text(json.dumps({**known, "tables": {"weather": known["tables"]["trades"]}}))
+    (newer.path / spool.ABOUT).write_text('{"format": 9}')
+    old = files.backtests / f"000004{spool.OLD}"
+    old.write_bytes(b"")
+    fine = spool.keep(files, {"mode": "backtest"}, lambda _: {})
     with closing(open_store(files)) as opened:
         opened.catch_up()
 
-        assert ["000001", "000002", "000003"] == [f.partition("backtest ")[2][:6] for f in opened.findings]
-    assert [(-4, "0"), (-3, "unreadable"), (-2, "unreadable"), (-1, "unreadable")] == ask(
+        told = [finding.partition("backtest ")[2] for finding in opened.findings]
+        assert ["000001", "000002", "000003", "000004"] == [finding[:6] for finding in told]
+        assert "older version" in told[3]
+    assert [(-5, "0"), *((run, "unreadable") for run in (-4, -3, -2, -1))] == ask(
         files, "SELECT run, status FROM runs ORDER BY run"
     )
-    assert -4 == fine.run
+    assert -5 == fine.run
     assert {} == counted(files)
 
 
@@ -283,10 +325,10 @@ def test_a_file_that_is_open_elsewhere_gets_it_later(files: Files, outcome: Outc
 def test_numbers_are_nobody_elses(files: Files) -> None:
     """A number that is being written, or was, is not given again."""
 
-    def slowly() -> Iterator[spool.Event]:
-        assert -2 == spool.keep(files, {}, []).run
-        yield 0, "x", "ops", "Equity", {}
+    def slowly(number: int) -> dict[str, bytes]:
+        assert (1, -2) == (number, spool.keep(files, {}, lambda _: {}).run)
+        return {}
 
-    assert -1 == spool.keep(files, {}, slowly()).run
-    assert -3 == spool.keep(files, {}, []).run
+    assert -1 == spool.keep(files, {}, slowly).run
+    assert -3 == spool.keep(files, {}, lambda _: {}).run
     assert [1, 2, 3] == [run.number for run in spool.spooled(files)]

@@ -67,7 +67,7 @@ def test_numbers_are_what_they_are_written_as() -> None:
 
 def test_all_mistakes_are_said_at_once() -> None:
     """One run shows every mistake, in the file's order, each with key, value, reason and cure."""
-    found = problems('mode = "live"\n[trading]\nleverage = 0\nmax_open_trades = 0\n[feed]\nspeed = "fast"')
+    found = problems('mode = "real"\n[trading]\nleverage = 0\nmax_open_trades = 0\n[feed]\nspeed = "fast"')
 
     assert ["mode", "trading.leverage", "trading.max_open_trades", "feed.speed"] == list(found)
     assert all(p.value and p.why and p.cure for p in found.values())
@@ -76,7 +76,7 @@ def test_all_mistakes_are_said_at_once() -> None:
 @pytest.mark.parametrize(
     ("text", "key", "value", "why", "cure"),
     [
-        ('mode = "live"', "mode", '"live"', '"paper"', 'Write "paper"'),
+        ('mode = "real"', "mode", '"real"', '"paper" or "live"', '"paper"'),
         ("[trading]\nstake_ammount = 5", "trading.stake_ammount", "5", "nothing", "trading.stake_amount"),
         ("[strategy]\nmax_open_trades = 5", "strategy.max_open_trades", "5", "nothing", "[trading]"),
         ("dry_run = true", "dry_run", "true", "nothing", 'mode = "paper"'),
@@ -204,9 +204,9 @@ def test_secrets_are_never_shown() -> None:
 
 def test_a_secret_in_the_wrong_place_is_not_shown_either() -> None:
     """The refusal of a misplaced key does not repeat what it holds."""
-    found = problems('[exchange]\nsecret = "SECRET1"\nkey = "SECRET2"\n[trading]\napi_key = "SECRET3"')
+    found = problems('[exchange]\nsecret = "HUSH1"\nkey = "HUSH2"\n[trading]\napi_key = "HUSH3"')
 
-    assert "SECRET" not in "".join(str(p) for p in found.values())
+    assert "HUSH" not in "".join(str(p) for p in found.values())
     assert "***" == found["exchange.secret"].value
 
 

@@ -15,6 +15,8 @@ misbehaves as ordered, and then be compared with what the exchange itself wrote 
     faults      what is to go wrong, when, and how often
     door        each request's way: limits, key, signature, faults, answer
     rest_*      the endpoints
+    sockets     one websocket; `hub` the market streams, `frames` what they send, `ws_api` spot's user stream
+    player      prices that move by themselves or by script
     control     this server's own endpoints: prices, faults, the ledger
     client      how ccxt is pointed here, and calls of the control endpoints
 """

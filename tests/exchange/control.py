@@ -30,7 +30,7 @@ class ControlPanel:
             name: getattr(self, name)
             for name in (
                 "state", "price", "play", "script", "candles", "pair", "fault", "clear", "faults", "ledger", "order",
-                "cancel", "fill", "deposit", "user", "clock", "limits", "requests",
+                "cancel", "fill", "deposit", "user", "clock", "limits", "requests", "sockets", "kick",
             )
         }  # fmt: skip
 
@@ -206,6 +206,27 @@ class ControlPanel:
         for name, value in may.items():
             setattr(user, name, value)
         return {"name": user.name, **may}
+
+    def sockets(self, asking: Asking) -> Any:
+        """How many websockets there are, what they have subscribed to, who was closed for talking too much."""
+        world = self.world
+        return {
+            name: {
+                "streams": [len(socket.streams) for socket in hub.sockets],
+                "stalled": sum(socket.stalled for socket in (*hub.sockets, *world.user_streams[name].sockets)),
+                "users": [socket.account for socket in world.user_streams[name].sockets],
+                "kicked": hub.kicked,
+            }
+            for name, hub in world.hubs.items()
+        }
+
+    def kick(self, asking: Asking) -> Any:
+        """Close all websockets of a market in order; `which` of `streams` or `user`: only these."""
+        name, which, world = asking.get("market", "spot"), asking.get("which", ""), self.world
+        return {
+            "streams": world.hubs[name].kick() if which in ("", "streams") else 0,
+            "user": world.user_streams[name].kick() if which in ("", "user") else 0,
+        }
 
     def requests(self, asking: Asking) -> Any:
         """Every request so far: real seconds, `METHOD /path`, status (0: a fault ate it); `since` these seconds."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import random
 import zlib
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
+
+import numpy as np
 
 from tests.exchange.listing import Listing, places
 
@@ -82,12 +83,14 @@ class Quote:
         self.started = now
         self.trade_id = 1000
         self.series: dict[str, Series] = {}
+        self.made: dict[str, list[Candle]] = {}
         self.tick = float(listing.tick)
         self.open24 = self.high24 = self.low24 = self.ticks
         self.volume24 = 0.0
         self.cost24 = 0.0
         self.changed = True
         self.quiet = False
+        self.last_volume = 0.0
         self.left: Decimal | None = listing.top
         self._ensure("1m", now)
 
@@ -115,6 +118,7 @@ class Quote:
     def trade(self, ticks: int, volume: float, now: int) -> None:
         """A public trade at this price; what the book offers is there anew."""
         self.trade_id += 1
+        self.last_volume = volume
         cost = volume * ticks * self.tick
         self.high24, self.low24 = max(self.high24, ticks), min(self.low24, ticks)
         self.volume24 += volume
@@ -130,7 +134,15 @@ class Quote:
     # ------------------------------------------------------------ candles
 
     def candles(self, interval: str, now: int) -> list[Candle]:
-        """All candles of an interval up to now, the one going on included."""
+        """All candles of an interval up to now, the made-up ones before the start and the one going on included."""
+        lived = self.live(interval, now)
+        made = self.made.get(interval)
+        if made is None:
+            made = self.made[interval] = self._history(interval, lived[0].ts, lived[0].open)
+        return made + lived
+
+    def live(self, interval: str, now: int) -> list[Candle]:
+        """The candles of an interval since the exchange was started (or longer, if they were given)."""
         series = self._ensure(interval, now)
         series.roll(now, self.ticks)
         return series.candles
@@ -143,38 +155,31 @@ class Quote:
         series = Series(interval, step)
         base = self.series.get("1m")
         if base is None or step < base.step:
-            start = now - now % step
-            series.candles = self._history(interval, start, self.ticks)
             series.roll(now, self.ticks)
         else:
-            lived = [candle for candle in base.candles if candle.ts >= self.started - self.started % base.step]
-            start = lived[0].ts - lived[0].ts % step
-            series.candles = self._history(interval, start, lived[0].open)
-            for candle in lived:
+            base.roll(now, self.ticks)
+            for candle in base.candles:
                 _merge(series, candle)
         self.series[interval] = series
         return series
 
     def _history(self, interval: str, end: int, ticks: int) -> list[Candle]:
-        """Made-up candles that end where the price began; the same for the same seed."""
+        """Made-up candles that end where the price began; the same for the same seed and end."""
         step = INTERVALS[interval]
-        draw = random.Random(f"{self.seed}:{interval}")
+        draw = np.random.default_rng([self.seed, step])
         sigma = VOLATILITY * math.sqrt(step / 60_000)
-        made: list[Candle] = []
-        close = ticks
-        for back in range(1, HISTORY + 1):
-            open_ = max(10, round(close * math.exp(draw.gauss(0.0, sigma))))
-            high = round(max(open_, close) * (1 + abs(draw.gauss(0.0, sigma / 2))))
-            low = max(5, round(min(open_, close) * (1 - abs(draw.gauss(0.0, sigma / 2)))))
-            volume = round(draw.uniform(10, 1000) / (close * self.tick), 6)
-            made.append(
-                Candle(
-                    end - back * step, open_, high, low, close, volume, volume * close * self.tick, draw.randint(5, 90)
-                )
-            )
-            close = open_
-        made.reverse()
-        return made
+        levels = ticks * np.exp(np.cumsum(np.concatenate([[0.0], draw.normal(0.0, sigma, HISTORY)])))
+        path = np.maximum(10, np.rint(levels)).astype(np.int64)
+        opens, closes = path[1:], path[:-1]
+        wicks = 1 + np.abs(draw.normal(0.0, sigma / 2, (2, HISTORY)))
+        highs = np.rint(np.maximum(opens, closes) * wicks[0]).astype(np.int64)
+        lows = np.maximum(5, np.rint(np.minimum(opens, closes) / wicks[1])).astype(np.int64)
+        volumes = draw.uniform(10, 1000, HISTORY) / (closes * self.tick)
+        rows = zip(*(column[::-1].tolist() for column in (opens, highs, lows, closes, volumes)), strict=True)
+        start = end - HISTORY * step
+        return [
+            Candle(start + n * step, o, h, low, c, v, v * c * self.tick, 20) for n, (o, h, low, c, v) in enumerate(rows)
+        ]
 
     def replace_history(self, interval: str, rows: list[tuple[int, float, float, float, float, float]]) -> None:
         """Take these as the closed candles of the interval, and the last close as the price."""
@@ -182,17 +187,16 @@ class Quote:
         for ts, open_, high, low, close, volume in rows:
             ticks = [round(value / self.tick) for value in (open_, high, low, close)]
             series.candles.append(Candle(ts, *ticks, volume, volume * close, 1))
-        self.series[interval] = series
+        self.series[interval], self.made[interval] = series, []
         self.ticks = series.candles[-1].close
 
 
 def _merge(series: Series, part: Candle) -> None:
     """Add a shorter candle to the longer one it is in."""
     ts = part.ts - part.ts % series.step
-    last = series.candles[-1]
-    if last.ts < ts:
+    if not series.candles or series.candles[-1].ts < ts:
         series.candles.append(Candle(ts, part.open, part.high, part.low, part.close))
-        last = series.candles[-1]
+    last = series.candles[-1]
     last.high, last.low, last.close = max(last.high, part.high), min(last.low, part.low), part.close
     last.volume += part.volume
     last.quote_volume += part.quote_volume

@@ -12,12 +12,14 @@ from aiohttp import web
 from tests.exchange.clock import Clock
 from tests.exchange.door import Door, User
 from tests.exchange.faults import Faults
+from tests.exchange.hub import Hub
 from tests.exchange.listing import listings
 from tests.exchange.player import Player
 from tests.exchange.rest_spot import SpotRest
 from tests.exchange.spot import SpotAccount, SpotVenue
 from tests.exchange.venue import Venue
 from tests.exchange.windows import spot_limits
+from tests.exchange.ws_api import WsApi
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +51,9 @@ class World:
         spot_rest = SpotRest(self.spot, limits, self.users)
         self.doors = {"spot": Door(self.clock, self.users, self.faults, limits, spot_rest.endpoints())}
         self.venues: dict[str, Venue[Any]] = {"spot": self.spot}
+        self.hubs = {"spot": Hub(self.spot, self.clock, self.faults, talk_limit=5)}
+        self.user_streams = {"spot": WsApi(self.doors["spot"])}
+        self.spot.publish = self.user_streams["spot"].publish
         self.tasks: set[asyncio.Task[Any]] = set()
         self.add_user(User(name="main", key="key", secret="secret"), settings.funds)
 
@@ -68,13 +73,19 @@ class World:
         task.add_done_callback(self.tasks.discard)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Hand a request of Binance's API to the market it is for."""
+        """Hand a request of Binance's API, or a websocket, to the market it is for."""
+        if request.path.startswith("/stream"):
+            return await self.hubs["spot"].serve(request)
+        if request.path == "/ws-api/v3":
+            return await self.user_streams["spot"].serve(request)
         return await self.doors["spot"].answer(request)
 
     async def started(self, app: web.Application) -> None:
-        """Let the prices play."""
+        """Let the prices play and the streams flow."""
         for player in self.players.values():
             self.spawn(player.run())
+        for hub in self.hubs.values():
+            self.spawn(hub.run())
 
     async def stopped(self, app: web.Application) -> None:
         """End all that runs beside the requests."""

@@ -1,0 +1,64 @@
+"""The keys of an account: from the environment or from a file that only its owner can read, and from nowhere else.
+
+What is read here goes into ccxt's instance and nowhere else: not into logs, the journal, errors, or a child process.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from typing import Final
+
+from actors.private_files import read_private
+from engine.errors import ConfigError, Problem, TradepitError
+from engine.settings import ExchangeConfig
+
+VARIABLES: Final = {"key": "TRADEPIT_KEY", "secret": "TRADEPIT_SECRET", "password": "TRADEPIT_PASSWORD"}
+_CCXT: Final = {"key": "apiKey", "secret": "secret", "password": "password"}
+_NEEDED: Final = ("key", "secret")
+
+
+def keys_of(config: ExchangeConfig) -> dict[str, str]:
+    """The account's keys, by ccxt's names.
+
+    Raises:
+        ConfigError: they are not there, or in two places; or their file may be read by others, or is not one of keys.
+    """
+    found: Mapping[str, str]
+    given = {name: os.environ.get(variable, "").strip() for name, variable in VARIABLES.items()}
+    if not config.keys_file:
+        found, where = given, "the environment"
+    elif any(given.values()):
+        why = f"the environment has {' and '.join(VARIABLES[n] for n, v in given.items() if v)} too"
+        raise ConfigError([Problem("exchange.keys_file", "", why, "Keep the keys in one place")])
+    else:
+        found, where = _from_file(config.keys_file), config.keys_file
+    missing = [name for name in _NEEDED if not found.get(name)]
+    if missing:
+        words = " and ".join(missing)
+        what = f"{where} has no {words} for {config.name}"
+        variables = " and ".join(VARIABLES[name] for name in missing)
+        cure = f"Set {variables}" if not config.keys_file else f'Write {missing[0]} = "…" into it, and run: chmod 600'
+        raise ConfigError([Problem("exchange.keys_file", "", what, cure)])
+    return {_CCXT[name]: value for name, value in found.items() if value}
+
+
+def _from_file(path: str) -> Mapping[str, str]:
+    example = 'Two lines are enough: key = "…" and secret = "…"'
+    try:
+        text = read_private(path)
+    except TradepitError as error:
+        why, _, cure = str(error).partition(". ")
+        raise ConfigError([Problem("exchange.keys_file", "", why.rstrip("."), cure or example)]) from None
+    try:
+        told = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        where = str(error).rpartition("(")[2].rstrip(")")
+        why = f"{path} is not TOML ({where})"
+        raise ConfigError([Problem("exchange.keys_file", "", why, example)]) from None
+    odd = sorted(name for name in told if name not in _CCXT)
+    if odd or not all(isinstance(value, str) for value in told.values()):
+        why = f"{path} has {'other lines than key, secret and password' if odd else 'a value that is no text'}"
+        raise ConfigError([Problem("exchange.keys_file", "", why, example)])
+    return {name: value.strip() for name, value in told.items()}
