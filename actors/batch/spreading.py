@@ -1,8 +1,10 @@
 """Work spread over processes: forked, so that what is loaded already is shared, and results come back as memory.
 
-Each item is taken by whichever process is free. A result is pickled into a file of its own in memory
-(`/dev/shm`, else the temporary folder); its arrays are not copied but mapped by whoever asked. Ctrl-C lets the
-items under way end and begins no more.
+Each item is taken by whichever process is free: all read the numbers of the items from one file, whose place in it
+they share. A process writes its results one behind the other into a file of its own in memory (`/dev/shm`, else the
+temporary folder); their arrays are not copied but mapped by whoever asked. So neither the number of items nor
+of results is bounded by a pipe or by how many files may be open. Ctrl-C lets the items under way end and begins no
+more.
 """
 
 from __future__ import annotations
@@ -18,12 +20,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 T = TypeVar("T")
 
 SHARED: Final = Path("/dev/shm")  # noqa: S108 -- a folder of one's own is made in it
 _NUMBER: Final = struct.Struct("<q")
+_RESULT: Final = struct.Struct("<qq")
+"""A result's item, and where it begins in its process's file."""
 _ALIGNED: Final = 64
 
 
@@ -51,19 +55,24 @@ def spread(work: Callable[[T], Any], items: Sequence[T], processes: int, size: i
     `size` is about how many bytes all results take. `work` must not raise.
     """
     folder = Path(tempfile.mkdtemp(prefix="tradepit-", dir=_roomy(size)))
-    todo, feed = os.pipe()
+    places = [folder / str(process) for process in range(min(processes, len(items)))]
+    todo = _numbers(folder / "todo", len(items))
     try:
-        for number in range(len(items)):
-            os.write(feed, _NUMBER.pack(number))
-        os.close(feed)
         sys.stdout.flush()
-        children = [_child(work, items, todo, folder) for _ in range(min(processes, len(items)))]
+        children = [_child(work, items, todo, place) for place in places]
         ends = [_wait(child, todo) for child in children]
-        why = "its process ended early" if any(ends) else "Ctrl-C came before it"
-        return [_load(folder / str(number), why) for number in range(len(items))]
+        why = Unfinished("its process ended early" if any(ends) else "Ctrl-C came before it")
+        found = dict(result for place in places for result in _results(place))
+        return [found.get(number, why) for number in range(len(items))]
     finally:
         os.close(todo)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _numbers(path: Path, count: int) -> int:
+    """An open file of the numbers below `count`; who forks shares the place in it."""
+    path.write_bytes(b"".join(map(_NUMBER.pack, range(count))))
+    return os.open(path, os.O_RDONLY)
 
 
 def _roomy(size: int) -> Path | None:
@@ -74,58 +83,69 @@ def _roomy(size: int) -> Path | None:
     return None
 
 
-def _child(work: Callable[[T], Any], items: Sequence[T], todo: int, folder: Path) -> int:
+def _child(work: Callable[[T], Any], items: Sequence[T], todo: int, place: Path) -> int:
     child = os.fork()
     if child:
         return child
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        while token := os.read(todo, _NUMBER.size):
-            (number,) = _NUMBER.unpack(token)
-            _save(folder / str(number), work(items[number]))
+        with (
+            place.with_suffix(".data").open("wb") as data,
+            place.with_suffix(".index").open("wb", buffering=0) as index,
+        ):
+            while token := os.read(todo, _NUMBER.size):
+                (number,) = _NUMBER.unpack(token)
+                start = _write(data, work(items[number]))
+                index.write(_RESULT.pack(number, start))
         status = 0
     finally:
         os._exit(status)
 
 
 def _wait(child: int, todo: int) -> int:
-    """A child's status; Ctrl-C takes away what it has not begun."""
+    """A child's status; Ctrl-C takes away what nobody has begun."""
     while True:
         try:
             return os.waitpid(child, 0)[1]
         except KeyboardInterrupt:
-            while os.read(todo, 1 << 16):
-                pass
+            os.lseek(todo, 0, os.SEEK_END)
 
 
-def _save(path: Path, result: Any) -> None:
+def _write(file: BinaryIO, result: Any) -> int:
+    """Append a result, wholly; where it begins."""
     buffers: list[pickle.PickleBuffer] = []
     plain = pickle.dumps(result, protocol=5, buffer_callback=buffers.append)
     parts: list[bytes | memoryview] = [plain, *(buffer.raw() for buffer in buffers)]
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        file.write(_NUMBER.pack(len(parts)) + b"".join(_NUMBER.pack(len(part)) for part in parts))
-        for part in parts:
-            file.write(bytes(-file.tell() % _ALIGNED))
-            file.write(part)
-    partial.rename(path)
+    start = file.tell()
+    file.write(_NUMBER.pack(len(parts)) + b"".join(_NUMBER.pack(len(part)) for part in parts))
+    for part in parts:
+        file.write(bytes(-file.tell() % _ALIGNED))
+        file.write(part)
+    file.flush()
+    return start
 
 
-def _load(path: Path, why: str) -> Any:
-    if not path.exists():
-        return Unfinished(why)
-    with path.open("rb") as file:
+def _results(place: Path) -> Iterator[tuple[int, Any]]:
+    """The items that a process has done, and their results."""
+    index, data = place.with_suffix(".index"), place.with_suffix(".data")
+    done = index.read_bytes() if index.exists() else b""
+    done = done[: len(done) - len(done) % _RESULT.size]  # the memory may have been full
+    if not done:
+        return
+    with data.open("rb") as file:
         memory = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
-    plain, *buffers = _parts(memory)
-    return pickle.loads(plain, buffers=buffers)  # noqa: S301 -- our own child has written it
+    for number, start in _RESULT.iter_unpack(done):
+        plain, *buffers = _parts(memory, start)
+        yield number, pickle.loads(plain, buffers=buffers)  # noqa: S301 -- our own child has written it
 
 
-def _parts(memory: memoryview) -> Iterator[memoryview]:
-    (count,) = _NUMBER.unpack_from(memory)
-    at = _NUMBER.size * (count + 1)
-    for number in range(count):
-        (length,) = _NUMBER.unpack_from(memory, _NUMBER.size * (number + 1))
+def _parts(memory: memoryview, start: int) -> Iterator[memoryview]:
+    """The parts of the result that begins at `start`."""
+    (count,) = _NUMBER.unpack_from(memory, start)
+    lengths = [_NUMBER.unpack_from(memory, start + _NUMBER.size * (number + 1))[0] for number in range(count)]
+    at = start + _NUMBER.size * (count + 1)
+    for length in lengths:
         at += -at % _ALIGNED
         yield memory[at : at + length]
         at += length

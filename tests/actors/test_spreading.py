@@ -19,7 +19,9 @@ START = "import os, json, time, signal, numpy as np\nfrom actors.batch.spreading
 
 def said(code: str) -> object:
     """What a process of its own prints, as JSON: this one has threads of other tests."""
-    done = subprocess.run([sys.executable, "-c", START + code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", START + code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
     return json.loads(done.stdout)
 
 
@@ -34,6 +36,17 @@ def test_results_come_back_in_order() -> None:
         "    found[9]['b'].tolist()]))\n"
     )
     assert [True, True, False, True, False, [True, False] * 4 + [True]] == said(code)
+
+
+def test_more_items_than_a_pipe_or_open_files_hold() -> None:
+    """Twenty thousand items, under a limit of 64 open files, are all done: none waits for room, each result is whole."""
+    code = (
+        "import resource\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+        "found = spread(lambda n: np.full(3, n), list(range(20_000)), 2, 1_000_000)\n"
+        "print(json.dumps([len(found), all((f == n).all() for n, f in enumerate(found))]))\n"
+    )
+    assert [20_000, True] == said(code)
 
 
 def test_a_process_that_dies() -> None:
