@@ -14,17 +14,17 @@ from engine.work import WAITING, Pending, Work
 def tell_filled(work: Work, order: Order) -> None:
     """Tell the strategy of an order that is done and bought or sold something; its stop is asked for when it may be."""
     trade, callbacks = work.trade, work.settings.callbacks
-    if "order_filled" in callbacks:
-        trade.questions += 1
+    if "order_filled" in callbacks and not trade.quarantined:
+        # Nobody waits for the answer: the custom data it may bring is taken, and a failure said.
         ask = AskStrategy(
-            # Nobody waits for the answer; only the custom data it may bring is taken.
-            request_id=f"{trade.pair}?{trade.rules.run}.{work.now}.{trade.questions}",
+            request_id=work.new_id(),
             pair=trade.pair,
             callback="order_filled",
             arguments=trade_facts(work, order.average or order.price, order=order_view(order)),
             reply_to=f"pair:{trade.pair}",
         )
         work.do(ask)
+        trade.told = (*trade.told, ask.request_id)
     if "custom_stoploss" in callbacks and "after_fill" in callbacks:
         trade.untold = (*trade.untold, order.client_order_id)
 

@@ -304,8 +304,7 @@ def ended(work: Work, order: Order, code: str) -> None:
         if not trade.position.amount and not trade.working(Purpose.ENTRY) and not trade.is_closed:
             _entry_failed(work, code, order.reason)
         else:
-            if order.status is OrderStatus.REJECTED:
-                _add_refused(work, code, order.reason, order.tag)
+            _change_refused(work, "increase", order, code)
             work.exposure()
         closing.close_dust(work)
     elif order.filled:
@@ -314,6 +313,8 @@ def ended(work: Work, order: Order, code: str) -> None:
         if trade.leaving is not None and _is_refused(order, code):
             _exit_refused(work, order)
             return
+        if trade.leaving is None:
+            _change_refused(work, "reduce", order, code)
     elif trade.leaving is None and _is_refused(order, code):
         leaving.stop_refused(work, code, order.reason)
     pursuit.pursue(work)
@@ -347,11 +348,11 @@ def _entry_failed(work: Work, code: str, reason: str) -> None:
     work.exposure()
 
 
-def _add_refused(work: Work, code: str, reason: str, tag: str) -> None:
-    """A further entry that the venue did not take: the position stays as it is."""
-    if work.trade.position.amount:
-        code, reason = _denial(code, reason)
-        work.decide(f"increase_{work.trade.side}", "denied", code, reason, tag=tag)
+def _change_refused(work: Work, way: str, order: Order, code: str) -> None:
+    """A further entry or a partial exit that the venue did not take: the position stays as it is."""
+    if order.status is OrderStatus.REJECTED and work.trade.position.amount:
+        code, reason = _denial(code, order.reason)
+        work.decide(f"{way}_{work.trade.side}", "denied", code, reason, tag=order.tag)
 
 
 def _denial(code: str, reason: str) -> tuple[str, str]:

@@ -47,18 +47,26 @@ def on_answer(work: Work, event: StrategyAnswered) -> None:
     trade, pending = work.trade, work.trade.pending
     if event.custom_data and event.trade_id == trade.trade_id:
         trade.custom_data = {**trade.custom_data, **event.custom_data}
+    if event.request_id in trade.told:
+        trade.told = tuple(told for told in trade.told if told != event.request_id)
+        _weigh(work, "order_filled", event)
+        return
     if pending is None or pending.waiting != event.request_id or pending.key == "capital":
         return
     pending.waiting = ""
-    if event.failed:
-        pending.answers[pending.key] = NO_ANSWER
-        work.decide(pending.key.partition(":")[0], "failed", Denial.STRATEGY_FAILED, event.failed)
-        if not event.excused:
-            callback_failed(work, event.failed)
-    else:
-        trade.strikes = 0
-        pending.answers[pending.key] = event.answer
+    pending.answers[pending.key] = NO_ANSWER if event.failed else event.answer
+    _weigh(work, pending.key.partition(":")[0], event)
     ADVANCE[pending.kind](work)
+
+
+def _weigh(work: Work, callback: str, event: StrategyAnswered) -> None:
+    """Say it when a callback has failed, and count it where that is the strategy's fault."""
+    if not event.failed:
+        work.trade.strikes = 0
+        return
+    work.decide(callback, "failed", Denial.STRATEGY_FAILED, event.failed)
+    if not event.excused:
+        callback_failed(work, event.failed)
 
 
 def on_capital(work: Work, event: CapitalReserved) -> None:

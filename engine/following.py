@@ -175,6 +175,7 @@ class _Group:
         self.stop[who] = stop
         self.odd[who] |= odd | (leaves & ~fills & ~course.may_rest[reason])
         self.odd[who] |= (reason == ROI) & _is_near_tie(price, scale)
+        self.odd[who] |= self.rests[who] & (rate == self.close_rate[who]) & _are_several(signalled, stopped, takes)
         self._order(who[leaves], rows[leaves], reason[leaves], rate[leaves])
         self._fill(who, rows)
 
@@ -304,6 +305,12 @@ class _Group:
             rate = start * (1 - sign * distance)
         price[inside] = sign * np.maximum(worst[inside], sign * rate)
         return price
+
+
+def _are_several(*reasons: Bools) -> Bools:
+    """Where more than one is true: beside an order that rests at the price of the first, the next has its say."""
+    found: Bools = np.sum(reasons, axis=0) > 1
+    return found
 
 
 def _is_near_tie(prices: Floats, scale: Floats) -> npt.NDArray[np.bool_]:

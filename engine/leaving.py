@@ -95,11 +95,8 @@ def advance(work: Work) -> None:
             return
         if not accepted:
             fates.say(work, wish.reason, "denied", Denial.DENIED_BY_STRATEGY, wish.tag)
-        else:
-            fates.note_held_back(work, look)
-            wish_for(work, replace(wish, price=price), _type_of(work, wish.reason))
-            _look_done(work)
-            return
+        elif wish_for(work, replace(wish, price=price), _type_of(work, wish.reason)):
+            break
     fates.note_held_back(work, look)
     _look_done(work)
 
@@ -223,14 +220,17 @@ def _confirmed(work: Work, look: Look, wish: ExitWish, price: Decimal) -> Any:
     return work.answer("confirm_trade_exit", facts, default=True, key=f"confirm_trade_exit:{wish.reason}")
 
 
-def wish_for(work: Work, wish: ExitWish, kind: str) -> None:
-    """Make `wish` the goal, or replace the one under way when that rests at another price."""
+def wish_for(work: Work, wish: ExitWish, kind: str) -> bool:
+    """Make `wish` the goal, or replace the one under way when that rests at another price.
+
+    False where the exit that rests is as good as this one: the next reason may want another price.
+    """
     trade = work.trade
     if trade.leaving is not None:
         resting = trade.working(Purpose.EXIT)
         if not resting or not all(_may_replace(work, order, wish) for order in resting):
             fates.say(work, wish.reason, "ignored", Denial.ALREADY_LEAVING, wish.tag)
-            return
+            return not resting or any(order.status not in RESTING for order in resting)
         for order in resting:
             work.cancel(order)
     else:
@@ -239,6 +239,7 @@ def wish_for(work: Work, wish: ExitWish, kind: str) -> None:
     work.decide(wish.reason, "traded", "TRADED", tag=wish.tag)
     trade.leaving, trade.leave_type = wish, kind
     pursue(work)
+    return True
 
 
 def _may_replace(work: Work, order: Order, wish: ExitWish) -> bool:

@@ -116,7 +116,7 @@ class Trade:
     `retry_at` is when a refused exit or stop may be tried again. `earned` is what all closed trades of
     the pair have earned: the portfolio adds these up, so that no lost message can lose a profit.
     `strikes` counts its callbacks' failures in a row. `unheard` are closed trades that the portfolio has not acknowledged, the oldest first.
-    `untold` are orders whose fill the strategy is to hear of, `review_due` says that resting orders are to be
+    `untold` are orders whose fill the strategy is to hear of, `told` the ids of what it was told and has not answered, `review_due` says that resting orders are to be
     looked after. `replacement`, `increasing` and `reducing` are what waits for other orders to be gone.
     `custom_data` is the strategy's own, kept with the trade.
     """
@@ -156,6 +156,7 @@ class Trade:
     pending: Pending | None = None
     queued: MarketRange | None = None
     untold: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
     review_due: bool = False
     reviewed_at: Millis = -1
     repriced_candle: int = -1
@@ -245,12 +246,16 @@ class Work:
 
     def request_id(self, key: str) -> str:
         """A new request's id; the evaluation under way waits for its answer, kept under `key`."""
-        pending, trade = self.pending, self.trade
-        trade.questions += 1
-        pending.key = key
-        # With the time in it, a late answer to an incarnation before is not taken for one of this one's.
-        pending.waiting = f"{trade.pair}?{trade.rules.run}.{self.now}.{trade.questions}"
+        pending = self.pending
+        pending.key, pending.waiting = key, self.new_id()
         return pending.waiting
+
+    def new_id(self) -> str:
+        """The id of another request."""
+        trade = self.trade
+        trade.questions += 1
+        # With the time in it, a late answer to an incarnation before is not taken for one of this one's.
+        return f"{trade.pair}?{trade.rules.run}.{self.now}.{trade.questions}"
 
     def answer(self, callback: str, arguments: dict[str, Any], default: Any, *, key: str = "") -> Any:
         """The strategy's answer, WAITING while it is not there, `default` where it has no such callback, or none is asked."""

@@ -215,6 +215,10 @@ class Player:
     def _on_raised(self, words: list[str], now: int) -> m.Message:
         return m.StrategyAnswered(request_id=self._waiting(), pair=PAIR, failed="a bug of the user's")
 
+    def _on_order_filled_raised(self, words: list[str], now: int) -> m.Message:
+        told = self.trade.told[0] if self.trade.told else "nobody"
+        return m.StrategyAnswered(request_id=told, pair=PAIR, failed="a bug of the user's")
+
     def _on_strategy_failed(self, words: list[str], now: int) -> m.Message:
         return m.StrategyFailed(pair=PAIR, ts=now, reason="it raised", quarantined="quarantined" in words)
 
