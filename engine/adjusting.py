@@ -151,8 +151,8 @@ def _reduce(work: Work, wanted: Wanted) -> None:
     trade, market, rng = work.trade, work.market, work.pending.rng
     assert rng is not None
     position = trade.position
-    # The strategy's stake is a double made of the position's: as one the quotient is a whole number of steps again.
-    part = abs(wanted.stake) * position.amount / exact(float(position.stake))
+    # The strategy's stake is a double made of the one it was told: by that the quotient is a whole number of steps again.
+    part = abs(wanted.stake) * position.amount / exact(position.told_stake)
     amount = market.truncate_amount(exact(float(part)))
     amount = min(amount, market.truncate_amount(position.amount))
     rest = (position.amount - amount) * rng.open

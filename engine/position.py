@@ -86,6 +86,11 @@ class Position:
         return self.cost / self.leverage
 
     @property
+    def told_stake(self) -> float:
+        """The stake that strategies are told: a quotient of doubles, so that one reckoned from it buys the same steps."""
+        return float(self.cost) / float(self.leverage)
+
+    @property
     def entry_fee_rate(self) -> Decimal:
         """The entries' fees over their cost, to 8 digits: a venue's own rounding is not the rate's."""
         return round8(self.entry_fee / self.entered_cost) if self.entered_cost else ZERO
@@ -192,11 +197,14 @@ class Position:
         )
 
     def profit_ratio_at(self, price: Decimal, fee_rate: Decimal) -> Decimal:
-        """The leveraged profit ratio of leaving all of it at `price`, round8 (`semantics.md` 2.2)."""
+        """The leveraged profit ratio of leaving all of it at `price`, round8 (`semantics.md` 2.2).
+
+        As in the reference, all of the trade's funding counts in it, also what parts that were sold have taken in.
+        """
         worth, value = self.amount * price, self._reckoned(fee_rate)
         if self.side is Side.LONG:
-            return round8(((worth - worth * fee_rate + self.funding_due) / value - ONE) * self.leverage)
-        return round8((ONE - (worth + worth * fee_rate - self.funding_due) / value) * self.leverage)
+            return round8(((worth - worth * fee_rate + self.funding) / value - ONE) * self.leverage)
+        return round8((ONE - (worth + worth * fee_rate - self.funding) / value) * self.leverage)
 
     def price_at_profit(self, ratio: Decimal, fee_rate: Decimal) -> Decimal:
         """The price at which leaving gives exactly `ratio`: the inverse of `profit_ratio_at`, not rounded.
@@ -205,7 +213,7 @@ class Position:
         """
         sign = 1.0 if self.side is Side.LONG else -1.0
         wanted = float(self._reckoned(fee_rate)) * (1.0 + float(ratio) / float(self.leverage) / sign) - sign * float(
-            self.funding_due
+            self.funding
         )
         fee = self.amount * fee_rate
         return exact(wanted / float(self.amount - fee if self.side is Side.LONG else self.amount + fee))

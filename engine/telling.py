@@ -40,7 +40,7 @@ def trade_view(trade: Trade) -> dict[str, Any]:
         "open_ts": trade.opened_at,
         "open_rate": float(position.rate),
         "amount": float(position.amount),
-        "stake_amount": float(position.stake),
+        "stake_amount": position.told_stake,
         "leverage": float(trade.leverage),
         "enter_tag": trade.enter_tag,
         "stop_loss": float(stop.level) if stop else 0.0,

@@ -241,6 +241,18 @@ def callbacks(rng: random.Random, case: Case) -> None:
         case["config"]["cost_min"] = rng.choice([20.0, 60.0])
 
 
+def dca_futures(rng: random.Random, case: Case) -> None:
+    """Position adjustment on margin, with any leverage, at times with funding."""
+    futures_cases.funding(rng, case) if rng.random() < 0.4 else futures_cases.leveraged(rng, case)
+    dca(rng, case)
+
+
+def protected_dca(rng: random.Random, case: Case) -> None:
+    """Protections beside partial exits."""
+    protections(rng, case)
+    dca(rng, case)
+
+
 def mixed(rng: random.Random, case: Case) -> None:
     """Two to four of the other kinds at once."""
     for kind in rng.sample([timeouts, adjusting, dca, protections, callbacks], rng.choice([2, 3, 4])):
@@ -252,6 +264,8 @@ KINDS: Final[dict[str, Callable[[random.Random, Case], None]]] = {
     "timeouts": timeouts,
     "adjusting": adjusting,
     "dca": dca,
+    "dca_futures": dca_futures,
+    "protected_dca": protected_dca,
     "protections": protections,
     "callbacks": callbacks,
     "mixed": mixed,
