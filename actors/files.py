@@ -16,6 +16,7 @@ X.reserve                  preallocated room, given back when the disk is full s
 from __future__ import annotations
 
 import fcntl
+import mmap
 import os
 import time
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ from engine.errors import StorageError
 
 _DUCKDB_MARK: Final = b"DUCK"
 _DUCKDB_MARK_END: Final = 12  # it stands behind a checksum of 8 bytes
+_DUCKDB_HEADERS: Final = 12_288
+"""The size of a DuckDB file in which nothing was ever made: it may become a history."""
+_OURS: Final = (b"tradepit_meta", b"backtest_against_live", b"closed_trades", b"profit_by_reason")
+"""Names in every history's catalog, which DuckDB writes as they are; one may be cut in two where a block ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,19 +92,37 @@ class Files:
 
 
 def refuse_foreign(files: Files) -> None:
-    """Refuse a history's name that another kind of file has, such as a configuration given by mistake.
+    """Refuse a history's name that another kind of file has: a configuration, another program's DuckDB file.
 
-    A damaged history is set aside and made again; what never was one must stay where it is.
+    A damaged history is set aside and made again; what never was one must stay where it is. The file is only
+    read here: DuckDB itself would write to it, and the trading process does not load DuckDB.
 
     Raises:
-        StorageError: the file is no DuckDB file, and nothing lies beside it that a history is made from.
+        StorageError: the file is no history, and nothing lies beside it that one is made from.
     """
     if not files.db.is_file() or files.journal.exists() or files.segments() or files.imports():
         return
     with files.db.open("rb") as file:
         head = file.read(_DUCKDB_MARK_END)
-    if head and not head.endswith(_DUCKDB_MARK) and not files.backtests.is_dir():
+    if not head or files.backtests.is_dir():
+        return
+    if not head.endswith(_DUCKDB_MARK):
         raise StorageError(f"{files.db} is no DuckDB file; it is left as it is. Give the history's file instead.")
+    log = Path(f"{files.db}.wal")
+    if (files.db.stat().st_size > _DUCKDB_HEADERS or log.is_file()) and not _is_ours(files.db, log):
+        raise StorageError(
+            f"{files.db} is another program's DuckDB file; it is left as it is. Give the history another name."
+        )
+
+
+def _is_ours(*parts: Path) -> bool:
+    """Whether one of a DuckDB file's parts names what only a history has."""
+    for part in parts:
+        if part.is_file() and part.stat().st_size:
+            with part.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                if any(content.find(name) >= 0 for name in _OURS):
+                    return True
+    return False
 
 
 class RunLock:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.commands.common import print_json
 from actors.commands.parsing import OK
-from actors.files import Files, lock_holder
+from actors.files import Files, lock_holder, refuse_foreign
 from engine.errors import DataError, TradepitError
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def _import(arguments: argparse.Namespace, config: Mapping[str, Any], path: Path
 
     found = read_trades(_database(arguments, config, path))
     files = Files.beside(arguments.db)
+    refuse_foreign(files)
     known = {key for earlier in files.imports().values() for key in keys_in(read_import(earlier))}
     number = max(files.imports(), default=0) + 1
     rows = import_rows(found, number, known)

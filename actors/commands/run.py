@@ -13,7 +13,7 @@ from loguru import logger
 from actors.commands.common import with_arguments
 from actors.commands.parsing import INTERRUPTED
 from actors.config_file import read_config
-from actors.files import Files, RunLock
+from actors.files import Files, RunLock, refuse_foreign
 from actors.logs import set_up_logs
 from actors.notifying.addresses import check_addresses
 from actors.screen import REFRESH_S, Screen, Snapshot, plain_line
@@ -68,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     make_settings(config, facts)  # a mistake in it is said before anything starts
     check_addresses(config.notify)
     files = Files.beside(config.history.db)
+    refuse_foreign(files)
     lock = RunLock(files.lock)
     try:
         from actors.system import build_system

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -221,6 +224,34 @@ def test_a_file_of_another_kind_is_no_history(tmp_path: Path, words: list[str], 
     assert "config.toml is no DuckDB file; it is left as it is" in capsys.readouterr().err
     assert config.read_bytes() == before
     assert sorted(tmp_path.iterdir()) == files
+
+
+@pytest.mark.parametrize("made", ["CREATE TABLE mine (a INTEGER)", "CREATE VIEW mine AS SELECT 1"])
+@pytest.mark.parametrize("command", ["backtest", "sql", "run"])
+def test_another_programs_database_is_left_alone(
+    tmp_path: Path, words: list[str], command: str, made: str, capsys: Captured
+) -> None:
+    """A DuckDB file that is no history of ours is refused before any work, and no byte of it or its log is changed."""
+    db = tmp_path / "theirs.duckdb"
+    leave = f"import duckdb, os; duckdb.connect({str(db)!r}).execute({made!r}); os._exit(0)"
+    subprocess.run([sys.executable, "-c", leave], check=True)  # its log is not merged into it yet
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+
+    asked = {"sql": ["SELECT 1"], "run": words[: words.index("--data")], "backtest": words}[command]
+    assert FAILED == main([command, "--db", str(db), *asked])
+    assert "theirs.duckdb is another program's DuckDB file; it is left as it is" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_a_history_that_stands_alone_is_ours(tmp_path: Path, words: list[str], capsys: Captured) -> None:
+    """A history whose journal and stored runs are gone is still known as one."""
+    db = tmp_path / "alone.duckdb"
+    assert OK == main(["backtest", "--db", str(db), *words])
+    shutil.rmtree(tmp_path / "alone.backtests")
+    capsys.readouterr()
+
+    assert OK == main(["sql", "--db", str(db), "SELECT count(*) FROM backtests"])
+    assert "1" in capsys.readouterr().out
 
 
 def test_a_stake_above_the_wallet_is_said(tmp_path: Path, words: list[str], capsys: Captured) -> None:
