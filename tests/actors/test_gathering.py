@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.host import BATCH_MAX
 from actors.pair import PairActor
 from engine import messages as m
 from engine.codec import to_plain
@@ -89,3 +90,22 @@ def test_what_a_crash_takes_before_the_end_of_the_batch_is_asked_of_the_venue() 
 
     assert kinds(world) == written
     assert world.gateway.of(m.TakeSnapshot)[-1].client_order_ids == (entry,)
+
+
+def test_a_flood_of_ticks_does_not_keep_a_fill_from_the_disk() -> None:
+    """Where the mailbox never runs empty the record is written after `BATCH_MAX` messages, and the ticks go on."""
+    world = World()
+    entry = world.enter()
+    before = records(world)
+    filled_at_once(world, entry)
+    for tick in range(1, 3 * BATCH_MAX):
+        price = D(100) + D(tick) / 100  # its number, to be told by the trade
+        world.sim.tell(
+            NAME, m.MarketRange(pair=PAIR, ts=world.sim.now(), open=price, high=price, low=price, close=price)
+        )
+
+    world.sim.run_until(lambda: records(world) > before, 0)
+    handled = (world.actor.trade.price - D(100)) * 100
+
+    assert kinds(world)[-3:] == ["OrderAccepted", "OrderFilled", "TradeOpened"]
+    assert BATCH_MAX - 10 < handled < BATCH_MAX + 200

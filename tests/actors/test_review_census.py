@@ -25,8 +25,10 @@ class World:
         self.sim = SimRuntime(1, start_ms=86_380_000)
         self.disk = Disk()
         self.pairs = {pair: Seen() for pair in PAIRS}
-        for name in ("root", "notifier"):
-            self.sim.spawn(name, probe(Seen()))
+        self.root = Seen()
+        self.actor: Any = None
+        self.sim.spawn("root", probe(self.root))
+        self.sim.spawn("notifier", probe(Seen()))
         for pair, seen in self.pairs.items():
             self.sim.spawn(f"pair:{pair}", probe(seen))
         self.sim.spawn("persistence", lambda ctx: MemoryPersistence(ctx, self.disk))
@@ -39,7 +41,9 @@ class World:
         def account(epoch: int) -> Portfolio:
             return Portfolio(config, RiskConfig(), (), 60_000, D(1_000), epoch=epoch)
 
-        return PortfolioActor(ctx, portfolio=account, pairs=PAIRS, rounds=lambda: Rounds((), {}))
+        self.actor = PortfolioActor(ctx, portfolio=account, pairs=PAIRS, rounds=lambda: Rounds((), {}))
+        assert isinstance(self.actor, PortfolioActor)
+        return self.actor
 
     def tell(self, message: m.Message) -> None:
         self.sim.tell("portfolio", message)
@@ -130,3 +134,14 @@ def test_the_end_of_a_days_halt_is_a_row_and_kept() -> None:
     assert [row["state"] for row in rows] == ["EXITS_ONLY", "ACTIVE"]
     assert world.disk.states["portfolio"][1]["holds"] == {}
     assert world.pairs["A/USDT"].of(m.TradingStateChanged)[-1].state is TradingState.ACTIVE
+
+
+def test_it_ends_when_its_last_figures_are_on_disk() -> None:
+    """Whoever is stopped before hears nothing any more: the journal's answer would be told to nobody."""
+    world = World()
+    world.sim.tell("portfolio", m.Shutdown(reply_to="root"))
+
+    world.sim.run_until(lambda: bool(world.root.of(m.ShutdownDone)), 1_000)
+
+    assert world.root.of(m.ShutdownDone) == [m.ShutdownDone(name="portfolio")]
+    assert not len(world.actor.outbox)
