@@ -33,13 +33,11 @@ from engine.messages import (
     Plain,
     Proceed,
     Recorded,
-    RecordRefused,
     ReserveCapital,
     RoundEnded,
     RoundJudged,
     SetTradingState,
     Shutdown,
-    ShutdownDone,
     StartRound,
     TakeCensus,
     TimerFired,
@@ -94,7 +92,6 @@ class PortfolioActor(RecoveringActor):
         self._turn_ts = 0
         self._on_turn = ""
         self._equity_at = 0
-        self._ending = ""
         self._balances: tuple[tuple[str, Any, Any], ...] = ()
         self._started_rounds: dict[Millis, float] = {}
         self._recount = cycle(self._pairs)
@@ -368,20 +365,13 @@ class PortfolioActor(RecoveringActor):
 
     def on_recorded(self, message: Recorded) -> None:
         """Our records are on disk."""
-        self.outbox.on_recorded(message)
+        super().on_recorded(message)
         self._acknowledge()
-        if self._ending and not len(self.outbox):
-            self.tell(self._ending, ShutdownDone(name=self.name))
-            self._ending = ""
-
-    def on_record_refused(self, message: RecordRefused) -> None:
-        """The journal did not want a record."""
-        self.outbox.on_record_refused(message)
 
     def on_shutdown(self, message: Shutdown) -> None:
         """Keep the last figures; it is over when they are on disk."""
-        self._ending = message.reply_to
         self.outbox.record([], self.account.to_plain())
+        self.end_when_recorded(message.reply_to)
 
     def status(self) -> Mapping[str, Plain]:
         """The account in figures."""

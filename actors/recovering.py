@@ -19,6 +19,7 @@ from engine.messages import (
     Recorded,
     RecordRefused,
     ReportStatus,
+    ShutdownDone,
     StateLoaded,
     TimerFired,
 )
@@ -37,6 +38,7 @@ class RecoveringActor(EngineActor, abc.ABC):
         super().__init__(ctx)
         self.outbox = Outbox(self)
         self._early: list[Message] = []
+        self._ends_for = ""
 
     @abc.abstractmethod
     def begin(self, state: Mapping[str, Plain] | None) -> None:
@@ -63,3 +65,23 @@ class RecoveringActor(EngineActor, abc.ABC):
         early, self._early = self._early, []
         for waiting in early:
             self.receive(waiting)
+
+    def on_recorded(self, message: Recorded) -> None:
+        """Records of ours are on disk; the end may have waited for that."""
+        super().on_recorded(message)
+        self._end_if_recorded()
+
+    def on_record_refused(self, message: RecordRefused) -> None:
+        """The journal did not want a record."""
+        self.outbox.on_record_refused(message)
+        self._end_if_recorded()
+
+    def end_when_recorded(self, reply_to: str) -> None:
+        """Say that nothing is in flight when all of ours is on disk: the journal's answer needs somebody to hear it."""
+        self._ends_for = reply_to
+        self._end_if_recorded()
+
+    def _end_if_recorded(self) -> None:
+        if self._ends_for and not len(self.outbox):
+            self.tell(self._ends_for, ShutdownDone(name=self.name))
+            self._ends_for = ""

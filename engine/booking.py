@@ -310,11 +310,11 @@ def ended(work: Work, order: Order, code: str) -> None:
     elif order.filled:
         _exit_ended(work, order)
     elif order.purpose is Purpose.EXIT:
-        if trade.leaving is not None and _is_refused(order, code):
-            _exit_refused(work, order)
-            return
         if trade.leaving is None:
             _change_refused(work, "reduce", order, code)
+        elif _is_refused(order, code):
+            _exit_refused(work, order)
+            return
     elif trade.leaving is None and _is_refused(order, code):
         leaving.stop_refused(work, code, order.reason)
     pursuit.pursue(work)

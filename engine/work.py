@@ -16,15 +16,7 @@ from engine.errors import IllegalTransition
 from engine.exits import ExitWish, Stop
 from engine.goals import Increase, Reduction, Replacement
 from engine.market import Market
-from engine.messages import (
-    NO_SIGNAL,
-    AskStrategy,
-    ExposureChanged,
-    MarketRange,
-    Message,
-    Signal,
-    TradeClosed,
-)
+from engine.messages import NO_SIGNAL, AskStrategy, ExposureChanged, MarketRange, Message, Signal, TradeClosed
 from engine.order import Order, OrderEvent
 from engine.position import Position
 from engine.settings import Settings
