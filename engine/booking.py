@@ -33,6 +33,10 @@ from engine.work import PlaceAborted, Work
 LOOK_UP_MS = 2_000
 UNRECORDED = (Denial.OLD_GRANT, Denial.DISK_FULL, "UNFIT")
 """Why the journal refuses an intent: then nothing of the order is on disk, and nothing of its end is to be."""
+_OWN_CODES = frozenset(
+    {Denial.EXITS_ONLY, Denial.STOPPED, Denial.UNFILLED, Denial.RATE_LIMIT, *UNRECORDED[:2], "NOT_FOUND"}
+)
+"""Codes of ours by which an order may have ended: others are the venue's."""
 EMPTY_KEPT = 20
 """Orders without a fill that a trade remembers, for what may still be heard of them."""
 WRITE_OFF_AFTER = 3
@@ -359,15 +363,7 @@ def _denial(code: str, reason: str) -> tuple[str, str]:
     """A venue's or our own code as one of a decision's, and the reason with it."""
     if code == "TOO_LATE":
         code = Denial.SIGNAL_TOO_OLD
-    elif code not in (
-        Denial.EXITS_ONLY,
-        Denial.STOPPED,
-        Denial.UNFILLED,
-        Denial.RATE_LIMIT,
-        Denial.DISK_FULL,
-        Denial.OLD_GRANT,
-        "NOT_FOUND",
-    ):
+    elif code not in _OWN_CODES:
         reason, code = f"{code}: {reason}", Denial.VENUE_REJECTED
     return code, reason
 
