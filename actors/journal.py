@@ -184,7 +184,7 @@ class FileJournal(Journal):
         chain: bytes,
         states: Mapping[str, StateRow],
         writers: Mapping[str, int],
-        segment_mb: int = 64,
+        segment_mb: int = 16,
     ) -> None:
         super().__init__(installation=head.installation, run=head.run, seq=seq, chain=chain)
         self.files = files

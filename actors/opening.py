@@ -37,7 +37,7 @@ class Opening:
     kept_as: tuple[Path, ...] = ()
 
 
-def open_journal(files: Files, *, now: Millis, segment_mb: int = 64, history_end: HistoryEnd | None = None) -> Opening:
+def open_journal(files: Files, *, now: Millis, segment_mb: int = 16, history_end: HistoryEnd | None = None) -> Opening:
     """Open or create the journal of `files` for writing, with the next run number.
 
     The caller holds the run lock. Findings are in the journal too, as `JournalDamaged` (ops stream).

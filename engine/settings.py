@@ -164,7 +164,7 @@ class HistoryConfig:
     door: bool = doc("open the SQL door while running", True)
     door_port: int = doc("its port on the loopback; 0 takes a free one", 0)
     statement_seconds: int = doc("longest a statement of a client may run", 30)
-    segment_mb: int = doc("the journal starts a new file at this size, MiB", 64)
+    segment_mb: int = doc("the journal starts a new file at this size, MiB; each start reads through the newest", 16)
     disk_reserve_mb: int = doc("entries stop when less than this is free, MiB", 256)
 
 

@@ -15,6 +15,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from loguru import logger
+
 from actors.config_file import read_config
 from actors.files import Files, RunLock
 from actors.judging.facts import load_facts
@@ -41,6 +43,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON (always so)")
     given = parser.parse_args(arguments)
     use_money_context()
+    logger.remove()  # the bot runs in this process; its log is no part of the figures
     try:
         with tempfile.TemporaryDirectory(prefix="tradepit-bench-") as folder:
             found = measure(Path(folder), given.pairs, given.trades, given.speed)
