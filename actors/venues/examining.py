@@ -1,0 +1,244 @@
+"""What an account is found to be before anything is sent: may it trade, what does it hold, what is in the way.
+
+Everything is read, nothing is changed. What the exchange refuses is a mistake that the user can cure; what it
+does not answer is an outage, and somebody else's business to wait for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+from actors.venues.ccxt import Answer, Connection
+from actors.venues.ccxt_market import number
+from actors.venues.failure import Failure, Verdict
+from engine.errors import ConfigError, Problem, TradepitError
+from engine.market import Market
+from engine.reconcile import installation_of
+from engine.settings import Config
+from engine.types import ONE, ZERO
+
+CLOCK_MS: Final = 5_000
+"""A machine's clock that is further off is worth a word; what is traded goes by the exchange's."""
+
+SHOWN: Final = 10
+
+
+class Outage(TradepitError):
+    """The exchange does not answer now; it may later."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What was found. `orders` are (pair, our id, in words), `positions` (pair, in words); `notes` are for the user's eyes."""
+
+    balances: tuple[tuple[str, Decimal, Decimal], ...] = ()
+    orders: tuple[tuple[str, str, str], ...] = ()
+    positions: tuple[tuple[str, str], ...] = ()
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def free(self, currency: str) -> Decimal:
+        """What is free of a coin."""
+        return next((free for coin, free, _ in self.balances if coin == currency), ZERO)
+
+
+async def examine(connection: Connection, config: Config, pairs: Sequence[str], *, strict: bool) -> Account:
+    """Look at an account whose markets are loaded; `strict` also counts too little money as a mistake. On the loop.
+
+    Raises:
+        Outage: the exchange does not answer.
+        ConfigError: the keys are refused, so nothing else can be said.
+    """
+    found = Account()
+    _check_clock(connection, found)
+    _check_markets(connection.markets(), config, pairs, found)
+    exchange = connection.trading
+    told = await _asked(connection, exchange.fetch_balance)
+    found.balances = _balances(told)
+    await _check_permissions(connection, config, found)
+    if connection.futures:
+        await _check_positions(connection, found)
+    orders = await _asked(connection, exchange.fetch_open_orders)
+    found.orders = tuple(_order(order) for order in orders if isinstance(order, Mapping))
+    _check_money(connection, config, pairs, found, strict=strict)
+    return found
+
+
+async def _asked(connection: Connection, function: Callable[..., Awaitable[Any]]) -> Any:
+    """The value of a read that must be possible.
+
+    Raises:
+        Outage: it is not answered.
+        ConfigError: it is refused.
+    """
+    answer: Answer = await connection.request(function)
+    if answer.failure is None:
+        return answer.value
+    raise refusal_of(connection.name, answer.failure)
+
+
+def refusal_of(name: str, failure: Failure) -> TradepitError:
+    """A failed look in a sentence: an `Outage` to be waited for, or a mistake in the keys or the clock."""
+    if failure.verdict is not Verdict.REFUSED or failure.code == "UNREACHABLE":
+        return Outage(f"{name} does not answer: {failure.reason}")
+    if failure.clock:
+        why, cure = "the exchange does not believe our clock", "Set the machine's time: timedatectl set-ntp true"
+    elif failure.key:
+        why = "the exchange refuses the keys"
+        cure = "Look at them, at what they may do, and at the addresses they may be used from"
+    else:
+        why, cure = "the exchange refuses to show the account", "Look at what the keys may do"
+    return ConfigError([Problem("exchange", name, f"{why} ({failure.reason})", cure)])
+
+
+def _check_clock(connection: Connection, found: Account) -> None:
+    off = round(connection.offset_ms)
+    if abs(off) > CLOCK_MS:
+        which = "behind" if off > 0 else "ahead of"
+        found.notes.append(
+            f"this machine's clock is {abs(off) / 1_000:.1f} s {which} the exchange's; the exchange's is gone by"
+        )
+
+
+def _check_markets(markets: Mapping[str, Market], config: Config, pairs: Sequence[str], found: Account) -> None:
+    halted = [pair for pair in pairs if pair in markets and not markets[pair].active]
+    if halted:
+        found.notes.append(f"{_some(halted)}: halted on the exchange; no entries there until trading goes on")
+    wanted = config.trading.leverage
+    less = [pair for pair in pairs if pair in markets and wanted > markets[pair].leverage_max > ONE]
+    if less:
+        most = min(markets[pair].leverage_max for pair in less)
+        why = f"{_some(less)} may have {most:f} at most"
+        found.problems.append(Problem("trading.leverage", f"{wanted:f}", why, f"Write {most:f}, or leave them out"))
+
+
+def _balances(told: Any) -> tuple[tuple[str, Decimal, Decimal], ...]:
+    """(coin, free, locked) of what is not nothing."""
+    free, used = (told.get(name) if isinstance(told, Mapping) else None for name in ("free", "used"))
+    coins = {**(used or {}), **(free or {})}
+    rows = (
+        (str(coin), number((free or {}).get(coin)) or ZERO, number((used or {}).get(coin)) or ZERO) for coin in coins
+    )
+    return tuple(sorted(row for row in rows if row[1] or row[2]))
+
+
+async def _check_permissions(connection: Connection, config: Config, found: Account) -> None:
+    """Where the exchange tells what a key may do: trading must be among it, and withdrawing should not be."""
+    ask = _PERMISSIONS.get(connection.name)
+    if ask is None:
+        return
+    method, read = ask
+    answer = await connection.request(getattr(connection.trading, method))
+    if answer.failure is not None or not isinstance(answer.value, Mapping):
+        reason = answer.failure.reason if answer.failure else "an answer without sense"
+        found.notes.append(f"what the keys may do cannot be read ({reason})")
+        return
+    trades, withdraws = read(answer.value, connection.futures)
+    if not trades:
+        what = "futures" if connection.futures else "spot"
+        why = f"the keys may not trade {what} there"
+        found.problems.append(Problem("exchange", config.exchange.name, why, "Allow it where the keys were made"))
+    if withdraws:
+        found.notes.append("WARNING: the keys may withdraw money. Tradepit never does: make keys that may not")
+
+
+def _binance(told: Mapping[str, Any], futures: bool) -> tuple[bool, bool]:
+    name = "enableFutures" if futures else "enableSpotAndMarginTrading"
+    return bool(told.get(name)), bool(told.get("enableWithdrawals"))
+
+
+def _bybit(told: Mapping[str, Any], futures: bool) -> tuple[bool, bool]:
+    result = told.get("result") or {}
+    may = result.get("permissions") or {}
+    trades = may.get("ContractTrade") if futures else may.get("Spot")
+    return bool(trades) and str(result.get("readOnly")) != "1", "Withdraw" in (may.get("Wallet") or ())
+
+
+def _okx(told: Mapping[str, Any], futures: bool) -> tuple[bool, bool]:
+    del futures
+    rows = told.get("data") or [{}]
+    may = str(rows[0].get("perm", "")).split(",")
+    return "trade" in may, "withdraw" in may
+
+
+_PERMISSIONS: Final[Mapping[str, tuple[str, Callable[[Mapping[str, Any], bool], tuple[bool, bool]]]]] = {
+    "binance": ("sapi_get_account_apirestrictions", _binance),
+    "bybit": ("private_get_v5_user_query_api", _bybit),
+    "okx": ("private_get_account_config", _okx),
+}
+"""By exchange: ccxt's method, and how its answer says (may trade, may withdraw)."""
+
+
+async def _check_positions(connection: Connection, found: Account) -> None:
+    exchange = connection.trading
+    if exchange.has.get("fetchPositionMode"):
+        told = await _asked(connection, exchange.fetch_position_mode)
+        if isinstance(told, Mapping) and told.get("hedged"):
+            why = "the account is in hedge mode: a pair could be long and short at once"
+            cure = "Turn the exchange's position mode to one-way"
+            found.problems.append(Problem("exchange.market", "futures", why, cure))
+    positions = await _asked(connection, exchange.fetch_positions)
+    found.positions = tuple(
+        (str(p.get("symbol")), f"{p.get('side')} {number(p.get('contracts')):f} at {p.get('entryPrice')}")
+        for p in positions
+        if isinstance(p, Mapping) and number(p.get("contracts"))
+    )
+
+
+def _order(told: Mapping[str, Any]) -> tuple[str, str, str]:
+    words = (
+        f"{told.get('side')} {told.get('amount')} {told.get('type')} at {told.get('price') or told.get('stopPrice')}"
+    )
+    return str(told.get("symbol")), str(told.get("clientOrderId") or ""), words
+
+
+def _check_money(connection: Connection, config: Config, pairs: Sequence[str], found: Account, *, strict: bool) -> None:
+    currency = config.trading.stake_currency
+    markets = connection.markets()
+    minima = [least for pair in pairs if pair in markets and (least := markets[pair].cost_min)]
+    least, free = min(minima, default=ZERO), found.free(currency)
+    stake = config.trading.stake_amount
+    if not isinstance(stake, str):
+        least = max(least, stake)
+    if free >= least and free > ZERO:
+        return
+    why = f"the account has {free:f} {currency} free, and an entry takes {least:f}"
+    if strict:
+        found.problems.append(Problem("trading.stake_amount", str(stake), why, "Move money there, or lower the stake"))
+    else:
+        found.notes.append(f"{why}: no entries until there is more")
+
+
+def described(account: Account, config: Config, pairs: Sequence[str], installation: str) -> list[str]:
+    """What was found and what would be done, in lines for the user."""
+    currency, live = config.trading.stake_currency, config.live
+    coins = [
+        f"{coin} {free:f}" + (f" (+ {locked:f} locked)" if locked else "") for coin, free, locked in account.balances
+    ]
+    ours = [order for order in account.orders if _is_ours(order[1], installation)]
+    foreign = [order for order in account.orders if order not in ours]
+    lines = [f"balances    {_some(coins) or 'nothing'}"]
+    lines += [f"order       {pair}: {words}, ours" for pair, _, words in ours[:SHOWN]]
+    lines += [f"order       {pair}: {words}, yours: it is left alone" for pair, _, words in foreign[:SHOWN]]
+    hidden = len(account.orders) - min(len(ours), SHOWN) - min(len(foreign), SHOWN)
+    lines += [f"orders      {hidden} more"] if hidden else []
+    lines += [f"position    {pair}: {words}" for pair, words in account.positions[:SHOWN]]
+    slots = config.trading.max_open_trades
+    trades = "any number of trades" if slots == -1 else f"{slots} trades at once"
+    lines.append(
+        f"would do    {trades} on {len(pairs)} pairs, {live.largest_stake} {currency} each at most, "
+        f"on {config.exchange.name} {config.exchange.market}"
+    )
+    return lines + [f"note        {note}" for note in account.notes]
+
+
+def _is_ours(client_order_id: str, installation: str) -> bool:
+    return bool(client_order_id) and installation_of(client_order_id) == installation != ""
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
