@@ -12,8 +12,9 @@ from __future__ import annotations
 import ctypes
 import os
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 from hashlib import sha256
 from importlib.metadata import version
@@ -33,22 +34,18 @@ from actors.host import ExitRequest
 from actors.journal import FileJournal
 from actors.judge import JudgeActor
 from actors.judging.loader import surroundings_of
-from actors.market_time import market_clock
 from actors.monitor import MonitorActor, RefreshFigures
 from actors.notifier import NotifierActor
 from actors.notifying.addresses import addresses_of
 from actors.opening import open_journal
 from actors.pair import PairActor
 from actors.persistence import PersistenceActor
+from actors.place import Patience, Place, no_patience, place_of
 from actors.portfolio import PortfolioActor
 from actors.rate_limiter import RateLimiterActor
 from actors.runtime import ThreadRuntime
 from actors.screen import Snapshot
 from actors.supervisor import ChildSpec, RootActor
-from actors.venues.choice import market_source, notes_on, wanted_pairs
-from actors.venues.paper import PaperVenue
-from actors.venues.ports import MarketSource
-from actors.venues.prompt import PromptMarket
 from engine.candles import timeframe_ms
 from engine.codec import to_plain
 from engine.config import make_settings
@@ -57,13 +54,11 @@ from engine.market import Market
 from engine.messages import Entry, FreezeMarket, Notify, Record, SetTradingState
 from engine.portfolio import Portfolio
 from engine.protections import protections_from
-from engine.quota import paper_limits
 from engine.reconcile import prefix_of
 from engine.rounds import Rounds
 from engine.settings import Config, Settings
 from engine.strategy import StrategyFacts
 from engine.types import Millis, TradingState
-from engine.window import window_size
 from engine.work import Rules
 
 PR_SET_DUMPABLE: Final = 4
@@ -131,51 +126,60 @@ class System:
         self.close_files()
 
 
-def build_system(config: Config, facts: StrategyFacts, files: Files) -> System:
+def build_system(config: Config, facts: StrategyFacts, files: Files, patience: Patience = no_patience) -> System:
     """Open what a bot works on and describe its actors; nothing runs before `start`.
 
-    The caller holds the run lock.
+    The caller holds the run lock. `patience` waits for an exchange that does not answer.
 
     Raises:
         StorageError: a file of ours is damaged beyond use, newer, or cannot be written.
         ConfigError: pairs, settings or addresses that cannot be.
         DataError: candles that cannot be read.
+        Outage: the exchange does not answer, and nobody wants to wait for it any more.
     """
     _hide_memory()
     addresses = addresses_of(config.notify)
-    step = timeframe_ms(facts.timeframe)
-    source = market_source(config, facts.timeframe)
-    for note in notes_on(source):
+    place = place_of(config, facts, files, patience)
+    try:
+        return _built(config, facts, files, place, addresses)
+    except BaseException:
+        place.close()
+        raise
+
+
+def _built(
+    config: Config, facts: StrategyFacts, files: Files, place: Place, addresses: Mapping[str, Sequence[str]]
+) -> System:
+    for note in place.notes:
         logger.warning(note)
-    pairs = wanted_pairs(config, source.pairs)
-    clock = market_clock(files.venue, config, source, window_size(facts.startup_candles, facts.window_candles) * step)
+    now = place.clock.now()
     opening = open_journal(
-        files, now=clock.now(), segment_mb=config.history.segment_mb, history_end=partial(history_end, files)
+        files, now=now, segment_mb=config.history.segment_mb, history_end=partial(history_end, files)
     )
-    journal = opening.journal
-    venue = PaperVenue(
-        files.venue,
-        config.paper,
-        market_source(config, facts.timeframe),
-        currency=config.trading.stake_currency,
-        timeframe_ms=step,
-    )
-    markets, settings = venue.markets(), make_settings(config, facts)
-    left, findings = _left_pairs(journal, pairs, source.pairs)
-    pairs += left
-    rules = {p: _rules(markets[p], settings, journal.installation, journal.run, config) for p in pairs}
+    journal, markets = opening.journal, place.markets
+    for line in place.ready(journal.installation):
+        logger.info(line)
+    settings = make_settings(config, facts)
+    left, findings = _left_pairs(journal, place.pairs, markets)
+    pairs = (*place.pairs, *left)
+    rules = {p: _rules(markets[p], settings, journal.installation, journal.run, place.fee) for p in pairs}
     limits = config.runtime
-    runtime = ThreadRuntime(clock, watchdog_s=limits.watchdog_s, deadman_s=limits.deadman_s, pin=limits.pin)
-    run_seq = _record_start(journal, config, facts, clock.now())
-    snapshots = [Snapshot(at=runtime.monotonic(), ts=clock.now(), strategy=facts.name, state="STARTING")]
-    cast = _Cast(config, facts, files, journal, venue, source, rules, frozenset(left), addresses)
+    runtime = ThreadRuntime(place.clock, watchdog_s=limits.watchdog_s, deadman_s=limits.deadman_s, pin=limits.pin)
+    run_seq = _record_start(journal, config, facts, place.fills, now)
+    snapshots = [Snapshot(at=runtime.monotonic(), ts=now, strategy=facts.name, state="STARTING")]
+    cast = _Cast(config, facts, files, journal, place, rules, frozenset(left), addresses)
     specs = cast.children(snapshots)
-    findings = (*opening.findings, *findings)
-    return System(runtime, config, files, specs, snapshots, findings, journal.close, run_seq=run_seq, run=journal.run)
+    findings = (*opening.findings, *place.findings, *findings)
+
+    def close() -> None:
+        place.close()
+        journal.close()
+
+    return System(runtime, config, files, specs, snapshots, findings, close, run_seq=run_seq, run=journal.run)
 
 
 def _left_pairs(
-    journal: FileJournal, pairs: Sequence[str], available: Sequence[str]
+    journal: FileJournal, pairs: Sequence[str], available: Collection[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Pairs that are not configured any more and still hold something; what to say of those nobody can trade."""
     left, findings = [], []
@@ -188,17 +192,17 @@ def _left_pairs(
         if pair in available:
             left.append(pair)
         else:
-            findings.append(f"{pair} holds {amount:f} and the feed does not have it: nobody looks after it.")
+            findings.append(f"{pair} holds {amount:f} and the exchange does not have it: nobody looks after it.")
     return tuple(left), tuple(findings)
 
 
-def _record_start(journal: FileJournal, config: Config, facts: StrategyFacts, now: Millis) -> int:
+def _record_start(journal: FileJournal, config: Config, facts: StrategyFacts, fills: str, now: Millis) -> int:
     """The run's first entry: what runs, and as what; its number among the records of runs."""
     body = {
         "run": journal.run,
         "config_sha": sha256(orjson.dumps(to_plain(config), option=orjson.OPT_SORT_KEYS, default=str)).hexdigest(),
         "strategy": facts.name,
-        "fills": config.paper.fills,
+        "fills": fills,
         "mode": config.mode,
         "version": version("tradepit"),
     }
@@ -216,8 +220,7 @@ class _Cast:
     facts: StrategyFacts
     files: Files
     journal: FileJournal
-    venue: PaperVenue
-    source: MarketSource
+    place: Place
     rules: Mapping[str, Rules]
     left: frozenset[str]
     addresses: Mapping[str, Sequence[str]]
@@ -250,10 +253,10 @@ class _Cast:
         )
 
     def _services(self) -> list[ChildSpec]:
-        config, files, journal, venue = self.config, self.files, self.journal, self.venue
+        config, files, journal, place = self.config, self.files, self.journal, self.place
         history = HistoryProcess(files, config.history)
         disk = DiskWatch(files.reserve, reserve_mb=config.history.disk_reserve_mb)
-        tick_ms, latency_ms = config.feed.tick_ms, config.paper.latency_ms
+        tick_ms, latency_ms = place.tick_ms, place.latency_ms
         return [
             self._shared(
                 "persistence",
@@ -264,29 +267,35 @@ class _Cast:
                 "notifier",
                 lambda ctx: NotifierActor(ctx, file=files.notices, config=config.notify, addresses=self.addresses),
             ),
-            self._shared("limiter", lambda ctx: RateLimiterActor(ctx, paper_limits(config.paper))),
-            self._shared("gateway", lambda ctx: GatewayActor(ctx, venue, tick_ms=tick_ms, latency_ms=latency_ms)),
+            self._shared("limiter", lambda ctx: RateLimiterActor(ctx, place.limits)),
+            self._shared("gateway", lambda ctx: GatewayActor(ctx, place.venue, tick_ms=tick_ms, latency_ms=latency_ms)),
         ]
 
     def _feed(self, judges: Mapping[str, Sequence[str]]) -> ChildSpec:
-        config, source, pairs, timeframe = self.config, self.source, tuple(self.rules), self.facts.timeframe
+        config, stream, pairs, timeframe = self.config, self.place.stream, tuple(self.rules), self.facts.timeframe
         judge_of = {pair: judge for judge, own in judges.items() for pair in own}
         keep = config.history.candles
         return self._shared(
             "feed",
-            lambda ctx: FeedActor(
-                ctx, PromptMarket(source), pairs, timeframe, judge_of, config.feed, keep_candles=keep
-            ),
+            lambda ctx: FeedActor(ctx, stream, pairs, timeframe, judge_of, config.feed, keep_candles=keep),
         )
 
     def _portfolio(self, judges: Mapping[str, Sequence[str]]) -> ChildSpec:
         config, pairs, step = self.config, tuple(self.rules), timeframe_ms(self.facts.timeframe)
-        left = self.left
+        left, place = self.left, self.place
         protections = protections_from((*config.protections, *self.facts.settings.get("protections", ())), step)
 
         def account(epoch: int) -> Portfolio:
-            wallet = config.paper.wallet
-            return Portfolio(config.trading, config.risk, protections, step, wallet, epoch=epoch, exits_only=left)
+            return Portfolio(
+                config.trading,
+                config.risk,
+                protections,
+                step,
+                place.wallet,
+                epoch=epoch,
+                exits_only=left,
+                venue=place.capital() if place.capital else None,
+            )
 
         def rounds() -> Rounds:
             order = {pair: number for number, pair in enumerate(pairs)}
@@ -339,20 +348,20 @@ class _Cast:
                 ctx,
                 strategy=name,
                 currency=config.trading.stake_currency,
-                start=float(config.paper.wallet),
+                start=float(self.place.wallet),
                 publish=publish,
             ),
         )
 
 
-def _rules(market: Market, settings: Settings, installation: str, run: int, config: Config) -> Rules:
+def _rules(market: Market, settings: Settings, installation: str, run: int, fee: Decimal | None) -> Rules:
     prefix = prefix_of(installation, run, zlib.crc32(market.pair.encode()))
     return Rules(
         settings=settings,
         market=market,
         order_prefix=prefix,
         run=run,
-        fee=config.paper.taker_fee,
+        fee=market.taker_fee if fee is None else fee,
         reserve_stop=settings.stoploss,
     )
 
