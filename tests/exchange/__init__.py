@@ -11,6 +11,8 @@ misbehaves as ordered, and then be compared with what the exchange itself wrote 
     orders      an order and a trade as records
     venue       what spot and futures share: taking, resting, triggering, ending orders
     spot        funds of a spot account
+    margin      a futures account and its positions; `futures` what it may do, `algo` conditional orders, `events`
+                and `user_stream` what it is told
     windows     Binance's fixed windows for request weight and order counts
     faults      what is to go wrong, when, and how often
     door        each request's way: limits, key, signature, faults, answer

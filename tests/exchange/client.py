@@ -17,8 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def options(port: int, *, futures: bool = False) -> dict[str, Any]:
     """What is to be given to `ccxt.binance` (or set as `[exchange] options`) to point it at this server.
 
-    Nothing else is needed. With `futures`, `defaultType` is the swap, and errors of futures get their own
-    classes (ccxt knows them by Binance's addresses only).
+    Nothing else is needed. With `futures`, only swaps are loaded, and `defaultType` is the swap.
     """
     http, ws = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}"
     urls: dict[str, Any] = {"public": f"{http}/api/v3", "private": f"{http}/api/v3", "sapi": f"{http}/sapi/v1"}

@@ -15,6 +15,8 @@ from aiohttp import web
 
 from tests.exchange.door import User
 from tests.exchange.errors import Refusal
+from tests.exchange.futures import FuturesVenue
+from tests.exchange.user_stream import UserStream
 from tests.exchange.venue import Venue
 from tests.exchange.world import World
 
@@ -30,7 +32,8 @@ class ControlPanel:
             name: getattr(self, name)
             for name in (
                 "state", "price", "play", "script", "candles", "pair", "fault", "clear", "faults", "ledger", "order",
-                "cancel", "fill", "deposit", "user", "clock", "limits", "requests", "sockets", "kick",
+                "cancel", "fill", "deposit", "user", "clock", "limits", "requests", "sockets", "kick", "fund",
+                "liquidate", "modes", "expire",
             )
         }  # fmt: skip
 
@@ -153,22 +156,35 @@ class ControlPanel:
         account.ledger.check()
         orders = [order for order in venue.orders.values() if order.account == account.name]
         places = {f"{place}:{asset}": amount for (place, asset), amount in account.ledger.balances.items()}
-        return {
+        told = {
             "orders": [order.facts() for order in orders],
             "trades": [trade.facts() for order in orders for trade in order.trades],
             "balances": places,
             "postings": len(account.ledger.postings),
         }
+        if isinstance(venue, FuturesVenue):
+            told["positions"] = {p.symbol: _fields(p) for p in account.positions.values()}
+            told["algos"] = [a.facts() for a in venue.algos.all.values() if a.account == account.name]
+            told["income"] = account.income
+            told["figures"] = account.figures()
+        return told
 
     def order(self, asking: Asking) -> Any:
-        """A manual order of the user on the exchange's site: `params` as Binance's."""
+        """A manual order of the user on the exchange's site: `params` as Binance's (futures: algo orders too)."""
         venue, account = self._venue(asking), self._account(asking)
         params = {"newClientOrderId": f"web_{venue.next_order}", **asking["params"]}
+        if isinstance(venue, FuturesVenue) and params.get("algoType"):
+            return venue.algos.place(account.name, {"clientAlgoId": f"web_{venue.algos.next_id}", **params}).facts()
         order = venue.order_from(account.name, params, origin="web")
         return venue.place(account, order).facts()
 
     def cancel(self, asking: Asking) -> Any:
-        """The exchange ends `id` or the newest of `client_id`, with `status` (CANCELED, EXPIRED, REJECTED…)."""
+        """The exchange ends `id` or the newest of `client_id`, with `status` (CANCELED, EXPIRED…); `algo`: of those."""
+        venue = self._venue(asking)
+        if asking.get("algo") and isinstance(venue, FuturesVenue):
+            account, status = asking.get("account", "main"), asking.get("status", "CANCELED")
+            found = venue.algos.find(account, asking.get("id"), asking.get("client_id"))
+            return venue.algos.cancel(found, status).facts()
         order = self._order(asking)
         self._venue(asking).end(order, asking.get("status", "CANCELED"), by=asking.get("by", "exchange"))
         return order.facts()
@@ -192,7 +208,7 @@ class ControlPanel:
         if "fee_asset" in asking:
             account.fee_asset = asking["fee_asset"]
         if "asset" in asking:
-            self.world.spot.deposit(account, asking["asset"], Decimal(str(asking["amount"])))
+            self._venue(asking).deposit(account, asking["asset"], Decimal(str(asking["amount"])))
         return {"updated": account.updated}
 
     def user(self, asking: Asking) -> Any:
@@ -227,6 +243,40 @@ class ControlPanel:
             "streams": world.hubs[name].kick() if which in ("", "streams") else 0,
             "user": world.user_streams[name].kick() if which in ("", "user") else 0,
         }
+
+    # ------------------------------------------------------------ futures
+
+    def _futures(self) -> FuturesVenue:
+        venue = self.world.venues.get("futures")
+        if isinstance(venue, FuturesVenue):
+            return venue
+        raise ValueError("this exchange was started without --futures")
+
+    def fund(self, asking: Asking) -> Any:
+        """`symbol`, `rate`: funding is paid now."""
+        self._futures().fund(asking["symbol"], Decimal(str(asking["rate"])))
+        return self._futures().rates[-1]
+
+    def liquidate(self, asking: Asking) -> Any:
+        """`symbol`: the exchange closes the account's position as if it could not pay."""
+        venue = self._futures()
+        account = venue.accounts[asking.get("account", "main")]
+        return venue.liquidate(account, account.position(asking["symbol"])).facts()
+
+    def modes(self, asking: Asking) -> Any:
+        """`hedged` of the account; `symbol` with `isolated`, `leverage` of a pair."""
+        account = self._futures().accounts[asking.get("account", "main")]
+        account.hedged = bool(asking.get("hedged", account.hedged))
+        if "symbol" in asking:
+            position = account.position(asking["symbol"])
+            position.isolated = bool(asking.get("isolated", position.isolated))
+            position.leverage = int(asking.get("leverage", position.leverage))
+        return {"hedged": account.hedged}
+
+    def expire(self, asking: Asking) -> Any:
+        """The account's listen key is no good any more (`listenKeyExpired`)."""
+        stream = self.world.user_streams["futures"]
+        return {"told": stream.expire(asking.get("account", "main")) if isinstance(stream, UserStream) else 0}
 
     def requests(self, asking: Asking) -> Any:
         """Every request so far: real seconds, `METHOD /path`, status (0: a fault ate it); `since` these seconds."""

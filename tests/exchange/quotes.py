@@ -185,8 +185,8 @@ class Quote:
         """Take these as the closed candles of the interval, and the last close as the price."""
         series = Series(interval, INTERVALS[interval])
         for ts, open_, high, low, close, volume in rows:
-            ticks = [round(value / self.tick) for value in (open_, high, low, close)]
-            series.candles.append(Candle(ts, *ticks, volume, volume * close, 1))
+            first, top, bottom, last = (round(value / self.tick) for value in (open_, high, low, close))
+            series.candles.append(Candle(ts, first, top, bottom, last, volume, volume * close, 1))
         self.series[interval], self.made[interval] = series, []
         self.ticks = series.candles[-1].close
 

@@ -53,6 +53,7 @@ class SpotRest(MarketRest):
             ("GET", sapi + "capital/config/getall"): Endpoint(handler=lambda _: [], weight=10, access="read"),
             ("GET", sapi + "margin/allPairs"): Endpoint(handler=lambda _: [], weight=1, access="read"),
             ("GET", sapi + "margin/isolated/allPairs"): Endpoint(handler=lambda _: [], weight=10, access="read"),
+            ("GET", "/dapi/v1/exchangeInfo"): Endpoint(handler=lambda _: {"symbols": []}, weight=1),
             ("GET", sapi + "asset/tradeFee"): Endpoint(handler=self.trade_fees, weight=1, access="read"),
         }
 
@@ -121,10 +122,7 @@ class SpotRest(MarketRest):
         """The order counts of the present windows."""
         rows = [row for row in self.limits.describe() if row["rateLimitType"] == "ORDERS"]
         for row, name in zip(rows, self.limits.orders, strict=True):
-            window = self.limits.counts.get((asked.account, name))
-            if window is not None:
-                window.roll(self.limits.wall())
-            row["count"] = window.used if window else 0
+            row["count"] = self.limits.used(asked.account, name)
         return rows
 
     # ------------------------------------------------------------ orders

@@ -204,10 +204,10 @@ class SpotVenue(Venue[SpotAccount]):
                 return fee, coin
         return (gets[1] * rate).quantize(EIGHT, ROUND_DOWN), gets[0]
 
-    def deposit(self, account: SpotAccount, asset: str, amount: Decimal, why: str = "deposit") -> None:
+    def deposit(self, account: SpotAccount, asset: str, amount: Decimal) -> None:
         """Put coins into the account, or with a negative amount take them out."""
         now = self.clock.now()
-        account.ledger.post(now, why, "", [("opening", asset, -amount), ("free", asset, amount)])
+        account.ledger.post(now, "deposit", "", [("opening", asset, -amount), ("free", asset, amount)])
         account.updated = now
         self.publish(account.name, {"e": "balanceUpdate", "E": now, "a": asset, "d": f"{amount:.8f}", "T": now})
         self.publish(account.name, self.position_event(account, [asset]))

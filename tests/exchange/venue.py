@@ -8,7 +8,7 @@ is the subclass's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -95,6 +95,14 @@ class Venue(Generic[A]):
         """Send the order's new state down the user's stream."""
         raise NotImplementedError
 
+    def order_from(self, account: str, params: Mapping[str, str], *, origin: str = "api") -> Order:
+        """The order a request asks for, checked against the pair's filters."""
+        raise NotImplementedError
+
+    def deposit(self, account: A, asset: str, amount: Decimal) -> None:
+        """Put coins into the account, or with a negative amount take them out."""
+        raise NotImplementedError
+
     def fillable(self, account: A, order: Order, qty: Decimal) -> Decimal:
         """How much of it may fill now (a reduce-only order is bounded by the position)."""
         return qty
@@ -113,12 +121,12 @@ class Venue(Generic[A]):
                 raise self.would_trigger()
             order.waiting = True
         elif order.tif in ("GTX", "PO") and self._crosses(order, quote):
-            raise Refusal(-2010, "Order would immediately match and take.")
+            raise self.would_take()
+        order.id = self.next_order + 1
         self.reserve(account, order, self._worst(order, quote))
         self.next_order += 1
-        order.id = self.next_order
         order.created = order.updated = self.clock.now()
-        order.original_type = order.type
+        order.original_type = order.original_type or order.type
         self.orders[order.id] = order
         self.by_client.setdefault((account.name, order.client_id), []).append(order)
         self.by_pair.setdefault((account.name, order.symbol), []).append(order)
@@ -155,6 +163,10 @@ class Venue(Generic[A]):
     def would_trigger(self) -> Refusal:
         """The price is at or past the trigger."""
         return Refusal(-2010, "Stop price would trigger immediately.")
+
+    def would_take(self) -> Refusal:
+        """A post-only order that would not rest."""
+        return Refusal(-2010, "Order would immediately match and take.")
 
     # ------------------------------------------------------------ prices
 

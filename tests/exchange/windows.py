@@ -111,6 +111,12 @@ class Limits:
             headers[f"X-MBX-ORDER-COUNT-{name}"] = str(window.used)
         return headers
 
+    def used(self, account: str, name: str) -> int:
+        """How many orders of this account the present window has."""
+        window = self._count(account, name)
+        window.roll(self.wall())
+        return window.used
+
     def _count(self, account: str, name: str) -> Window:
         there = self.counts.get((account, name))
         if there is None:

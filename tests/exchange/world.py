@@ -12,13 +12,18 @@ from aiohttp import web
 from tests.exchange.clock import Clock
 from tests.exchange.door import Door, User
 from tests.exchange.faults import Faults
+from tests.exchange.futures import FuturesVenue
 from tests.exchange.hub import Hub
 from tests.exchange.listing import listings
+from tests.exchange.margin import COIN, FuturesAccount
 from tests.exchange.player import Player
+from tests.exchange.rest_futures import FuturesRest
+from tests.exchange.rest_margin import MarginRest
 from tests.exchange.rest_spot import SpotRest
 from tests.exchange.spot import SpotAccount, SpotVenue
+from tests.exchange.user_stream import UserStream
 from tests.exchange.venue import Venue
-from tests.exchange.windows import spot_limits
+from tests.exchange.windows import futures_limits, spot_limits
 from tests.exchange.ws_api import WsApi
 
 
@@ -52,10 +57,28 @@ class World:
         self.doors = {"spot": Door(self.clock, self.users, self.faults, limits, spot_rest.endpoints())}
         self.venues: dict[str, Venue[Any]] = {"spot": self.spot}
         self.hubs = {"spot": Hub(self.spot, self.clock, self.faults, talk_limit=5)}
-        self.user_streams = {"spot": WsApi(self.doors["spot"])}
+        self.user_streams: dict[str, WsApi | UserStream] = {"spot": WsApi(self.doors["spot"])}
         self.spot.publish = self.user_streams["spot"].publish
+        self.margin: MarginRest | None = None
+        if settings.futures:
+            self._add_futures()
         self.tasks: set[asyncio.Task[Any]] = set()
         self.add_user(User(name="main", key="key", secret="secret"), settings.funds)
+
+    def _add_futures(self) -> None:
+        settings = self.settings
+        venue = FuturesVenue(listings(settings.pairs, settings.seed, futures=True), self.clock, settings.seed + 1)
+        limits = futures_limits(self.clock.wall)
+        self.margin = MarginRest(venue)
+        endpoints = {**FuturesRest(venue, limits, self.users).endpoints(), **self.margin.endpoints()}
+        door = self.doors["futures"] = Door(self.clock, self.users, self.faults, limits, endpoints)
+        hub = self.hubs["futures"] = Hub(venue, self.clock, self.faults, talk_limit=10)
+        hub.funding = self.margin.next_funding
+        stream = self.user_streams["futures"] = UserStream(door, self.margin)
+        venue.publish = stream.publish
+        self.venues["futures"] = venue
+        rate = settings.rate if settings.play else 0.0
+        self.players["futures"] = Player(venue, settings.seed + 1, rate=rate, volatility=settings.volatility)
 
     def add_user(self, user: User, funds: dict[str, Decimal]) -> None:
         """A new account with these coins, or a further key of an account that is there."""
@@ -65,6 +88,10 @@ class World:
         account = self.spot.accounts[user.name] = SpotAccount(user.name)
         for asset, amount in funds.items():
             self.spot.deposit(account, asset, amount)
+        futures = self.venues.get("futures")
+        if isinstance(futures, FuturesVenue):
+            futures.accounts[user.name] = FuturesAccount(user.name, futures.quotes)
+            futures.deposit(futures.accounts[user.name], COIN, funds.get(COIN, Decimal(0)))
 
     def spawn(self, work: Any) -> None:
         """Run something beside the requests."""
@@ -78,12 +105,27 @@ class World:
             return await self.hubs["spot"].serve(request)
         if request.path == "/ws-api/v3":
             return await self.user_streams["spot"].serve(request)
+        if "futures" in self.doors:
+            if request.path.startswith("/fut/private"):
+                return await self.user_streams["futures"].serve(request)
+            if request.path.startswith("/fut/"):
+                return await self.hubs["futures"].serve(request)
+            if request.path.startswith("/fapi/"):
+                return await self.doors["futures"].answer(request)
         return await self.doors["spot"].answer(request)
+
+    async def _fund(self) -> None:
+        """Look now and then whether funding is due."""
+        futures = self.venues.get("futures")
+        while isinstance(futures, FuturesVenue):
+            futures.fund_if_due()
+            await asyncio.sleep(0.2)
 
     async def started(self, app: web.Application) -> None:
         """Let the prices play and the streams flow."""
         for player in self.players.values():
             self.spawn(player.run())
+        self.spawn(self._fund())
         for hub in self.hubs.values():
             self.spawn(hub.run())
 
