@@ -305,6 +305,16 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
     loop.run_forever()
 
 
+def traits(name: str) -> dict[str, Any]:
+    """What ccxt's class of an exchange says of itself: its `has` flags, `rateLimit` (ms) and `features`.
+
+    Raises:
+        Unconnected: ccxt has no such exchange, or it has no websockets there.
+    """
+    plain = _pro(name)()
+    return {**plain.has, "rateLimit": plain.rateLimit, "features": plain.features}
+
+
 def _pro(name: str) -> Any:
     import ccxt.pro
 

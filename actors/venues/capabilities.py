@@ -1,0 +1,317 @@
+"""What an exchange can do, and how ccxt has to be called for it: facts (`exchanges.toml`) as calls and limits.
+
+Rules
+    Every order goes out by `Capability.create`, so that what is tested offline for each exchange's class of
+    ccxt is what is sent. ccxt passes parameters that it does not know on to the exchange, which may ignore
+    them: a stop written the wrong way is a market order that fills at once. What is not known to work is refused.
+    An order's fate can be found by our own id, or the exchange is not traded live.
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from engine.client_ids import from_hex, from_text, to_hex, to_text
+from engine.errors import TradepitError
+from engine.market import Market
+from engine.order import Order
+from engine.quota import Limits, Pool, exchange_limits
+from engine.settings import Settings
+from engine.types import ONE, Millis, OrderSide, OrderType, Purpose, TimeInForce
+
+FACTS: Final = Path(__file__).with_name("exchanges.toml")
+
+ORDERS: Final = ("order", "stop", "cancel", "cancel_stop", "amend")
+READS: Final = (
+    "fetch_order", "fetch_stop", "open_orders", "open_stops", "open_orders_all", "open_stops_all", "my_trades",
+    "balances", "positions", "leverage", "margin_mode", "position_mode", "leverage_tiers", "funding_history",
+    "order_usage", "user_stream",
+)  # fmt: skip
+PUBLIC: Final = ("candles", "ticker", "tickers", "markets", "funding_rates", "time")
+KINDS: Final = (*ORDERS, *READS, *PUBLIC, "snapshot")
+"""The kinds of requests that permits are asked for. A snapshot is a pair's open orders, open stops and trades."""
+
+TAKING: Final = Decimal("0.02")
+"""Where a market order to buy would name money, a limit order so far above the price takes what is there."""
+
+STOP_LIMIT: Final = Decimal("0.01")
+"""A stop that becomes a limit order may be filled so far beyond its trigger; past that we leave ourselves."""
+
+
+class CannotTrade(TradepitError):
+    """An exchange that cannot be traded live safely; the text says why, in a sentence."""
+
+
+class Call(NamedTuple):
+    """A call of one of ccxt's methods: its name, its arguments in order, and its `params`."""
+
+    method: str
+    args: tuple[Any, ...]
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRule:
+    """How an exchange takes guarding stops; see `exchanges.toml`."""
+
+    type: str
+    create: Mapping[str, Any]
+    read: Mapping[str, Any] = field(default_factory=dict)
+    open: Mapping[str, Any] = field(default_factory=dict)
+    without_id: bool = False
+    lookup: str = "id"
+    beside: bool = False
+    amend: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capability:
+    """One market, spot or futures, of one exchange."""
+
+    exchange: str
+    market: str
+    title: str
+    docs: str
+    id: str
+    id_pattern: str
+    horizon_ms: Millis
+    tif: tuple[str, ...]
+    pools: tuple[Pool, ...]
+    costs: Mapping[str, Mapping[str, int]]
+    create_params: Mapping[str, Any]
+    fetch_params: Mapping[str, Any] | None
+    cancel_params: Mapping[str, Any] | None
+    id_prefix: str = ""
+    cancel_id: bool = False
+    fetch_id: str | None = None
+    market_buy: str = "amount"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    stop: StopRule | None = None
+
+    # ------------------------------------------------------------ ids
+
+    def theirs(self, client_order_id: str) -> str:
+        """Our id as the exchange takes it."""
+        written = {"hex": to_hex, "text": to_text}.get(self.id, str)(client_order_id)
+        return f"{self.id_prefix}{written}"
+
+    def ours(self, theirs: str) -> str:
+        """The id of ours that the exchange tells; a foreign one as it is."""
+        if not theirs.startswith(self.id_prefix):
+            return theirs
+        bare = theirs.removeprefix(self.id_prefix)
+        read = {"hex": from_hex, "text": from_text}.get(self.id, str)(bare)
+        return theirs if self.id_prefix and read == bare else read
+
+    # ------------------------------------------------------------ calls
+
+    def refusal(self, order: Order) -> str | None:
+        """Why this order cannot be sent there; None when it can."""
+        if order.type is OrderType.STOP and self.stop is None:
+            return f"{self.title} takes no stop orders that could be found again by our ids"
+        if order.type is OrderType.LIMIT and order.time_in_force not in (TimeInForce.GTC, *self.tif):
+            return f"{self.title} has no {order.time_in_force} orders"
+        return None
+
+    def create(self, order: Order, market: Market, *, margin: str = "isolated") -> Call:
+        """The call that places `order`; raises `CannotTrade` where there is a `refusal`. `margin`: isolated or cross."""
+        refusal = self.refusal(order)
+        if refusal is not None:
+            raise CannotTrade(refusal)
+        kind, price = str(order.type), order.price if order.type is OrderType.LIMIT else None
+        words = {"{leverage}": float(order.leverage), "{margin}": margin}
+        params = self._filled(self.create_params, order.client_order_id, words)
+        if order.type is OrderType.STOP and self.stop is not None:
+            kind, price = self.stop.type, self._stop_limit(order, market)
+            words["{price}"] = float(_trigger(order))
+            given = self._filled(self.stop.create, order.client_order_id, words)
+            params = given if self.stop.without_id else {**params, **given}
+        elif order.type is OrderType.MARKET and order.side is OrderSide.BUY and self.market_buy == "cost":
+            kind, price = "limit", market.round_price(order.price * (ONE + TAKING))
+            params["timeInForce"] = "IOC"
+        elif order.type is OrderType.LIMIT and order.time_in_force is TimeInForce.PO:
+            params["postOnly"] = True
+        elif order.type is OrderType.LIMIT and order.time_in_force is not TimeInForce.GTC:
+            params["timeInForce"] = str(order.time_in_force)
+        if self.market == "futures" and order.reduce_only:
+            params["reduceOnly"] = True
+        amount = order.amount / market.contract_size
+        written = None if price is None else float(price)
+        return Call("create_order", (order.pair, kind, str(order.side), float(amount), written), params)
+
+    def _stop_limit(self, order: Order, market: Market) -> Decimal | None:
+        if self.stop is None or self.stop.type != "limit":
+            return None
+        sells = order.side is OrderSide.SELL
+        return market.round_price(_trigger(order) * (ONE - STOP_LIMIT if sells else ONE + STOP_LIMIT))
+
+    def fetch(self, pair: str, client_order_id: str, order_id: str = "", *, stop: bool = False) -> Call | None:
+        """The call that reads one order, by the exchange's id where it is known; None: look for it in the lists."""
+        read = self.stop.read if stop and self.stop is not None else {}
+        if order_id:
+            plain = {k: v for k, v in (self.fetch_params or {}).items() if "{id}" not in str(v)}
+            return Call("fetch_order", (order_id, pair), {**plain, **read})
+        if self.fetch_params is None or (stop and self.stop is not None and self.stop.lookup != "id"):
+            return None
+        return Call("fetch_order", (self.fetch_id, pair), {**self._filled(self.fetch_params, client_order_id), **read})
+
+    def cancel(self, pair: str, client_order_id: str, order_id: str = "", *, stop: bool = False) -> Call | None:
+        """The call that cancels one order; None: its id has to be found first."""
+        read = self.stop.read if stop and self.stop is not None else {}
+        if order_id:
+            return Call("cancel_order", (order_id, pair), dict(read))
+        if self.cancel_params is None or (stop and self.stop is not None and self.stop.lookup != "id"):
+            return None
+        known = self.theirs(client_order_id) if self.cancel_id else None
+        return Call("cancel_order", (known, pair), {**self._filled(self.cancel_params, client_order_id), **read})
+
+    def open_orders(self, pair: str | None) -> Call:
+        """The call that lists a pair's open orders, or all."""
+        return Call("fetch_open_orders", (pair,), {})
+
+    def open_stops(self, pair: str | None) -> Call | None:
+        """The call that lists open stops, where they are not among the open orders."""
+        if self.stop is None or not self.stop.open:
+            return None
+        return Call("fetch_open_orders", (pair,), dict(self.stop.open))
+
+    def _filled(
+        self, params: Mapping[str, Any], client_order_id: str, words: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        said = {"{id}": self.theirs(client_order_id), **(words or {})}
+        return {name: said.get(value, value) for name, value in params.items()}
+
+    # ------------------------------------------------------------ limits and settings
+
+    def limits(self, reported: Sequence[Pool] = ()) -> Limits:
+        """What may be asked of this exchange in what time; see `engine.quota.exchange_limits`."""
+        return exchange_limits(self.pools, self.costs, reported)
+
+    @property
+    def stop_beside(self) -> bool:
+        """Whether a guarding stop may stand beside another one, or beside an exit."""
+        return self.stop is not None and self.stop.beside
+
+    def refusals(self, settings: Settings) -> list[str]:
+        """What the settings want that cannot be had there, a sentence each."""
+        found = []
+        for purpose, tif in (
+            (Purpose.ENTRY, settings.entry_time_in_force),
+            (Purpose.EXIT, settings.exit_time_in_force),
+        ):
+            if tif not in ("GTC", *self.tif):
+                has = ", ".join(("GTC", *self.tif))
+                found.append(
+                    f"order_time_in_force.{purpose}: {self.title} ({self.market}) has no {tif}. Write one of {has}"
+                )
+        return found
+
+    def notes(self, settings: Settings) -> list[str]:
+        """What will be done in another way than it was asked for, a sentence each."""
+        if not settings.stop_on_venue:
+            return ["Stops are not wanted on the exchange (stoploss_on_exchange): the bot guards, while it runs"]
+        if self.stop is None:
+            return [
+                f"{self.title} ({self.market}) takes no stops that we could find again: the bot guards, while it runs"
+            ]
+        return []
+
+
+def _trigger(order: Order) -> Decimal:
+    return order.trigger_price if order.trigger_price is not None else order.price
+
+
+def exchanges() -> tuple[str, ...]:
+    """The exchanges of which something is known, in the order of the file."""
+    return tuple(_facts())
+
+
+def markets_of(exchange: str) -> tuple[str, ...]:
+    """`spot`, `futures`: those of an exchange that are written about."""
+    return tuple(m for m in ("spot", "futures") if m in _facts()[exchange])
+
+
+def capability(exchange: str, *, futures: bool = False) -> Capability:
+    """What the exchange's market can do.
+
+    Raises:
+        CannotTrade: nothing is known of it, or it is known that it cannot be traded live safely.
+    """
+    market = "futures" if futures else "spot"
+    about = _facts().get(exchange)
+    if about is None:
+        known = ", ".join(exchanges())
+        raise CannotTrade(
+            f"exchange.name = {exchange!r}: nothing is known of its order ids, stops and limits, so it is not traded "
+            f"live. Known are {known}"
+        )
+    given = about.get(market, {"refused": "it has not been tried"})
+    if "refused" in given:
+        raise CannotTrade(f"{about['title']}, {market}: not traded live, since {given['refused']}")
+    return _capability(exchange, market, about, given)
+
+
+def _capability(exchange: str, market: str, about: Mapping[str, Any], given: Mapping[str, Any]) -> Capability:
+    pools = tuple(
+        Pool(name, p["limit"], p["seconds"] * 1_000, p.get("rolling", False), p.get("restart_percent", _share(p)))
+        for name, p in given["pools"].items()
+    )
+    return Capability(
+        exchange=exchange,
+        market=market,
+        title=about["title"],
+        docs=about["docs"],
+        id=about["id"],
+        id_pattern=about["id_pattern"],
+        id_prefix=about.get("id_prefix", ""),
+        horizon_ms=given["horizon_s"] * 1_000,
+        tif=tuple(given["tif"]),
+        pools=pools,
+        costs=_costs(given["costs"], "open" in given.get("stop", {})),
+        create_params=given["create"],
+        fetch_params=given.get("fetch"),
+        cancel_params=given.get("cancel"),
+        cancel_id=given.get("cancel_id", False),
+        fetch_id=given.get("fetch_id"),
+        market_buy=given.get("market_buy", "amount"),
+        options=given.get("options", {}),
+        stop=StopRule(**given["stop"]) if "stop" in given else None,
+    )
+
+
+def _share(pool: Mapping[str, Any]) -> int | None:
+    """A window of seconds is waited for after a restart; of a longer one a share is kept."""
+    return 0 if pool["seconds"] <= 10 else None
+
+
+def _costs(given: Mapping[str, Mapping[str, int]], separate_stops: bool) -> dict[str, Mapping[str, int]]:
+    """Every kind's cost: its own, else that of its group, and what every request costs."""
+    costs: dict[str, Mapping[str, int]] = {}
+    for kinds, group in ((ORDERS, "order"), (READS, "reads"), (PUBLIC, "public")):
+        for kind in kinds:
+            own = given.get(kind, given.get(group, given.get("reads", {})))
+            costs[kind] = _sum(own, given.get("every", {}))
+    costs["amend"] = given.get("amend", _sum(costs["order"], costs["cancel"]))
+    if not separate_stops:
+        costs["open_stops"] = costs["open_stops_all"] = {}
+    costs["snapshot"] = _sum(costs["open_orders"], costs["open_stops"], costs["my_trades"])
+    return costs
+
+
+def _sum(*costs: Mapping[str, int]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for cost in costs:
+        for pool, weight in cost.items():
+            total[pool] = total.get(pool, 0) + weight
+    return total
+
+
+@functools.cache
+def _facts() -> Mapping[str, Any]:
+    return tomllib.loads(FACTS.read_text(encoding="utf-8"))

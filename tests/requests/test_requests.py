@@ -1,0 +1,223 @@
+"""Ten exchanges' classes of ccxt write what we mean: the right order, our id in it, and stops that are stops."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from decimal import Decimal
+from functools import cache
+from typing import Final
+
+import pytest
+
+from actors.venues.capabilities import KINDS, CannotTrade, capability, exchanges, markets_of
+from engine.order import Order
+from engine.settings import Settings
+from engine.types import OrderSide, OrderType, Purpose, TimeInForce
+from tests.requests.recorder import ID, ORDER_ID, Request, capabilities, market_of, pair_of
+from tests.requests.written import FILE, as_text, written
+
+ALL: Final = {f"{able.exchange} {able.market}": able for able in capabilities()}
+STOPPED: Final = [name for name, able in ALL.items() if able.stop is not None]
+
+TRIGGERS: Final = frozenset(
+    {"stopPrice", "triggerPrice", "slTriggerPx", "stop-price", "stop_price"}
+)  # fmt: skip
+"""What exchanges call a stop's trigger; Kraken calls it `price`, beside an order type of its own."""
+STOP_TYPES: Final = frozenset({"stop-loss", "STOP_LOSS", "STOP_MARKET", "conditional", "sell-stop-limit"})
+STOP_PLACES: Final = ("algo", "stop-order", "plan-order")
+"""Addresses that take nothing but conditional orders."""
+
+
+@cache
+def sent() -> dict[str, dict[str, Request | None]]:
+    """Every exchange's requests, written once for all tests."""
+    return written()
+
+
+def order_at(name: str, call: str) -> Request:
+    """One request that there must be."""
+    request = sent()[name][call]
+    assert request is not None
+    return request
+
+
+def field(request: Request, *names: str) -> str:
+    """The value of the field that is called one of `names`, wherever in the request it is; empty if there is none."""
+    found = [value for name, value in request.fields.items() if name.rpartition(".")[2] in names]
+    return found[0] if found else ""
+
+
+def test_nothing_else_is_sent_than_was_read() -> None:
+    """Every request is as it is written down in sent.txt, where a person has read it; a new ccxt may change them."""
+    assert FILE.read_text(encoding="utf-8") == as_text(sent())
+
+
+def test_all_ten_exchanges_are_written_about() -> None:
+    """Spot is traded on all ten, futures on five; of the rest it is said why not."""
+    assert exchanges() == (
+        "binance", "bybit", "okx", "kraken", "kucoin", "gate", "bitget", "mexc", "htx", "coinbase",
+    )  # fmt: skip
+    assert {f"{name} spot" for name in exchanges()} < set(ALL)
+    assert {"binance futures", "bybit futures", "okx futures", "kucoin futures", "bitget futures"} < set(ALL)
+    for name in exchanges():
+        for market in markets_of(name):
+            if f"{name} {market}" not in ALL:
+                with pytest.raises(CannotTrade, match="not traded live, since "):
+                    capability(name, futures=market == "futures")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_order_carries_our_id(name: str) -> None:
+    """The id is in each order as the exchange takes it, and reading it back gives ours."""
+    able = ALL[name]
+    theirs = able.theirs(ID)
+    assert re.fullmatch(able.id_pattern, theirs)
+    assert able.ours(theirs) == ID
+    placed = [call for call in sent()[name] if call.startswith(("limit", "market", "stop "))]
+    assert len(placed) >= 6
+    for call in placed:
+        assert theirs in order_at(name, call).fields.values(), call
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_orders_are_found_and_cancelled_by_our_id_where_that_goes(name: str) -> None:
+    """A look-up or a cancel by our id has it in its address or its fields; by the exchange's id it has that one."""
+    theirs = ALL[name].theirs(ID)
+    for call, request in sent()[name].items():
+        if request is None or not call.startswith(("fetch", "cancel")):
+            continue
+        wanted = ORDER_ID if "known" in call else theirs
+        assert wanted in (*request.fields.values(), *request.path.split("/")), call
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_sides_and_amounts_are_what_was_meant(name: str) -> None:
+    """Buying buys and selling sells, 0.02 coins or as many contracts; only what leaves a futures position reduces only."""
+    able = ALL[name]
+    amount = Decimal("0.02") / market_of(able).contract_size
+    for call, request in sent()[name].items():
+        if request is None or not call.startswith(("limit", "market", "stop ")):
+            continue
+        told = field(request, "quantity", "qty", "sz", "volume", "size", "amount", "base_size")
+        assert abs(Decimal(told)) == amount, call
+        sells = call.endswith("sell")
+        side = field(request, "side", "type") if name != "gate futures" else ("sell" if told < "0" else "buy")
+        assert side.lower().startswith("sell" if sells else "buy") or name.startswith("binance"), call
+        if name.startswith("binance"):
+            assert request.fields["side"] == ("SELL" if sells else "BUY")
+        reduces = field(request, "reduceOnly", "reduce_only").lower() in ("true", "yes")
+        leaves = sells or call == "stop buy"
+        assert reduces == (leaves and able.market == "futures") or name == "bybit spot", call
+
+
+@pytest.mark.parametrize("name", STOPPED)
+def test_a_stop_is_a_stop(name: str) -> None:
+    """ccxt passes on what it does not know, and then a stop is a market order that fills at once: none of ours is."""
+    for call in [c for c in sent()[name] if c.startswith("stop ")]:
+        request = order_at(name, call)
+        trigger = field(request, *TRIGGERS) or (request.fields["price"] if name == "kraken spot" else "")
+        assert Decimal(trigger) == (45_000 if call == "stop sell" else 55_000)
+        conditional = (
+            field(request, "type", "ordType", "ordertype") in STOP_TYPES
+            or any(place in request.path for place in STOP_PLACES)
+            or field(request, "triggerDirection", "stop", "stop_direction")
+        )
+        assert conditional, request
+
+
+@pytest.mark.parametrize("name", [n for n in STOPPED if ALL[n].market == "futures"])
+def test_a_shorts_stop_is_triggered_from_below(name: str) -> None:
+    """Where the exchange is told a direction, a long's stop waits for a fall and a short's for a rise."""
+    directions = [
+        field(order_at(name, call), "triggerDirection", "stop", "operator") for call in ("stop sell", "stop buy")
+    ]
+
+    assert directions in (["2", "1"], ["down", "up"], ["", ""])
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_times_in_force_are_written(name: str) -> None:
+    """Post-only, immediate-or-cancel and fill-or-kill differ from a plain limit order, and from each other."""
+    able = ALL[name]
+    plain = order_at(name, "limit buy")
+    seen = [(plain.path, plain.fields)]
+    for tif in able.tif:
+        request = order_at(name, f"limit {tif}")
+        assert (request.path, request.fields) not in seen
+        seen.append((request.path, request.fields))
+
+
+@pytest.mark.parametrize("name", [n for n, able in ALL.items() if able.market_buy == "cost"])
+def test_a_market_buy_that_would_name_money_takes_by_a_limit(name: str) -> None:
+    """Where a market order to buy names money, not coins, a limit order 2 % above the price goes out that takes at once."""
+    request = order_at(name, "market buy")
+
+    assert Decimal(field(request, "price", "limit_price")) == 51_000
+    assert "ioc" in str(request).lower()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_kind_of_request_has_a_cost(name: str) -> None:
+    """Whatever a permit is asked for costs something in pools that there are; a list that is not asked costs nothing."""
+    able = ALL[name]
+    limits = able.limits()
+    pools = {pool.name for pool in limits.pools}
+
+    assert set(KINDS) == set(limits.costs)
+    for kind, cost in limits.costs.items():
+        assert set(cost) <= pools
+        assert cost or kind.startswith("open_stops")
+    orders = max(sum(limits.costs[kind].values()) for kind in ("order", "stop"))
+    assert orders <= min(pool.limit for pool in limits.pools)
+
+
+def test_binances_costs_are_its_own() -> None:
+    """The weights that Binance counts, of the kinds that matter most: a look-up is 4, a pair's reading 26, trades 20."""
+    spot, futures = ALL["binance spot"].limits().costs, ALL["binance futures"].limits().costs
+
+    assert spot["order"] == {"weight_1m": 1, "orders_10s": 1, "orders_1d": 1, "requests_5m": 1}
+    assert (spot["fetch_order"]["weight_1m"], spot["snapshot"]["weight_1m"]) == (4, 26)
+    assert (futures["my_trades"], futures["snapshot"]) == ({"weight_1m": 5}, {"weight_1m": 7})
+
+
+def test_what_an_exchange_has_not_is_refused_before_it_is_sent() -> None:
+    """A stop where none can be found again, and a time in force that is not there, are refused in a sentence."""
+    gate, kraken = ALL["gate spot"], ALL["kraken spot"]
+    order = Order(
+        pair=pair_of(gate),
+        client_order_id=ID,
+        purpose=Purpose.STOP,
+        side=OrderSide.SELL,
+        type=OrderType.STOP,
+        amount=Decimal(1),
+        price=Decimal(9),
+        created_at=0,
+    )
+
+    with pytest.raises(CannotTrade, match="Gate takes no stop orders that could be found again by our ids"):
+        gate.create(order, market_of(gate))
+    wanted = replace(order, type=OrderType.LIMIT, time_in_force=TimeInForce.FOK)
+    with pytest.raises(CannotTrade, match="Kraken has no FOK orders"):
+        kraken.create(wanted, market_of(kraken))
+    settings = Settings(timeframe_ms=60_000, entry_time_in_force="FOK", stop_on_venue=True)
+    assert kraken.refusals(settings) == [
+        "order_time_in_force.entry: Kraken (spot) has no FOK. Write one of GTC, IOC, PO"
+    ]
+    assert kraken.notes(settings) == []
+    assert gate.notes(settings) == ["Gate (spot) takes no stops that we could find again: the bot guards, while it runs"]
+    assert "the bot guards" in gate.notes(replace(settings, stop_on_venue=False))[0]
+
+
+def test_an_exchange_that_nobody_knows_is_refused() -> None:
+    """A name that is not in the table is refused with those that are."""
+    with pytest.raises(CannotTrade, match="exchange.name = 'bitmex': nothing is known .* Known are binance, bybit"):
+        capability("bitmex")
+
+
+def test_foreign_ids_stay_as_they_are() -> None:
+    """An id that is not of our making is returned as it was, whatever the exchange's way of writing ours."""
+    for foreign in ("t-my own", "t-AAAAAAAAAAAAAAAAAAAAAAZZ", "api", "", "t-"):
+        assert ALL["gate spot"].ours(foreign) == foreign
+    for foreign in ("ffffffffffffffffffffffffffffffff", "d15708c1-dbb6-465d-b77d-47258319cc90", "my own"):
+        assert ALL["kraken spot"].ours(foreign) == foreign
