@@ -22,6 +22,7 @@ from engine.notify_settings import KEYS
 from engine.protection_settings import METHODS
 from engine.settings import Config
 from engine.strategy import SETTINGS, Strategy
+from tests.exchange_docs import EXCHANGES_PAGE, exchanges_page
 from tests.machine_docs import DENIALS_PAGE, MACHINE_PAGE, denials_page, machine_page
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -217,6 +218,7 @@ def main() -> None:
         (SQL_PAGE, sql_page()),
         (MACHINE_PAGE, machine_page()),
         (DENIALS_PAGE, denials_page()),
+        (EXCHANGES_PAGE, exchanges_page()),
     )
     for page, text in pages:
         page.write_text(text, encoding="utf-8")

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from actors.commands.common import print_json, with_arguments
+from actors.commands.exchange_check import exchange_check
 from actors.commands.parsing import OK
 from actors.config_file import read_config
 from actors.notifying.addresses import check_addresses
@@ -29,6 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     settings = make_settings(config, facts)
     check_addresses(config.notify)
+    exchange = exchange_check(config, settings)
     pairs = would_trade(config, facts)
     if arguments.json:
         print_json(
@@ -37,12 +39,17 @@ def run(arguments: argparse.Namespace) -> int:
                 "strategy": {"name": facts.name, "timeframe": facts.timeframe, "callbacks": sorted(settings.callbacks)},
                 "protections": [dict(p) for p in effective_protections(config, facts)],
                 "pairs": pairs,
+                "exchange": exchange.plain if exchange is not None else None,
             }
         )
         return OK
     print(f"{arguments.config} is in order.\n")
     for line in summary(config, facts, settings, pairs):
         print(line)
+    if exchange is not None:
+        print()
+        for line in exchange.lines:
+            print(line)
     print("\nEvery value in effect:\n")
     for line in toml_lines(masked(config)):
         print(line)

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from engine.client_ids import from_hex, from_text, to_hex, to_text
-from engine.errors import TradepitError
+from engine.errors import Problem, TradepitError
 from engine.market import Market
 from engine.order import Order
 from engine.quota import Limits, Pool, exchange_limits
 from engine.settings import Settings
-from engine.types import ONE, Millis, OrderSide, OrderType, Purpose, TimeInForce
+from engine.types import ONE, Millis, OrderSide, OrderType, TimeInForce
 
 FACTS: Final = Path(__file__).with_name("exchanges.toml")
 
@@ -198,19 +198,20 @@ class Capability:
         """Whether a guarding stop may stand beside another one, or beside an exit."""
         return self.stop is not None and self.stop.beside
 
-    def refusals(self, settings: Settings) -> list[str]:
-        """What the settings want that cannot be had there, a sentence each."""
-        found = []
-        for purpose, tif in (
-            (Purpose.ENTRY, settings.entry_time_in_force),
-            (Purpose.EXIT, settings.exit_time_in_force),
-        ):
-            if tif not in ("GTC", *self.tif):
-                has = ", ".join(("GTC", *self.tif))
-                found.append(
-                    f"order_time_in_force.{purpose}: {self.title} ({self.market}) has no {tif}. Write one of {has}"
-                )
-        return found
+    def refusals(self, settings: Settings) -> list[Problem]:
+        """What the settings want that cannot be had there."""
+        has = ("GTC", *self.tif)
+        wanted = (("entry", settings.entry_time_in_force), ("exit", settings.exit_time_in_force))
+        return [
+            Problem(
+                f"order_time_in_force.{name}",
+                f'"{tif}"',
+                f"{self.title} has no such orders ({self.market})",
+                f"Write one of {', '.join(has)}",
+            )
+            for name, tif in wanted
+            if tif not in has
+        ]
 
     def notes(self, settings: Settings) -> list[str]:
         """What will be done in another way than it was asked for, a sentence each."""

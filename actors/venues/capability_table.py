@@ -55,11 +55,11 @@ def lines(able: Capability, traits: Mapping[str, Any]) -> list[str]:
     has = [name for flag, name in STREAMS if traits.get(flag)]
     lacks = [name for flag, name in STREAMS if not traits.get(flag)]
     return [
-        f"order ids   ours, {_IDS[able.id]}{f' after {able.id_prefix!r}' if able.id_prefix else ''}; {_lookup(able)}",
+        f"order ids   ours, {_IDS[able.id]}{_prefixed(able)}; {_lookup(able)}",
         f"in doubt    asked about for {able.horizon_ms / 1_000:g} s, as long as it could still be accepted",
         f"orders      limit, market{_market_buy(able)}; {', '.join(('GTC', *able.tif))}",
         f"stops       {stop_words(able)}",
-        f"streams     {', '.join(has) or 'none'}{f'; none of {", ".join(lacks)}' if lacks else ''}",
+        f"streams     {', '.join(has) or 'none'}{_none_of(lacks)}",
         f"limits      {'; '.join(pool_words(pool) for pool in able.pools)}",
     ]
 
@@ -77,6 +77,14 @@ def pool_words(pool: Pool) -> str:
     """One pool: `100 orders_10s in 10 s`."""
     seconds = f"{pool.window_ms / 1_000:g} s"
     return f"{pool.limit} {pool.name} in {'any ' if pool.rolling else ''}{seconds}"
+
+
+def _prefixed(able: Capability) -> str:
+    return f" after {able.id_prefix!r}" if able.id_prefix else ""
+
+
+def _none_of(names: list[str]) -> str:
+    return f"; none of {', '.join(names)}" if names else ""
 
 
 def _lookup(able: Capability) -> str:

@@ -48,5 +48,5 @@ def test_what_is_not_ours_stays_as_it_is(foreign: str) -> None:
 @pytest.mark.parametrize("wrong", ["", "my own", "tpABCDEFr65536p00000001t1i1", "tpABCDEFr1p00000001t1i1048576"])
 def test_what_does_not_fit_is_refused(wrong: str) -> None:
     """A foreign id, or one that has outgrown 128 bits, is refused rather than cut."""
-    with pytest.raises(ValueError, match="no client order id of ours|does not fit"):
+    with pytest.raises(ValueError, match=r"no client order id of ours|does not fit"):
         to_hex(wrong)

@@ -98,9 +98,7 @@ def market_of(able: Capability) -> Market:
     """Our own view of that market."""
     size = CONTRACTS.get(able.exchange, D(1)) if able.market == "futures" else D(1)
     pair = pair_of(able)
-    return Market(
-        pair=pair, base="BTC", quote="USDT", price_step=D("0.1"), amount_step=D("0.001"), contract_size=size
-    )
+    return Market(pair=pair, base="BTC", quote="USDT", price_step=D("0.1"), amount_step=D("0.001"), contract_size=size)
 
 
 def _ccxt_market(made: Any, able: Capability) -> Any:

@@ -1,0 +1,72 @@
+"""`check` says what the configured exchange can do, and refuses what cannot be done there safely."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+
+from actors.cli import main
+from actors.commands.exchange_check import exchange_check
+from actors.venues.capabilities import CannotTrade
+from engine.errors import ConfigError
+from engine.settings import Config, ExchangeConfig, Settings
+
+SETTINGS = Settings(timeframe_ms=60_000, stop_on_venue=True)
+
+
+def on(name: str, market: str = "spot") -> Config:
+    """A configuration for an exchange."""
+    return Config(exchange=ExchangeConfig(name=name, market=market))
+
+
+def test_the_simulated_exchange_needs_no_table() -> None:
+    """On paper there is nothing to know of an exchange."""
+    assert exchange_check(on("paper"), SETTINGS) is None
+
+
+def test_it_says_how_it_goes_about_an_exchange() -> None:
+    """Ids, look-ups, stops, streams and limits, a line each; what is done otherwise than asked is a note."""
+    found = exchange_check(on("gate"), SETTINGS)
+
+    assert found is not None
+    text = "\n".join(found.lines)
+    assert "packed into 22 characters after 't-'; orders are read and cancelled by them" in text
+    assert "in doubt    asked about for 61 s" in text
+    assert "10 orders_1s in any 1 s" in text
+    assert "note        Gate (spot) takes no stops that we could find again" in text
+    futures = exchange_check(on("binance", "futures"), SETTINGS)
+    assert futures is not None
+    assert futures.plain["stop"]["beside"] is True
+    assert futures.plain["notes"] == []
+    assert futures.plain["streams"]["watchOrders"] is True
+
+
+def test_what_cannot_be_done_safely_is_refused() -> None:
+    """An unknown exchange, a market whose orders could not be found again, an order type that is not there."""
+    with pytest.raises(CannotTrade, match="nothing is known of its order ids"):
+        exchange_check(on("bitmex"), SETTINGS)
+    with pytest.raises(CannotTrade, match="MEXC, futures: not traded live, since"):
+        exchange_check(on("mexc", "futures"), SETTINGS)
+    with pytest.raises(ConfigError, match="Kraken has no such orders"):
+        exchange_check(on("kraken"), replace(SETTINGS, exit_time_in_force="FOK"))
+
+
+def test_check_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command shows it to a person and to a program, and ends with an error where the exchange is not known."""
+    file = tmp_path / "config.toml"
+    text = (
+        'mode = "live"\n[trading]\nstake_amount = 50\npairs = ["BTC/USDT"]\n'
+        '[exchange]\nname = "{0}"\n[live]\nexchange = "{0}"\nlargest_stake = 100\n'
+    )
+    file.write_text(text.format("binance"), encoding="utf-8")
+    assert main(["check", "--config", str(file)]) == 0
+    assert "What Binance (spot) can do" in capsys.readouterr().out
+    assert main(["check", "--config", str(file), "--json"]) == 0
+    assert orjson.loads(capsys.readouterr().out)["exchange"]["costs"]["fetch_order"]["weight_1m"] == 4
+
+    file.write_text(text.format("bitmex"), encoding="utf-8")
+    assert main(["check", "--config", str(file)]) != 0
+    assert "nothing is known of its order ids" in capsys.readouterr().err

@@ -1,0 +1,66 @@
+"""The page about exchanges, generated from what is known of them and from ccxt's own flags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from actors.venues.capabilities import CannotTrade, Capability, capability, exchanges, markets_of
+from actors.venues.capability_table import STREAMS, pool_words, stop_words
+from actors.venues.ccxt import traits
+
+EXCHANGES_PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "exchanges.md"
+
+_HEAD: Final = """# Exchanges
+
+<!-- Written by `python -m tests.docs` from actors/venues/exchanges.toml and ccxt's classes; do not edit by hand. -->
+
+What Tradepit knows of the exchanges it trades on live, and how it goes about it there. `tradepit check` prints this for
+the configured one and refuses what cannot be done safely; an exchange that is not here is not traded live.
+The limits are those of an account's lowest tier, as documented in 2026; where an exchange tells its own (Binance), its word wins.
+That each exchange's ccxt class writes the right requests is tested offline (`tests/requests`); only Binance's answers are tested,
+on a local exchange. On the others try it with the smallest stake first.
+
+- **Order ids**: every order carries an id of ours, by which it is found again when an answer was lost. Kraken, OKX and MEXC take
+  32 characters at most, Gate 28: there the id is packed, and read back.
+- **In doubt for**: so long an order whose answer was lost is asked about, since it might still be accepted.
+- **Stops**: where the exchange has stops that we can find again by our id, they rest there; else the bot guards while it runs.
+  *Before* says that a new stop stands before the old one goes, so replacing leaves no gap; *after* that the old one goes
+  first, since it holds the coins: a gap of one round trip.
+- **Market buys**: where a market order to buy names money instead of coins, a limit order 2 % above the price goes out that
+  takes what is there and leaves nothing.
+"""
+
+
+def exchanges_page() -> str:
+    """The text of docs/exchanges.md."""
+    text = _HEAD + "\n| exchange | market | order ids | looked up by | in doubt for | times in force | market buys |\n"
+    text += "|---|---|---|---|---|---|---|\n"
+    rows, stops, limits, streams, refused = "", "", "", "", ""
+    for name in exchanges():
+        for market in markets_of(name):
+            try:
+                able = capability(name, futures=market == "futures")
+            except CannotTrade as why:
+                refused += f"- {why}.\n"
+                continue
+            rows += _row(able)
+            stops += f"| {able.title} | {market} | {stop_words(able)} |\n"
+            limits += f"| {able.title} | {market} | {'; '.join(pool_words(pool) for pool in able.pools)} |\n"
+        found = traits(name)
+        has = [words for flag, words in STREAMS if found.get(flag)]
+        streams += f"| {able.title} | {', '.join(has)} |\n"
+    text += rows
+    text += f"\n## Guarding stops\n\n| exchange | market | stops |\n|---|---|---|\n{stops}"
+    text += f"\n## Limits\n\n| exchange | market | counted |\n|---|---|---|\n{limits}"
+    text += f"\n## Streams\n\nWhat ccxt has as websockets; the rest is read by REST.\n\n| exchange | streams |\n|---|---|\n{streams}"
+    return text + f"\n## Not traded\n\n{refused}"
+
+
+def _row(able: Capability) -> str:
+    lookup = "id" if able.fetch_params is not None else "lists"
+    buys = "limit, at once" if able.market_buy == "cost" else "market"
+    ids = {"plain": "as they are", "hex": "32 digits", "text": "22 characters"}[able.id]
+    doubt = f"{able.horizon_ms // 1_000} s"
+    tif = " ".join(("GTC", *able.tif))
+    return f"| {able.title} | {able.market} | {ids} | {lookup} | {doubt} | {tif} | {buys} |\n"
