@@ -52,9 +52,9 @@ from engine.config import make_settings
 from engine.keeping import kept_amount
 from engine.market import Market
 from engine.messages import Entry, FreezeMarket, Notify, Record, SetTradingState
+from engine.order import prefix_of
 from engine.portfolio import Portfolio
 from engine.protections import protections_from
-from engine.reconcile import prefix_of
 from engine.rounds import Rounds
 from engine.settings import Config, Settings
 from engine.strategy import StrategyFacts

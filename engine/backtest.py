@@ -16,6 +16,7 @@ from typing import Any
 from engine.account import close_trade, pass_until
 from engine.actions import Cancel, Emit, Judge, LookUp, Place
 from engine.closing import heard
+from engine.counters import Counters
 from engine.errors import IllegalTransition
 from engine.matching import Accepted, Exchange, Range, Refused, VenueEvent
 from engine.messages import (
@@ -44,19 +45,6 @@ from engine.types import Millis, Purpose
 from engine.work import Rules, Trade
 
 Asked = Callable[[AskStrategy], StrategyAnswered]
-
-
-@dataclass(slots=True)
-class Counters:
-    """What a run counts besides its trades: entries refused for want of a slot, orders given up or moved, locks."""
-
-    rejected_signals: int = 0
-    timedout_entry_orders: int = 0
-    timedout_exit_orders: int = 0
-    canceled_trade_entries: int = 0
-    canceled_entry_orders: int = 0
-    replaced_entry_orders: int = 0
-    locks: int = 0
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 
 from engine.candles import Floats
-from engine.closing import summed_up
+from engine.ended import summed_up
 from engine.lanes import SIDES, Lane
 from engine.ledger import to_places
 from engine.messages import TradeClosed

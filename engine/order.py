@@ -230,3 +230,8 @@ class Order:
             fill_ids=(*self.fill_ids, fill.fill_id),
             updated_at=fill.ts,
         )
+
+
+def prefix_of(installation: str, run: int, pair_checksum: int) -> str:
+    """The beginning of a pair's client order ids in this run; at most 23 characters up to run 9999."""
+    return f"tp{installation}r{run}p{pair_checksum:08x}"

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from engine.account import pass_until
 from engine.apart import are_apart, run_apart
-from engine.backtest import Counters
+from engine.counters import Counters
 from engine.lanes import Lane
 from engine.plenty import Plenty, fixed_stake, was_plenty
 from engine.portfolio import Portfolio

@@ -14,19 +14,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from heapq import heapify, heappop, heappush
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from engine.backtest import Backtest, Counters
+from engine.counters import Counters
 from engine.denials import Denial
 from engine.lanes import Lane
-from engine.matching import Exchange
-from engine.matching import Rules as VenueRules
 from engine.messages import CapitalDenied, CapitalReserved, ReserveCapital, TradeClosed
 from engine.portfolio import Portfolio
 from engine.settings import RiskConfig, TradingConfig
 from engine.straight import FORCE_EXIT
 from engine.tape import Reel
 from engine.types import ONE, Millis
+
+if TYPE_CHECKING:
+    from engine.backtest import Backtest
 
 
 @dataclass(slots=True)
@@ -194,6 +195,10 @@ class _OneTrade(Portfolio):
 
 def by_machine(lane: Lane, entry: int, stake: Decimal, end: Millis) -> Backtest:
     """Run one trade by the machine, from its entry until nothing is held."""
+    from engine.backtest import Backtest  # most runs need none of it, and loading it is a tenth of a small one
+    from engine.matching import Exchange
+    from engine.matching import Rules as VenueRules
+
     trading = TradingConfig(stake_amount=stake, max_open_trades=1, tradable_balance_ratio=ONE)
     timeframe = lane.rules.settings.timeframe_ms
     account = _OneTrade(trading, RiskConfig(), (), timeframe, stake * 1_000)

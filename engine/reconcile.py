@@ -207,11 +207,6 @@ def _adopted(work: Work, told: VenueOrder) -> Order:
     )
 
 
-def prefix_of(installation: str, run: int, pair_checksum: int) -> str:
-    """The beginning of a pair's client order ids in this run; at most 23 characters up to run 9999."""
-    return f"tp{installation}r{run}p{pair_checksum:08x}"
-
-
 def snapshot_since(ts: Millis) -> Millis:
     """From when on fills are asked for: a little before the last one known, since clocks differ."""
     return max(ts - 10_000, 0)

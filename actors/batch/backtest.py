@@ -9,35 +9,26 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from actors.batch.exporting import check_target
 from actors.batch.honesty import sampled_warning
-from actors.batch.outcome import BacktestResult, Outcome, outcome_of
+from actors.batch.outcome import BacktestResult, Done, Outcome, outcome_of
 from actors.batch.storing import export_trades, store
 from actors.batch.tables import tell
 from actors.batch.taping import Taped, span_asked, tape, tell_left_out, timeframe_of
 from actors.commands.common import with_arguments
 from actors.config_file import read_config
 from actors.files import Files, refuse_foreign
-from actors.judging.bench import FrameBench
-from engine.actions import Emit
-from engine.backtest import Backtest, Counters
-from engine.depth import Depth
 from engine.errors import DataError, TradepitError
-from engine.matching import Exchange
-from engine.matching import Rules as VenueRules
-from engine.messages import AskStrategy, StrategyAnswered, TradeClosed
 from engine.plain import is_plain, run_plain
 from engine.portfolio import Portfolio
 from engine.protections import protections_from
-from engine.realistic import RealisticBacktest, exchange_with_depth
 from engine.settings import Config
 from engine.strategy_settings import effective_protections
-from engine.types import Millis, use_money_context
+from engine.types import use_money_context
 
 INTERRUPTED = 130
 
@@ -56,15 +47,13 @@ def run_backtest(
     timeframe = timeframe_of(taped)
     protections = protections_from(effective_protections(config, taped.facts), timeframe)
     portfolio = Portfolio(config.trading, config.risk, protections, timeframe, config.paper.wallet)
-    done: _Done
-    if fills == "realistic":
-        run = _realistic(config, taped, portfolio, keep_events=keep_events)
-        done = _run_machine(run, taped, every_candle=every_candle)
-    elif not every_candle and not keep_events and is_plain(taped.rules, taped.tapes):
+    if fills == "candle" and not every_candle and not keep_events and is_plain(taped.rules, taped.tapes):
         trades, counters, interrupted = run_plain(taped.rules, taped.tapes, portfolio)
-        done = _Done(trades, counters, {}, interrupted)
+        done = Done(trades, counters, {}, interrupted)
     else:
-        done = _by_machine(taped, portfolio, every_candle=every_candle, keep_events=keep_events)
+        from actors.batch.walking import walk  # a small backtest mostly needs none of the machine
+
+        done = walk(config, taped, portfolio, every_candle=every_candle, keep_events=keep_events, fills=fills)
     spans = [(int(t.candles.ts[1]), int(t.candles.ts[-1])) for t in taped.tapes.values() if len(t.candles) > 1]
     return BacktestResult(
         trades=done.trades,
@@ -80,61 +69,6 @@ def run_backtest(
         candles=sum(map(len, taped.frames.values())),
         interrupted=done.interrupted,
     )
-
-
-class _Done(NamedTuple):
-    trades: Sequence[TradeClosed]
-    counters: Counters
-    events: Mapping[str, Sequence[Emit]]
-    interrupted: Millis | None
-    changes: Sequence[Emit] = ()
-
-
-def _by_machine(taped: Taped, portfolio: Portfolio, *, every_candle: bool, keep_events: bool) -> _Done:
-    exchange = Exchange({pair: rules.market for pair, rules in taped.rules.items()}, VenueRules())
-    run = Backtest(taped.rules, portfolio, exchange, _asked(taped), keeps_events=keep_events)
-    return _run_machine(run, taped, every_candle=every_candle)
-
-
-def _realistic(config: Config, taped: Taped, portfolio: Portfolio, *, keep_events: bool) -> Backtest:
-    """The machine with an exchange that has a book, as `[paper]` describes it."""
-    paper = config.paper
-    markets = {
-        pair: replace(rules.market, maker_fee=paper.maker_fee, taker_fee=paper.taker_fee)
-        for pair, rules in taped.rules.items()
-    }
-    return RealisticBacktest(
-        taped.rules,
-        portfolio,
-        exchange_with_depth(markets, Depth(paper.spread, paper.depth), paper.wallet),
-        _asked(taped),
-        keeps_events=keep_events,
-        candles={pair: tape.candles for pair, tape in taped.tapes.items()},
-        latency_ms=paper.latency_ms,
-    )
-
-
-def _run_machine(run: Backtest, taped: Taped, *, every_candle: bool) -> _Done:
-    try:
-        run.run(taped.tapes, timeframe_of(taped), every_candle=every_candle)
-    except KeyboardInterrupt:
-        run.counters.rejected_signals = run.portfolio.rejected
-        return _Done(run.trades, run.counters, run.events, run.now, run.changes)
-    return _Done(run.trades, run.counters, run.events, None, run.changes)
-
-
-def _asked(taped: Taped) -> Any:
-    """Whom the machine asks for the strategy's callbacks; None where there are none."""
-    if not taped.facts.callbacks:
-        return None
-    bench = FrameBench(taped.maker, [taped.frames[pair] for pair in taped.tapes])
-    places = {pair: place for place, pair in enumerate(taped.tapes)}
-
-    def asked(ask: AskStrategy) -> StrategyAnswered:
-        answer = bench.ask(places[ask.pair], ask.callback, ask.arguments)
-        return StrategyAnswered(request_id=ask.request_id, pair=ask.pair, answer=answer.answer, failed=answer.failed)
-
-    return asked
 
 
 # ---------------------------------------------------------------- the command

@@ -96,7 +96,9 @@ def cut_rows(candles: Candles, whole: Mapping[Millis, Signal], startup: int, cut
     """The rows to cut after, in order: spread over the candles with a signal and over the others."""
     if len(candles) <= startup:
         return []
-    signalled = np.isin(candles.ts, np.fromiter(whole, np.int64, len(whole)))
+    judged = np.sort(np.fromiter(whole, np.int64, len(whole)))
+    places = np.searchsorted(judged, candles.ts)
+    signalled = np.append(judged, -1)[places] == candles.ts
     signalled[:startup] = False
     on = np.flatnonzero(signalled)
     off = startup + np.flatnonzero(~signalled[startup:])
@@ -171,8 +173,8 @@ def sampled_warning(taped: Taped) -> str:
 def _spread(rows: np.ndarray[tuple[int, ...], np.dtype[np.int64]], count: int) -> list[int]:
     if not len(rows) or count <= 0:
         return []
-    places = np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))
-    return [int(rows[place]) for place in places]
+    places = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)
+    return list(dict.fromkeys(rows[places].tolist()))
 
 
 def _changes(pair: str, ts: Millis, whole: Signal, cut: Signal, part: Candles) -> list[Changed]:

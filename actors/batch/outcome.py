@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from actors.batch.taping import Taped
 from engine.actions import Emit
-from engine.backtest import Counters
 from engine.candles import Candles
 from engine.columns import TradeColumns
+from engine.counters import Counters
 from engine.equity import Equity, Holding, equity_of, market_change
 from engine.groups import Group, groups_by
 from engine.messages import TradeClosed
@@ -18,6 +19,16 @@ from engine.settings import Config
 from engine.summary import Summary, summarise
 from engine.taken import PlainTrades
 from engine.types import ZERO, Millis
+
+
+class Done(NamedTuple):
+    """What a walk gave; the fields are those of `BacktestResult`."""
+
+    trades: Sequence[TradeClosed]
+    counters: Counters
+    events: Mapping[str, Sequence[Emit]]
+    interrupted: Millis | None
+    changes: Sequence[Emit] = ()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,7 +6,6 @@ import io
 import time
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +59,8 @@ def store(files: Files, outcome: Outcome) -> Stored:
 
 
 def _about(outcome: Outcome) -> dict[str, Any]:
+    from importlib.metadata import version  # it brings the mail library along
+
     now = int(time.time() * 1_000)
     settings = to_plain(outcome.config)
     summary = outcome.summary

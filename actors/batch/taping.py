@@ -24,8 +24,8 @@ from engine.candles import Candles, timeframe_ms
 from engine.config import make_settings, quote_of
 from engine.errors import DataError, StrategyError
 from engine.market import Market
+from engine.order import prefix_of
 from engine.precision import price_steps
-from engine.reconcile import prefix_of
 from engine.settings import Config, Settings
 from engine.strategy import StrategyFacts, facts_of
 from engine.tape import Judged, Tape

@@ -26,9 +26,9 @@ from actors.venues.paper import PaperVenue
 from actors.venues.ports import MarketSource
 from actors.venues.prompt import PromptMarket
 from engine.messages import Entry, ForceEnter, ForceExit, Record, Shutdown
+from engine.order import prefix_of
 from engine.portfolio import Portfolio
 from engine.quota import paper_limits
-from engine.reconcile import prefix_of
 from engine.settings import FeedConfig, PaperConfig, RiskConfig, Settings, TradingConfig
 from engine.types import Side
 from engine.work import Rules

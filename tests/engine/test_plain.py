@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backtest import Counters
 from engine.columns import TradeColumns
+from engine.counters import Counters
 from engine.plain import is_plain, run_plain
 from engine.settings import Settings
 from engine.taken import PlainTrades

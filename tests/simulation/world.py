@@ -38,11 +38,10 @@ from actors.venues.paper import PaperVenue
 from actors.venues.prompt import PromptMarket
 from engine.config import make_settings, parse_config
 from engine.messages import ForceEnter, ForceExit, LockPair, SetTradingState
-from engine.order import Order
+from engine.order import Order, prefix_of
 from engine.portfolio import Portfolio
 from engine.protections import protections_from
 from engine.quota import paper_limits
-from engine.reconcile import prefix_of
 from engine.restart import Backoff
 from engine.rounds import Rounds
 from engine.settings import Config
