@@ -16,17 +16,22 @@ from engine.messages import (
     RecordRefused,
     StateLoaded,
 )
+from engine.types import Millis
 
 
 class Owner(Protocol):
-    """What an outbox needs of its actor; every `EngineActor` is one."""
+    """What a helper needs of its actor; every `EngineActor` is one."""
 
     name: str
     epoch: int
 
     def tell(self, name: str, message: Message) -> None: ...
 
+    def now(self) -> Millis: ...
+
     def start_timer(self, name: str, delay_ms: int, *, market: bool = False) -> None: ...
+
+    def cancel_timer(self, name: str) -> None: ...
 
     def attach(self, outbox: Outbox, timers: Mapping[str, Callable[[], None]]) -> None: ...
 

@@ -51,6 +51,7 @@ from engine.messages import (
     TradeClosed,
     TradesClosed,
     TradingStateChanged,
+    VenueMissed,
     VenueSnapshot,
     WatchPrice,
 )
@@ -278,6 +279,11 @@ class PairActor(CommandedActor):
         )
         self.tell("gateway", take)
         self.start_timer("snapshot", RETRY_MS * 5)
+
+    def on_venue_missed(self, message: VenueMissed) -> None:
+        """Something may have happened unseen."""
+        del message
+        self._look_up()
 
     def on_venue_snapshot(self, message: VenueSnapshot) -> None:
         """What is true; only the newest question's answer counts."""

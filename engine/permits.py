@@ -44,6 +44,16 @@ class PermitBook:
         (self._sent if flies else self._spent).append((permit_id, now))
         return True
 
+    def expires(self, permit_id: str) -> Millis:
+        """Until when a permit that was spent lets its request leave."""
+        return self._used[permit_id]
+
+    def flies(self, permit_id: str) -> None:
+        """The request of a permit that was just spent is on its way: when it arrives is not known before its answer."""
+        found = next(spent for spent in reversed(self._spent) if spent[0] == permit_id)
+        self._spent.remove(found)
+        self._sent.append(found)
+
     def answered(self, permit_id: str, now: Millis) -> None:
         """The answer to the request that left with this permit is there, or is not waited for any more."""
         self._answered.append((permit_id, now))

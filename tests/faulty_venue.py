@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from actors.venues.trading import Acknowledged, Canceled, Found, InDoubt, Refused, Snapshot, TradingVenue, VenueEvent
+from actors.venues.paper import PaperVenue
+from actors.venues.prompt_reads import PromptReads
+from actors.venues.trading import Acknowledged, Canceled, Found, InDoubt, Permit, Refused, Snapshot, VenueEvent
 from engine.margin import FundingRate
 from engine.market import Market
-from engine.messages import OrderFilled
+from engine.messages import OrderFilled, TakeSnapshot
 from engine.order import Order
 from engine.types import Millis
 
@@ -37,24 +39,28 @@ class VenueFaults:
 class FaultyVenue:
     """A `TradingVenue` around another one; what that one knows is the truth. Equal seeds, equal faults."""
 
-    def __init__(self, venue: TradingVenue, seed: int, faults: VenueFaults) -> None:
+    def __init__(self, venue: PaperVenue, seed: int, faults: VenueFaults) -> None:
         self.venue = venue
         self.faults = faults
         self.injected = 0
         self._rng = Random(seed)
         self._now: Millis = 0
-        self._late: list[tuple[Millis, Order]] = []
+        self._late: list[tuple[Millis, Order, Permit]] = []
+        self._told: list[VenueEvent] = []
+        self._reads = PromptReads(self.snapshot, self._tell)
         self._held: list[tuple[Millis, VenueEvent]] = []
 
     @property
     def epoch(self) -> int:
         return self.venue.epoch
 
-    def open(self, epoch: int, now: Millis) -> None:
+    def open(self, epoch: int, now: Millis, wake: Callable[[], None]) -> None:
         """What is on its way stays on its way; events that were held are lost with the gateway."""
         self._now = now
         self._held = []
-        self.venue.open(epoch, now)
+        self._told.clear()
+        self._reads.forget()
+        self.venue.open(epoch, now, wake)
         self._arrive(now)
 
     def close(self) -> None:
@@ -72,38 +78,46 @@ class FaultyVenue:
             drawn -= chance
         return ""
 
-    def submit(self, order: Order, now: Millis) -> Acknowledged | Refused | InDoubt:
+    def submit(self, order: Order, now: Millis, permit: Permit) -> Acknowledged | Refused | InDoubt:
         self._arrive(now)
         f = self.faults
         match self._draw(("before", f.lost_before), ("after", f.lost_after), ("late", f.late), ("refused", f.refused)):
             case "before":
                 return InDoubt("no answer: the request was lost")
             case "late":
-                self._late.append((now + f.late_ms, order))
+                self._late.append((now + f.late_ms, order, permit))
                 return InDoubt("no answer: the request is slow")
             case "refused":
                 return Refused("REFUSED", "the exchange did not want it")
             case "after":
-                self.venue.submit(order, now)
+                self.venue.submit(order, now, permit)
                 return InDoubt("no answer: it was lost")
-        return self.venue.submit(order, now)
+        return self.venue.submit(order, now, permit)
 
-    def cancel(self, pair: str, client_order_id: str, order_id: str, now: Millis) -> Canceled | Refused | InDoubt:
+    def cancel(
+        self, pair: str, client_order_id: str, order_id: str, now: Millis, permit: Permit
+    ) -> Canceled | Refused | InDoubt:
         self._arrive(now)
         fate = self._draw(("before", self.faults.lost_before), ("after", self.faults.lost_after))
         if fate == "before":
             return InDoubt("no answer: the cancel was lost")
-        outcome = self.venue.cancel(pair, client_order_id, order_id, now)
+        outcome = self.venue.cancel(pair, client_order_id, order_id, now, permit)
         return InDoubt("no answer: it was lost") if fate == "after" else outcome
 
     def find(self, pair: str, client_order_id: str) -> Found | None:
         return self.venue.find(pair, client_order_id)
 
+    def look(self, question: TakeSnapshot, now: Millis) -> None:
+        self._reads.look(question)
+
+    def grant(self, request_id: str, permit: Permit | None, now: Millis) -> None:
+        self._reads.grant(request_id, permit, now)
+
     def snapshot(self, pair: str, client_order_ids: Sequence[str], since: Millis, now: Millis) -> Snapshot:
         """Final only when none of the unknown is still on its way."""
         self._arrive(now)
         told = self.venue.snapshot(pair, client_order_ids, since, now)
-        coming = {order.client_order_id for _, order in self._late}
+        coming = {order.client_order_id for _, order, _ in self._late}
         return Snapshot(
             told.orders,
             told.fills,
@@ -137,11 +151,21 @@ class FaultyVenue:
         due = [late for late in self._late if late[0] <= now]
         for late in due:
             self._late.remove(late)
-            self.venue.submit(late[1], now)
+            self.venue.submit(late[1], now, late[2])
+
+    def _tell(self, event: VenueEvent) -> None:
+        """Whatever happened before this is told before it."""
+        self._told += self._faulty()
+        self._told.append(event)
 
     def events(self) -> tuple[VenueEvent, ...]:
         """The venue's, some fills twice, some held back."""
-        told = [event for due, event in self._held if due <= self._now]
+        told = (*self._told, *self._faulty())
+        self._told.clear()
+        return told
+
+    def _faulty(self) -> list[VenueEvent]:
+        told: list[VenueEvent] = [event for due, event in self._held if due <= self._now]
         self._held = [(due, event) for due, event in self._held if due > self._now]
         for event in self.venue.events():
             if not isinstance(event, OrderFilled):
@@ -154,7 +178,7 @@ class FaultyVenue:
                     told += [event, event]
                 case _:
                     told.append(event)
-        return tuple(told)
+        return told
 
     def commit(self) -> bool:
         return self.venue.commit()

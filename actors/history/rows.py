@@ -284,7 +284,7 @@ HANDLERS: Mapping[str, Callable[[Changes, Row, Body], None]] = {
     "TradeClosed": _trade_closed,
     "StopMoved": _stop_moved,
     "Equity": _plain("equity", "free", "tied", "total", "open_trades", "balances"),
-    "RequestSent": _plain("requests", "request", "pair", "client_order_id", "waited_ms", "outcome"),
+    "RequestSent": _plain("requests", "request", "pair", "client_order_id", "waited_ms", "outcome", "took_ms"),
     "ActorRestarted": _plain("restarts", "name", "epoch", "reason", "trace"),
     "WorkerReplaced": _worker_replaced,
     "RoundGranted": _plain("rounds", "present", "granted", "denied", "late", "took_ms", round_time="ts"),

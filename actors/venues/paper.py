@@ -17,22 +17,22 @@ Theory of operation
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from actors.venues.paper_reading import range_of, snapshot_of
+from actors.venues.paper_reading import range_of, rules_of, snapshot_of
 from actors.venues.ports import MarketSource
-from actors.venues.trading import Acknowledged, Canceled, Found, InDoubt, Refused, Snapshot, VenueEvent
+from actors.venues.prompt_reads import PromptReads
+from actors.venues.trading import Acknowledged, Canceled, Found, Permit, Refused, Snapshot, VenueEvent
 from actors.venues.venue_record import VenueRecord
 from engine.candles import MINUTE
-from engine.clearing import Fees
-from engine.depth import Depth
 from engine.margin import FundingRate
 from engine.market import Market
-from engine.matching import Exchange, Range, Rules
+from engine.matching import Exchange, Range
+from engine.messages import TakeSnapshot
 from engine.order import Order
 from engine.quota import paper_limits
 from engine.settings import PaperConfig
@@ -43,18 +43,10 @@ FINE_MS: Final = 60_000
 """In ranges up to this, orders for which there is no volume are not looked at tick by tick."""
 
 TICK_MS: Final = 1_000
-"""Sources have at most one tick a second: a look at the market holds so long, a range of it is one price."""
+"""Sources have one tick a second at most: a look holds so long, a range of it is one price."""
 
 OVERLAP_MS: Final = 60_000
 """A snapshot's fills begin so long before the time that was asked for."""
-
-
-def rules_of(config: PaperConfig) -> Rules:
-    """How an exchange of this configuration fills and charges."""
-    fees = Fees(in_base=config.fee_in_base, coin=config.fee_coin, coin_price=config.fee_coin_price)
-    if config.fills == "candle":
-        return Rules(fees=Fees())
-    return Rules(depth=Depth(config.spread, config.depth), fees=fees)
 
 
 class PaperVenue:
@@ -98,6 +90,7 @@ class PaperVenue:
         self._funded: Millis = 0
         self._fresh: set[str] = set()
         self._events: list[VenueEvent] = []
+        self._reads = PromptReads(self.snapshot, self._events.append)
         self._prices: tuple[Millis, dict[str, float]] = (-TICK_MS, {})
         self._volumes: dict[str, tuple[Millis, float]] = {}
         self._weight: tuple[int, int] = (0, 0)
@@ -109,9 +102,11 @@ class PaperVenue:
         """See `TradingVenue`."""
         return self._epoch
 
-    def open(self, epoch: int, now: Millis) -> None:
-        """Read the record anew and let the market go on until `now`; what fills meanwhile is in `events`."""
+    def open(self, epoch: int, now: Millis, wake: Callable[[], None]) -> None:
+        """Read the record anew and let the market go on until `now`; what fills is in `events`, never told by `wake`."""
+        del wake
         self.close()
+        self._reads.forget()
         self._epoch = epoch
         if self._record is None:
             self._record = VenueRecord(self._path)
@@ -141,7 +136,8 @@ class PaperVenue:
         pairs = record.pairs()
         exchange.restore(record.working(), {pair: (orders, fills) for pair, orders, fills, _ in pairs})
         self._matched = {pair: matched for pair, _, _, matched in pairs}
-        self._fresh, self._events = set(), []
+        self._fresh = set()
+        self._events.clear()
         self._funded = int(record.meta("funded_until") or now)
 
     def _deposit(self, record: VenueRecord) -> None:
@@ -160,8 +156,9 @@ class PaperVenue:
 
     # ------------------------------------------------------------ requests
 
-    def submit(self, order: Order, now: Millis) -> Acknowledged | Refused | InDoubt:
-        """See `TradingVenue`; never in doubt."""
+    def submit(self, order: Order, now: Millis, permit: Permit) -> Acknowledged | Refused:
+        """See `TradingVenue`; never in doubt, and the way is short."""
+        del permit
         self._count("order", now)
         exchange = self._exchange
         if order.pair in self._markets and self._markets[order.pair].is_futures:
@@ -177,8 +174,9 @@ class PaperVenue:
             self._matched[order.pair] = now
         return Acknowledged(outcome.order_id)
 
-    def cancel(self, pair: str, client_order_id: str, order_id: str, now: Millis) -> Canceled | Refused | InDoubt:
+    def cancel(self, pair: str, client_order_id: str, order_id: str, now: Millis, permit: Permit) -> Canceled | Refused:
         """See `TradingVenue`; never in doubt."""
+        del permit
         self._count("cancel", now)
         self._catch_up(pair, now)
         exchange = self._exchange
@@ -205,8 +203,17 @@ class PaperVenue:
             order = record.find(client_order_id)
         return None if order is None else Found(order, tuple(record.fills_of(order.order_id)))
 
+    def look(self, question: TakeSnapshot, now: Millis) -> None:
+        """See `TradingVenue`; answered as soon as there is a permit."""
+        del now
+        self._reads.look(question)
+
+    def grant(self, request_id: str, permit: Permit | None, now: Millis) -> None:
+        """See `TradingVenue`."""
+        self._reads.grant(request_id, permit, now)
+
     def snapshot(self, pair: str, client_order_ids: Sequence[str], since: Millis, now: Millis) -> Snapshot:
-        """See `TradingVenue`; always final, as nothing is ever on its way."""
+        """What is true of a pair; always final, as nothing is ever on its way. `fills` begin a little before `since`."""
         if pair in self._exchange.pairs():
             self._catch_up(pair, now)
         self._flush()
@@ -331,7 +338,8 @@ class PaperVenue:
 
     def events(self) -> tuple[VenueEvent, ...]:
         """See `TradingVenue`."""
-        events, self._events = tuple(self._events), []
+        events = tuple(self._events)
+        self._events.clear()
         return events
 
     def commit(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the paper venue reads off its record and its market, in the words of its port and of its exchange."""
+"""What the paper venue reads off its configuration, its record and its market, in the words of port and exchange."""
 
 from __future__ import annotations
 
@@ -8,8 +8,19 @@ from decimal import Decimal
 from actors.venues.ports import PriceRange
 from actors.venues.trading import Snapshot
 from actors.venues.venue_record import VenueRecord
-from engine.matching import Range
+from engine.clearing import Fees
+from engine.depth import Depth
+from engine.matching import Range, Rules
+from engine.settings import PaperConfig
 from engine.types import Millis, exact
+
+
+def rules_of(config: PaperConfig) -> Rules:
+    """How an exchange of this configuration fills and charges."""
+    fees = Fees(in_base=config.fee_in_base, coin=config.fee_coin, coin_price=config.fee_coin_price)
+    if config.fills == "candle":
+        return Rules(fees=Fees())
+    return Rules(depth=Depth(config.spread, config.depth), fees=fees)
 
 
 def snapshot_of(

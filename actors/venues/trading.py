@@ -3,26 +3,65 @@
 Rules
     A venue belongs to one gateway at a time: `open` says which incarnation, and an older one must not
     use it any more (`epoch`). What exchanges do, refusals and lost answers included, is a value that is
-    returned, never an exception; an exception means that the venue itself is broken.
-    What happens to orders is collected and fetched with `events`, in order.
+    returned or told, never an exception; an exception means that the venue itself is broken.
+    A venue may answer at once, or say `Sent` and tell later. All that it tells is fetched with `events`,
+    in order; `wake` is called when something has come by itself, from whatever thread.
     Nothing may be told to anybody before `commit` has returned: then it is on record at the venue.
+    Each request of the venue's own, a look-up or a stream's log-in, waits for a permit: it is wished for by
+    `PermitWanted` and given by `grant`. A request leaves until its permit's time or not at all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
 from engine.margin import FundingRate
 from engine.market import Market
-from engine.matching import Refused, VenueEvent
-from engine.messages import FundingPaid, OrderFilled, VenueOrder
+from engine.matching import Refused
+from engine.matching import VenueEvent as Happened
+from engine.messages import (
+    CancelRejected,
+    FundingPaid,
+    OrderAccepted,
+    OrderFilled,
+    OrderInDoubt,
+    OrderRejected,
+    TakeSnapshot,
+    VenueOrder,
+)
 from engine.order import Order
-from engine.types import Millis
+from engine.types import Millis, Priority
 
-__all__ = ["Acknowledged", "Canceled", "Found", "InDoubt", "Refused", "Snapshot", "TradingVenue", "VenueEvent"]
+__all__ = [
+    "Acknowledged",
+    "Answered",
+    "Canceled",
+    "Found",
+    "Happened",
+    "InDoubt",
+    "Looked",
+    "Missed",
+    "Permit",
+    "PermitWanted",
+    "Refused",
+    "Remark",
+    "RequestEnded",
+    "Sent",
+    "Snapshot",
+    "TradingVenue",
+    "VenueEvent",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """What one request may leave with, until `until` (market time)."""
+
+    permit_id: str
+    until: Millis
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +81,11 @@ class InDoubt:
 @dataclass(frozen=True, slots=True)
 class Canceled:
     """The order works no longer; that it was cancelled comes with the events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The request is on its way. What becomes of it, and `RequestEnded`, come with the events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +112,68 @@ class Snapshot:
     payments: tuple[FundingPaid, ...] = ()
 
 
+# ---------------------------------------------------------------- what a venue tells
+
+
+@dataclass(frozen=True, slots=True)
+class PermitWanted:
+    """The venue has a request of its own to send, of the kind `request`; `grant` answers, with the same id."""
+
+    request_id: str
+    request: str
+    priority: Priority = Priority.RECONCILE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestEnded:
+    """A request has come to an end, whatever it was: its permit, for the books.
+
+    `waited_ms` is how long an order was on its way to the socket, `took_ms` how long its answer took: None
+    where there was no way to go. With `retry_after_ms` the exchange wants silence.
+    """
+
+    permit_id: str
+    request: str
+    pair: str = "*"
+    client_order_id: str = ""
+    outcome: str = "Acknowledged"
+    waited_ms: Millis = 0
+    took_ms: float | None = None
+    retry_after_ms: Millis = 0
+    banned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """The answer to a question."""
+
+    question: TakeSnapshot
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Events of this pair may have been lost, or have happened unseen: whoever trades it should look."""
+
+    pair: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something that the user should know of his account; see `Notify`."""
+
+    severity: str
+    event: str
+    text: str
+
+
+Answered = OrderAccepted | OrderRejected | OrderInDoubt | CancelRejected
+"""What becomes of a request that was `Sent`."""
+
+VenueEvent = Happened | Answered | PermitWanted | RequestEnded | Looked | Missed | Remark
+"""All that a venue tells; the first two are messages to the pair that they name."""
+
+
 class TradingVenue(Protocol):
     """The trading side of one account at a venue. Times are market time."""
 
@@ -76,8 +182,10 @@ class TradingVenue(Protocol):
         """The incarnation of the gateway that opened it last."""
         ...
 
-    def open(self, epoch: int, now: Millis) -> None:
+    def open(self, epoch: int, now: Millis, wake: Callable[[], None]) -> None:
         """Read the venue's own record again, dropping what was not committed, and go on from there.
+
+        `wake` is called, from any thread, when `events` has something that no call has brought.
 
         Raises:
             StorageError: the record cannot be read, or is not one of this version.
@@ -92,20 +200,26 @@ class TradingVenue(Protocol):
         """The rules of each pair."""
         ...
 
-    def submit(self, order: Order, now: Millis) -> Acknowledged | Refused | InDoubt:
+    def submit(self, order: Order, now: Millis, permit: Permit) -> Acknowledged | Refused | InDoubt | Sent:
         """Send an order, once."""
         ...
 
-    def cancel(self, pair: str, client_order_id: str, order_id: str, now: Millis) -> Canceled | Refused | InDoubt:
+    def cancel(
+        self, pair: str, client_order_id: str, order_id: str, now: Millis, permit: Permit
+    ) -> Canceled | Refused | InDoubt | Sent:
         """Cancel an order that is known by either id; `Refused` does not say whether it has filled."""
         ...
 
     def find(self, pair: str, client_order_id: str) -> Found | None:
-        """Look one order up by our id; the newest, where the id was used more than once."""
+        """What is known here of an order by our id, without asking anybody; the newest, where there are several."""
         ...
 
-    def snapshot(self, pair: str, client_order_ids: Sequence[str], since: Millis, now: Millis) -> Snapshot:
-        """See `Snapshot`; `fills` begin a little before `since`."""
+    def look(self, question: TakeSnapshot, now: Millis) -> None:
+        """Find out what is true of a pair; `Looked` answers. Of one asker's questions the last is answered."""
+        ...
+
+    def grant(self, request_id: str, permit: Permit | None, now: Millis) -> None:
+        """The permit that `PermitWanted` asked for; None: there will be none."""
         ...
 
     def match(
@@ -130,7 +244,7 @@ class TradingVenue(Protocol):
         ...
 
     def events(self) -> tuple[VenueEvent, ...]:
-        """What has happened to orders and positions since the last call."""
+        """What has happened, and what the venue wishes for, since the last call."""
         ...
 
     def commit(self) -> bool:

@@ -83,8 +83,10 @@ from engine.messages.orders import (
     OrderRejected,
     SubmitOrder,
     TakeSnapshot,
+    VenueMissed,
     VenueOrder,
     VenueSnapshot,
+    VenueStirred,
 )
 from engine.messages.permits import (
     AcquirePermit,
@@ -187,7 +189,9 @@ __all__ = [
     "TradingStateChanged",
     "TurnRow",
     "UsageReported",
+    "VenueMissed",
     "VenueOrder",
     "VenueSnapshot",
+    "VenueStirred",
     "WatchPrice",
 ]

@@ -138,6 +138,18 @@ class TakeSnapshot(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VenueMissed(Message):
+    """gateway → pair: something may have happened at the venue unseen: a stream was broken, or it is time to compare."""
+
+    pair: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueStirred(Message):
+    """a venue's own thread → gateway: something has come; fetch it. One is enough for all that has come until then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VenueOrder:
     """An order as the venue tells it. `status` is one of OrderStatus' venue-side values."""
 

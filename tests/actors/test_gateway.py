@@ -41,7 +41,7 @@ from engine.messages import (
 from engine.settings import PaperConfig
 from engine.types import ZERO, OrderStatus, OrderType
 from tests.actors.probes import Seen, probe
-from tests.actors.ticks import PAIR, D, Ticks, an_order
+from tests.actors.ticks import PAIR, D, Ticks, an_order, undisturbed
 
 CANDLES = PaperConfig(fills="candle", taker_fee=D("0.001"))
 BOOK = PaperConfig(spread=D("0.002"), depth=D(10_000))
@@ -332,7 +332,7 @@ def test_a_killed_gateway_comes_back_with_the_venues_truth(tmp_path: Path, in_me
 def test_a_superseded_gateway_sends_nothing() -> None:
     """An incarnation whose venue a newer one has opened crashes before it touches it."""
     world = World()
-    world.venue.open(7, 1_000)
+    world.venue.open(7, 1_000, undisturbed)
     world.tell(world.order("a"))
 
     assert "Superseded" in world.root.of(ChildExited)[0].reason

@@ -19,7 +19,7 @@ from engine.errors import StorageError
 from engine.messages import OrderCanceled, OrderFilled
 from engine.settings import FeedConfig, PaperConfig
 from engine.types import ONE, ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose
-from tests.actors.ticks import PAIR, D, Ticks, an_order
+from tests.actors.ticks import PAIR, PERMIT, D, Ticks, an_order, undisturbed
 
 BOOK = PaperConfig(spread=D("0.002"), depth=D(10_000), maker_fee=D("0.001"), taker_fee=D("0.002"))
 
@@ -33,7 +33,7 @@ def venue(path: Path | None = None, source: Ticks | None = None, config: PaperCo
 
 def opened(*arguments: Any, at: Millis = 1_000, **rest: Any) -> PaperVenue:
     made = venue(*arguments, **rest)
-    made.open(1, at)
+    made.open(1, at, undisturbed)
     return made
 
 
@@ -44,13 +44,13 @@ def everything(path: Path) -> list[Any]:
 
 
 def trade_a_little(made: PaperVenue) -> None:
-    made.submit(an_order("bought", type=OrderType.MARKET), 2_000)
-    made.submit(an_order("resting"), 2_000)
-    made.submit(an_order("short", pair="ETH/USDT", side=OrderSide.SELL, type=OrderType.MARKET), 2_000)
-    made.submit(an_order("gone", price=D(98)), 2_000)
-    made.cancel(PAIR, "gone", "", 2_500)
+    made.submit(an_order("bought", type=OrderType.MARKET), 2_000, PERMIT)
+    made.submit(an_order("resting"), 2_000, PERMIT)
+    made.submit(an_order("short", pair="ETH/USDT", side=OrderSide.SELL, type=OrderType.MARKET), 2_000, PERMIT)
+    made.submit(an_order("gone", price=D(98)), 2_000, PERMIT)
+    made.cancel(PAIR, "gone", "", 2_500, PERMIT)
     stop = {"type": OrderType.STOP, "trigger_price": D(95), "purpose": Purpose.STOP, "side": OrderSide.SELL}
-    made.submit(an_order("stop", **stop), 3_000)
+    made.submit(an_order("stop", **stop), 3_000, PERMIT)
 
 
 def test_it_is_a_trading_venue() -> None:
@@ -75,7 +75,7 @@ def test_a_record_opened_again_is_the_same(tmp_path: Path) -> None:
     assert again._exchange.clearing.positions.items() == first._exchange.clearing.positions.items()
     assert again.events() == ()
     assert everything(path) == before
-    assert again.submit(an_order("next"), 4_000) == Acknowledged(f"{PAIR}#5")
+    assert again.submit(an_order("next"), 4_000, PERMIT) == Acknowledged(f"{PAIR}#5")
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
@@ -85,9 +85,9 @@ def test_what_was_not_committed_never_was(tmp_path: Path, in_memory: bool) -> No
     trade_a_little(made)
     made.commit()
     working, balances = dict(made._exchange.working), made.balances()
-    made.submit(an_order("lost"), 4_000)
+    made.submit(an_order("lost"), 4_000, PERMIT)
     assert made.find(PAIR, "lost") is not None
-    made.open(2, 4_000)
+    made.open(2, 4_000, undisturbed)
 
     assert made.epoch == 2
     assert made._exchange.working == working
@@ -120,7 +120,7 @@ def test_volume_fills_a_resting_order_in_parts() -> None:
     """A resting order gets no more than what has traded of the candle so far, less what it had, and goes on resting."""
     source = Ticks({PAIR: [(0, 100.0), (10_000, 98.0), (20_000, 98.0)]}, volume=3.0)
     made = opened(None, source, at=5_000)
-    made.submit(an_order("a"), 5_000)
+    made.submit(an_order("a"), 5_000, PERMIT)
     made.advance(11_000)
     made.advance(26_000)
     amounts = [e.fill.amount for e in made.events() if isinstance(e, OrderFilled)]
@@ -132,8 +132,8 @@ def test_an_order_meets_only_what_comes_after_it() -> None:
     """A price from before an order was accepted cannot fill it, though others waited there."""
     source = Ticks({PAIR: [(0, 100.0), (10_000, 90.0), (12_000, 100.0)]})
     made = opened(None, source)
-    made.submit(an_order("early", price=D(89)), 2_000)
-    made.submit(an_order("late"), 13_000)
+    made.submit(an_order("early", price=D(89)), 2_000, PERMIT)
+    made.submit(an_order("late"), 13_000, PERMIT)
     made.advance(20_000)
 
     assert made.events() == ()
@@ -143,21 +143,21 @@ def test_a_cancel_comes_after_what_the_market_did() -> None:
     """An order that the price has passed is filled, though its cancel came before anybody looked."""
     source = Ticks({PAIR: [(0, 100.0), (10_000, 98.0)]})
     made = opened(None, source)
-    made.submit(an_order("a"), 2_000)
+    made.submit(an_order("a"), 2_000, PERMIT)
 
-    assert isinstance(made.cancel(PAIR, "a", "", 15_000), Refused)
+    assert isinstance(made.cancel(PAIR, "a", "", 15_000, PERMIT), Refused)
     assert [type(e) for e in made.events()] == [OrderFilled]
 
 
 def test_cancel_by_either_id() -> None:
     """An order is found for its cancel by our id or the venue's; an unknown one is refused."""
     made = opened()
-    made.submit(an_order("a"), 2_000)
-    made.submit(an_order("b"), 2_000)
+    made.submit(an_order("a"), 2_000, PERMIT)
+    made.submit(an_order("b"), 2_000, PERMIT)
 
-    assert made.cancel(PAIR, "a", "", 3_000) == Canceled()
-    assert made.cancel(PAIR, "", f"{PAIR}#2", 3_000) == Canceled()
-    assert isinstance(made.cancel(PAIR, "a", "", 3_000), Refused)
+    assert made.cancel(PAIR, "a", "", 3_000, PERMIT) == Canceled()
+    assert made.cancel(PAIR, "", f"{PAIR}#2", 3_000, PERMIT) == Canceled()
+    assert isinstance(made.cancel(PAIR, "a", "", 3_000, PERMIT), Refused)
     assert [e.client_order_id for e in made.events() if isinstance(e, OrderCanceled)] == ["a", "b"]
 
 
@@ -183,7 +183,7 @@ def test_candle_turns_fill_only_by_match() -> None:
     """In a run by candles the market does not go on by itself; a turn's candle fills what lies in it."""
     source = Ticks({PAIR: [(0, 100.0), (10_000, 90.0)]})
     made = opened(None, source, replace(BOOK, fills="candle"), by_turns=True)
-    made.submit(an_order("a"), 2_000)
+    made.submit(an_order("a"), 2_000, PERMIT)
     made.advance(20_000)
     assert made.events() == ()
     made.match(PAIR, 20_000, D(98), D(99))
@@ -198,7 +198,7 @@ def test_candle_fills_in_real_time() -> None:
     """With the candle model and a market that goes on, market orders fill at the next price there is."""
     source = Ticks({PAIR: [(0, 100.0), (10_000, 90.0)]})
     made = opened(None, source, replace(BOOK, fills="candle"))
-    made.submit(an_order("a", type=OrderType.MARKET), 2_000)
+    made.submit(an_order("a", type=OrderType.MARKET), 2_000, PERMIT)
     made.advance(20_000)
 
     assert [e.fill.price for e in made.events() if isinstance(e, OrderFilled)] == [D(90)]
@@ -219,7 +219,7 @@ def test_usage_is_what_the_venue_has_counted(tmp_path: Path) -> None:
     path = tmp_path / "x.venue.sqlite"
     made = opened(path)
     for number in range(3):
-        made.submit(an_order(str(number)), 9_000 + number * 500)
+        made.submit(an_order(str(number)), 9_000 + number * 500, PERMIT)
     assert made.usage(10_000) == {"weight_1m": 3, "orders_10s": 1, "orders_1d": 3}
     made.commit()
     made.close()
@@ -246,7 +246,7 @@ def test_prices_are_looked_up_once_a_second() -> None:
     """A batch of orders costs one look at the market, not one an order; a pair without a price is refused."""
     source = Ticks({**FLAT, "NEW/USDT": [(MINUTE, 5.0)]})
     made = opened(None, source)
-    outcomes = [made.submit(an_order(p, pair=p, price=D(9)), 2_000) for p in source.pairs]
+    outcomes = [made.submit(an_order(p, pair=p, price=D(9)), 2_000, PERMIT) for p in source.pairs]
 
     assert [type(o).__name__ for o in outcomes] == ["Acknowledged", "Acknowledged", "Refused"]
 
@@ -258,8 +258,8 @@ def test_restarts_change_nothing(tmp_path: Path, seed: int) -> None:
     steady, shaken = (PaperVenue(tmp_path / f"{n}.venue.sqlite", BOOK, market) for n, market in enumerate(markets))
     rng, now, start = Random(seed), 1_767_225_600_000, markets[0].prices(markets[0].pairs, 1_767_225_600_000)
     prices = {found.pair: D(repr(found.close)) for found in start}
-    steady.open(1, now)
-    shaken.open(1, now)
+    steady.open(1, now, undisturbed)
+    shaken.open(1, now, undisturbed)
     told: tuple[list[Any], list[Any]] = ([], [])
     for number in range(150):
         now += rng.randrange(0, 400_000)
@@ -280,10 +280,10 @@ def test_restarts_change_nothing(tmp_path: Path, seed: int) -> None:
         cut_off = rng.random() < 0.3
         for made, heard in zip((steady, shaken), told, strict=True):
             if made is shaken and cut_off:
-                made.submit(replace(order, client_order_id=f"never {number}"), now)  # its batch is lost
-                made.open(made.epoch + 1, now)
-            made.submit(order, now)
-            made.cancel(pair, cancelled, "", now)
+                made.submit(replace(order, client_order_id=f"never {number}"), now, PERMIT)  # its batch is lost
+                made.open(made.epoch + 1, now, undisturbed)
+            made.submit(order, now, PERMIT)
+            made.cancel(pair, cancelled, "", now, PERMIT)
             made.advance(now)
             made.commit()
             heard.extend(made.events())

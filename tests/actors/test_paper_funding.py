@@ -12,7 +12,7 @@ from engine.margin import FundingRate
 from engine.messages import FundingPaid
 from engine.settings import PaperConfig
 from engine.types import ZERO, Millis, OrderSide, OrderType, Purpose
-from tests.actors.ticks import D, Ticks, an_order
+from tests.actors.ticks import PERMIT, D, Ticks, an_order, undisturbed
 
 FUTURE = "BTC/USDT:USDT"
 HOUR = 3_600_000
@@ -31,7 +31,7 @@ def market() -> Ticks:
 
 def opened(path: Path | None = None, *, at: Millis = HOUR) -> PaperVenue:
     made = PaperVenue(path, CONFIG, market())
-    made.open(1, at)
+    made.open(1, at, undisturbed)
     return made
 
 
@@ -45,7 +45,7 @@ def paid(made: PaperVenue) -> list[tuple[int, str]]:
 def test_a_position_pays_at_its_time(side: OrderSide, expected: list[str]) -> None:
     """A long pays a positive rate and a short receives it; who bought after the time owes nothing of it."""
     made = opened()
-    made.submit(an_order("a", pair=FUTURE, side=side, type=OrderType.MARKET), 2 * HOUR)
+    made.submit(an_order("a", pair=FUTURE, side=side, type=OrderType.MARKET), 2 * HOUR, PERMIT)
     made.advance(7 * HOUR)
     assert [] == paid(made)
     made.advance(17 * HOUR)
@@ -58,8 +58,8 @@ def test_a_position_pays_at_its_time(side: OrderSide, expected: list[str]) -> No
 def test_what_was_due_before_an_order_is_not_for_what_it_buys() -> None:
     """Nobody looked at the market for hours: the order's position begins with the order."""
     made = opened()
-    made.submit(an_order("a", pair=FUTURE, type=OrderType.MARKET), 9 * HOUR)
-    made.submit(an_order("b", pair=FUTURE, type=OrderType.MARKET), 17 * HOUR)
+    made.submit(an_order("a", pair=FUTURE, type=OrderType.MARKET), 9 * HOUR, PERMIT)
+    made.submit(an_order("b", pair=FUTURE, type=OrderType.MARKET), 17 * HOUR, PERMIT)
     made.advance(25 * HOUR)
 
     assert [(16, "0.2"), (24, "-0.2")] == paid(made)
@@ -69,11 +69,11 @@ def test_a_venue_opened_again_pays_what_was_due_meanwhile_and_nothing_twice(tmp_
     """Cut off before its commit it pays again as before; its balances are those of one that ran on."""
     steady, shaken = opened(tmp_path / "a.sqlite"), opened(tmp_path / "b.sqlite")
     for made in (steady, shaken):
-        made.submit(an_order("a", pair=FUTURE, type=OrderType.MARKET), 2 * HOUR)
+        made.submit(an_order("a", pair=FUTURE, type=OrderType.MARKET), 2 * HOUR, PERMIT)
         made.advance(9 * HOUR)
         made.commit()
     shaken.advance(20 * HOUR)  # not committed: nobody heard of it
-    shaken.open(2, 30 * HOUR)
+    shaken.open(2, 30 * HOUR, undisturbed)
     steady.advance(30 * HOUR)
     steady.commit()
 
@@ -86,12 +86,12 @@ def test_a_venue_opened_again_pays_what_was_due_meanwhile_and_nothing_twice(tmp_
 def test_a_closed_position_pays_no_more() -> None:
     """On margin also at leverage 1: a future is no coin that is held."""
     made = opened()
-    made.submit(an_order("a", pair=FUTURE, type=OrderType.MARKET), 2 * HOUR)
+    made.submit(an_order("a", pair=FUTURE, type=OrderType.MARKET), 2 * HOUR, PERMIT)
     assert {"USDT"} == {currency for currency, *_ in made.balances()}
     closing = an_order(
         "b", pair=FUTURE, side=OrderSide.SELL, type=OrderType.MARKET, purpose=Purpose.EXIT, reduce_only=True
     )
-    made.submit(closing, 3 * HOUR)
+    made.submit(closing, 3 * HOUR, PERMIT)
     made.advance(20 * HOUR)
 
     assert [] == paid(made)
@@ -104,7 +104,7 @@ def test_a_record_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
     with sqlite3.connect(path) as db:
         db.executescript("DROP TABLE payments; UPDATE meta SET value = '1' WHERE key = 'version'")
     made = opened(path)
-    made.submit(an_order("a", pair=FUTURE, type=OrderType.MARKET), 2 * HOUR)
+    made.submit(an_order("a", pair=FUTURE, type=OrderType.MARKET), 2 * HOUR, PERMIT)
     made.advance(9 * HOUR)
 
     assert made.commit()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from actors.venues.ports import PriceRange
+from actors.venues.trading import Permit
 from engine.candles import Candle, Candles
 from engine.margin import FundingRate
 from engine.market import Market
@@ -18,6 +19,12 @@ from engine.types import ONE, Millis, OrderSide, OrderType, Purpose
 
 D = Decimal
 PAIR = "BTC/USDT"
+
+PERMIT = Permit("1.1.99999999999", 99_999_999_999)
+
+
+def undisturbed() -> None:
+    """A wake-up call that nobody waits for."""
 
 
 class Ticks:

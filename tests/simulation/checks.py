@@ -229,7 +229,7 @@ def _guard(world: World, pair: str) -> Iterator[str]:
     trade, feed = world.trade(pair), world.actor("feed")
     if trade.position.amount <= ZERO:
         return
-    if pair not in feed._watched and pair not in feed._fresh:
+    if pair not in feed.prices._watched and pair not in feed.prices._fresh:
         yield f"{pair} holds {trade.position.amount} and does not watch prices"
     if not world.settings.stop_on_venue or trade.leaving is not None or trade.stop_failed:
         return

@@ -36,6 +36,7 @@ from actors.supervisor import ChildSpec, RootActor
 from actors.venues.built_in import BuiltInMarket
 from actors.venues.paper import PaperVenue
 from actors.venues.prompt import PromptMarket
+from actors.venues.trading import Permit
 from engine.config import make_settings, parse_config
 from engine.messages import ForceEnter, ForceExit, LockPair, SetTradingState
 from engine.order import Order, prefix_of
@@ -177,10 +178,10 @@ class CountingVenue(FaultyVenue):
         self.paper = venue
         self.sent: Counter[Millis] = Counter()
 
-    def submit(self, order: Order, now: Millis) -> Any:
+    def submit(self, order: Order, now: Millis, permit: Permit) -> Any:
         """Count it, whatever becomes of it."""
         self.sent[now // 10_000] += 1
-        return super().submit(order, now)
+        return super().submit(order, now, permit)
 
 
 class World:
