@@ -33,7 +33,7 @@ from actors.history.process import HistoryProcess, history_end
 from actors.host import ExitRequest
 from actors.journal import FileJournal
 from actors.judge import JudgeActor
-from actors.judging.loader import surroundings_of
+from actors.judging.loader import run_mode, surroundings_of
 from actors.monitor import MonitorActor, RefreshFigures
 from actors.notifier import NotifierActor
 from actors.notifying.addresses import addresses_of
@@ -382,7 +382,11 @@ def _judge_factory(
     pairs: tuple[str, ...], config: Config, facts: StrategyFacts, traded: Sequence[str]
 ) -> Callable[[Context], EngineActor]:
     return lambda ctx: JudgeActor(
-        ctx, pairs=pairs, config=config.strategy, facts=facts, surroundings=surroundings_of(config, "dry_run", traded)
+        ctx,
+        pairs=pairs,
+        config=config.strategy,
+        facts=facts,
+        surroundings=surroundings_of(config, run_mode(config), traded),
     )
 
 

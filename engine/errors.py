@@ -30,6 +30,10 @@ class StorageError(TradepitError):
     """A file of ours is locked, damaged, newer than this version, or cannot be written."""
 
 
+class Outage(TradepitError):
+    """An exchange does not answer now; it may later."""
+
+
 class NotRunning(TradepitError):
     """No bot answers on those files."""
 

@@ -22,11 +22,11 @@ from engine.strategy import StrategyFacts
 def run(arguments: argparse.Namespace) -> int:
     """Read, check and say it all; a mistake ends it with the list of all mistakes."""
     from actors.judging.facts import load_facts
-    from actors.judging.loader import surroundings_of
+    from actors.judging.loader import run_mode, surroundings_of
 
     config = with_arguments(read_config(arguments.config), arguments)
     facts = effective_facts(
-        config, load_facts(config.strategy, surroundings_of(config, "dry_run", config.trading.pairs))
+        config, load_facts(config.strategy, surroundings_of(config, run_mode(config), config.trading.pairs))
     )
     settings = make_settings(config, facts)
     check_addresses(config.notify)

@@ -6,18 +6,20 @@ import argparse
 import os
 import signal
 import sys
+import time
 from typing import Any, Final, Protocol
 
 from loguru import logger
 
 from actors.commands.common import with_arguments
-from actors.commands.parsing import INTERRUPTED
+from actors.commands.parsing import INTERRUPTED, OK
 from actors.config_file import read_config
 from actors.files import Files, RunLock, refuse_foreign
 from actors.logs import set_up_logs
 from actors.notifying.addresses import check_addresses
 from actors.screen import REFRESH_S, Screen, Snapshot, plain_line
 from engine.config import make_settings
+from engine.errors import Outage
 
 PLAIN_FIRST_S: Final = 3.0
 PLAIN_EVERY_S: Final = 60.0
@@ -59,12 +61,12 @@ class System(Protocol):
 def run(arguments: argparse.Namespace) -> int:
     """Run until Ctrl-C, SIGTERM, `tradepit stop`, the end of `--for`, or the root's giving up."""
     from actors.judging.facts import load_facts
-    from actors.judging.loader import surroundings_of
+    from actors.judging.loader import run_mode, surroundings_of
 
     config = with_arguments(read_config(arguments.config), arguments)
     on_screen = sys.stdout.isatty() and not arguments.no_screen
     set_up_logs(config.runtime, on_stream=not on_screen)
-    facts = load_facts(config.strategy, surroundings_of(config, "dry_run", config.trading.pairs))
+    facts = load_facts(config.strategy, surroundings_of(config, run_mode(config), config.trading.pairs))
     make_settings(config, facts)  # a mistake in it is said before anything starts
     check_addresses(config.notify)
     files = Files.beside(config.history.db)
@@ -73,17 +75,39 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         from actors.system import build_system
 
-        system: System = build_system(config, facts, files)
+        signals = _catch_signals()
+        try:
+            system: System = build_system(config, facts, files, Patience(signals, arguments.duration))
+        except Outage as outage:
+            logger.info("ended before anything was begun: {}", outage)
+            return OK
         began = "{} trades on the {} exchange; history {}; Ctrl-C ends in order, twice ends at once"
         logger.info(began, facts.name, config.exchange.name, files.db)
-        return _run(system, on_screen, arguments.duration)
+        return _run(system, on_screen, arguments.duration, signals)
     finally:
         lock.release()
 
 
-def _run(system: System, on_screen: bool, duration_s: float | None) -> int:
+class Patience:
+    """Waits for an exchange until a signal comes, or the time of `--for` is over."""
+
+    def __init__(self, signals: list[int], duration_s: float | None) -> None:
+        self._signals = signals
+        self._until = None if duration_s is None else time.monotonic() + duration_s
+
+    def __call__(self, seconds: float) -> bool:
+        """Wait; False when that was enough."""
+        until = time.monotonic() + seconds
+        while not self._over() and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, REFRESH_S))
+        return not self._over()
+
+    def _over(self) -> bool:
+        return bool(self._signals) or (self._until is not None and time.monotonic() >= self._until)
+
+
+def _run(system: System, on_screen: bool, duration_s: float | None, signals: list[int]) -> int:
     """Start the system, watch it, end it; the status is that of the wish to end."""
-    signals = _catch_signals()
     system.start()
     screen = Screen() if on_screen else None
     try:

@@ -165,6 +165,11 @@ class StrategyMaker:
         return where(error, self._file)
 
 
+def run_mode(config: Config) -> str:
+    """What a running bot's strategy is told it runs as, in Freqtrade's words."""
+    return "live" if config.mode == "live" else "dry_run"
+
+
 def surroundings_of(config: Config, mode: str, pairs: Sequence[str]) -> Surroundings:
     """What the strategy of a run by `config` may know of it."""
     trading, paper = config.trading, config.paper

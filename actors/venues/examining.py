@@ -14,7 +14,7 @@ from typing import Any, Final
 from actors.venues.ccxt import Answer, Connection
 from actors.venues.ccxt_market import number
 from actors.venues.failure import Failure, Verdict
-from engine.errors import ConfigError, Problem, TradepitError
+from engine.errors import ConfigError, Outage, Problem, TradepitError
 from engine.market import Market
 from engine.reconcile import installation_of
 from engine.settings import Config
@@ -24,10 +24,6 @@ CLOCK_MS: Final = 5_000
 """A machine's clock that is further off is worth a word; what is traded goes by the exchange's."""
 
 SHOWN: Final = 10
-
-
-class Outage(TradepitError):
-    """The exchange does not answer now; it may later."""
 
 
 @dataclass(slots=True)
@@ -205,7 +201,7 @@ def _check_money(connection: Connection, config: Config, pairs: Sequence[str], f
         least = max(least, stake)
     if free >= least and free > ZERO:
         return
-    why = f"the account has {free:f} {currency} free, and an entry takes {least:f}"
+    why = f"the account has {_bare(free)} {currency} free, and an entry takes {_bare(least)}"
     if strict:
         found.problems.append(Problem("trading.stake_amount", str(stake), why, "Move money there, or lower the stake"))
     else:
@@ -216,7 +212,8 @@ def described(account: Account, config: Config, pairs: Sequence[str], installati
     """What was found and what would be done, in lines for the user."""
     currency, live = config.trading.stake_currency, config.live
     coins = [
-        f"{coin} {free:f}" + (f" (+ {locked:f} locked)" if locked else "") for coin, free, locked in account.balances
+        f"{coin} {_bare(free)}" + (f" (+ {_bare(locked)} locked)" if locked else "")
+        for coin, free, locked in account.balances
     ]
     ours = [order for order in account.orders if _is_ours(order[1], installation)]
     foreign = [order for order in account.orders if order not in ours]
@@ -237,6 +234,10 @@ def described(account: Account, config: Config, pairs: Sequence[str], installati
 
 def _is_ours(client_order_id: str, installation: str) -> bool:
     return bool(client_order_id) and installation_of(client_order_id) == installation != ""
+
+
+def _bare(value: Decimal) -> str:
+    return f"{value.normalize():f}"
 
 
 def _some(names: Sequence[str]) -> str:
