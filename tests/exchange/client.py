@@ -61,10 +61,10 @@ class Control:
 class Exchange:
     """The exchange as a process of its own, for a `with`: `port`, `control`, `options()`."""
 
-    def __init__(self, *arguments: str, futures: bool = False) -> None:
+    def __init__(self, *arguments: str, futures: bool = False, port: int = 0) -> None:
         self.arguments = arguments
         self.futures = futures
-        self.port = 0
+        self.port = port
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tests.exchange", "--port", str(self.port), *self.arguments]

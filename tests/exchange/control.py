@@ -104,8 +104,14 @@ class ControlPanel:
         return {"candles": len(asking["rows"])}
 
     def pair(self, asking: Asking) -> Any:
-        """`symbol` and any of `status` (TRADING, HALT, BREAK), `listed`, `top`, `parts`, `spread`, `quiet`."""
+        """`symbol` and any of `status` (TRADING, HALT, BREAK), `top`, `parts`, `spread`, `quiet`, `max_leverage`.
+
+        `listed` of false delists it: its orders end, a futures position is settled at the last price, and after that
+        the pair is unknown. `status` alone leaves everything as it is.
+        """
         listing, quote = self._venue(asking).listings[asking["symbol"]], self._venue(asking).quotes[asking["symbol"]]
+        if asking.get("listed") is False:
+            self._venue(asking).delist(listing.symbol)
         for name in ("status", "listed", "parts", "spread", "max_leverage"):
             if name in asking:
                 setattr(listing, name, asking[name])
@@ -192,8 +198,10 @@ class ControlPanel:
     def fill(self, asking: Asking) -> Any:
         """A resting order `id` or `client_id` gets `qty` at its price (`price` another), whatever the market does."""
         order, venue = self._order(asking), self._venue(asking)
-        price = Decimal(str(asking.get("price", order.price)))
-        venue.fill(venue.accounts[order.account], order, price, Decimal(str(asking["qty"])), maker=True)
+        price, qty = Decimal(str(asking.get("price", order.price))), Decimal(str(asking["qty"]))
+        if not 0 < qty <= order.remaining:
+            raise ValueError(f"{qty} is not within what remains of the order, {order.remaining}")
+        venue.fill(venue.accounts[order.account], order, price, qty, maker=True)
         return order.facts()
 
     def _order(self, asking: Asking) -> Any:

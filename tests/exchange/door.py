@@ -21,7 +21,7 @@ from aiohttp import web
 
 from tests.exchange.clock import Clock
 from tests.exchange.errors import Refusal, missing
-from tests.exchange.faults import AFTER, BEFORE, Fault, Faults, change
+from tests.exchange.faults import AFTER, BEFORE, Fault, Faults, change, written
 from tests.exchange.windows import Limits
 
 NOT_JSON: Final = "<html><head><title>503 Service Temporarily Unavailable</title></head></html>"
@@ -107,8 +107,10 @@ class Door:
         query = request.query_string
         body = (await request.read()).decode() if request.body_exists else ""
         params = dict(parse_qsl(query, keep_blank_values=True) + parse_qsl(body, keep_blank_values=True))
+        if (slow := self.faults.of_request(("slow_before",), name, params)) is not None:
+            await asyncio.sleep(slow.seconds)
         before = self.faults.of_request(BEFORE, name, params)
-        if before is not None and before.kind not in ("late", "slow_before"):
+        if before is not None and before.kind != "late":
             self.log.append((self.clock.wall(), name, 0))
             return await self._trouble_before(request, before)
         if endpoint is None:
@@ -117,8 +119,10 @@ class Door:
             await asyncio.sleep(before.seconds)
         status, headers, answer = self._work(endpoint, params, query, body, request.headers)
         self.log.append((self.clock.wall(), name, status))
-        if before is not None and before.kind == "late":
+        if before is not None:
             return reset(request)
+        if (slow := self.faults.of_request(("slow",), name, params)) is not None:
+            await asyncio.sleep(slow.seconds)
         after = self.faults.of_request(AFTER, name, params) if status == 200 else None
         if after is not None:
             return await self._trouble_after(request, after, answer, headers)
@@ -191,11 +195,7 @@ class Door:
             return reset(request)
         if fault.kind.startswith("done_unavailable"):
             return self._unavailable(fault, headers, -1006)
-        if fault.kind == "slow":
-            await asyncio.sleep(fault.seconds)
-        if fault.kind == "field":
-            answer = change(answer, fault)
-        text = orjson.dumps(answer)
+        text = written(change(answer, fault) if fault.kind == "field" else answer)
         if fault.kind == "broken_json":
             text = text[: len(text) // 2]
         if fault.kind == "body":

@@ -15,9 +15,12 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
+
+import orjson
 
 KINDS: Final = {
     # before the exchange has seen the request
@@ -35,10 +38,12 @@ KINDS: Final = {
     "broken_json": "done, answered 200 with broken JSON",
     "done_unavailable": "done, but answered with `status` (503) and a body that is no JSON",
     "done_unavailable_code": "done, but answered with `status` (503), `code` (-1006; -1007 means unknown) and JSON",
-    "field": "done; in the answer `field` (a.b.c; a list is gone through) is set to `value`, or taken out without one",
+    "field": "done; in the answer `field` (a.b.c; lists are gone through) is set to `value`, or taken out without one;"
+    " a value of `@raw:NaN` is written without quotes",
     "body": "done; answered 200 with `body` as it is",
     # the exchange does it later
     "late": "no answer and a reset after `seconds`; the exchange does it only then",
+    # besides any other fault
     "slow": "done and answered `seconds` late",
     "slow_before": "done `seconds` late, and answered then",
     # streams
@@ -58,11 +63,12 @@ KINDS: Final = {
 
 BEFORE: Final = (
     "reset_before", "refuse", "unavailable", "unavailable_code", "too_many", "banned", "hang_before", "late",
-    "slow_before",
 )  # fmt: skip
 AFTER: Final = (
-    "lost", "hang", "cut", "broken_json", "done_unavailable", "done_unavailable_code", "field", "body", "slow",
+    "lost", "hang", "cut", "broken_json", "done_unavailable", "done_unavailable_code", "field", "body",
 )  # fmt: skip
+
+RAW: Final = re.compile(rb'"@raw:([^"]*)"')
 
 
 @dataclass(slots=True)
@@ -178,6 +184,12 @@ class Faults:
 
 def _wanted(fault: Fault) -> tuple[tuple[str, str], ...]:
     return ("symbol", fault.symbol), ("side", fault.side), ("type", fault.type)
+
+
+def written(answer: Any) -> bytes:
+    """The answer's JSON, with `@raw:` values without their quotes: NaN and Infinity are no JSON, yet they come."""
+    text = orjson.dumps(answer)
+    return RAW.sub(rb"\1", text) if b'"@raw:' in text else text
 
 
 def change(answer: Any, fault: Fault) -> Any:

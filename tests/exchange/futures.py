@@ -252,18 +252,40 @@ class FuturesVenue(Venue[FuturesAccount]):
                 self.liquidate(account, each)
 
     def liquidate(self, account: FuturesAccount, position: Position) -> Order:
-        """Close a position by the exchange's own order; its reduce-only and other orders of the pair end first."""
+        """Close a position by the exchange's own order, since its margin does not do any more."""
+        isolated = account.isolated_wallet(position) + account.profit(position)
+        order = self._close_by_force(account, position, "autoclose", "LIQUIDATION")
+        left = isolated if position.isolated else account.wallet
+        if position.isolated or not any(not other.isolated for other in account.held()):
+            cleared = min(left, order.cost * LIQUIDATION_FEE).quantize(EIGHT, ROUND_DOWN)
+            legs = [("wallet", COIN, -cleared), ("insurance", COIN, cleared)]
+            account.ledger.post(order.updated, "insurance", order.client_id, legs)
+            self._income(account, order.symbol, "INSURANCE_CLEAR", -cleared, "")
+            self.publish(account.name, account_update(account, "INSURANCE_CLEAR", [], self.clock.now()))
+        return order
+
+    def delist(self, symbol: str) -> None:
+        """As everywhere; waiting conditional orders end too, and positions are settled at the last price."""
+        super().delist(symbol)
+        for algo in list(self.algos.open.get(symbol, {}).values()):
+            self.algos.cancel(algo, "EXPIRED")
+        for account in self.accounts.values():
+            if account.position(symbol).amount:
+                self._close_by_force(account, account.position(symbol), "settlement_autoclose", "MARKET")
+
+    def _close_by_force(self, account: FuturesAccount, position: Position, who: str, kind: str) -> Order:
+        """An order of the exchange that takes the whole position; the pair's other orders end first."""
         for other in self.working(account.name, position.symbol):
-            self.end(other, "CANCELED", by="liquidation")
+            self.end(other, "CANCELED", by=who)
         quote, now = self.quotes[position.symbol], self.clock.now()
         self.next_order += 1
         order = Order(
             id=self.next_order,
-            client_id=f"autoclose-{now}",
+            client_id=f"{who}-{now}",
             account=account.name,
             symbol=position.symbol,
             side="SELL" if position.amount > 0 else "BUY",
-            type="LIQUIDATION",
+            type=kind,
             tif="IOC",
             qty=abs(position.amount),
             price=quote.last,
@@ -271,23 +293,12 @@ class FuturesVenue(Venue[FuturesAccount]):
             created=now,
             updated=now,
             reduce_only=True,
-            original_type="LIQUIDATION",
-            origin="liquidation",
+            original_type=kind,
+            origin=who,
         )
-        self.orders[order.id] = order
-        self.by_pair.setdefault((account.name, order.symbol), []).append(order)
-        self.by_client.setdefault((account.name, order.client_id), []).append(order)
-        self.open.setdefault(order.symbol, {})[order.id] = order
+        self.keep(account, order)
         self.tell(order, "NEW")
-        isolated = account.isolated_wallet(position) + account.profit(position)
         self.fill(account, order, quote.last, order.qty, maker=False)
-        left = isolated if position.isolated else account.wallet
-        if position.isolated or not any(not other.isolated for other in account.held()):
-            cleared = min(left, order.qty * quote.last * LIQUIDATION_FEE).quantize(EIGHT, ROUND_DOWN)
-            legs = [("wallet", COIN, -cleared), ("insurance", COIN, cleared)]
-            account.ledger.post(now, "insurance", order.client_id, legs)
-            self._income(account, order.symbol, "INSURANCE_CLEAR", -cleared, "")
-            self.publish(account.name, account_update(account, "INSURANCE_CLEAR", [], self.clock.now()))
         return order
 
     # ------------------------------------------------------------ money from elsewhere

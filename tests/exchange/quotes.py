@@ -59,6 +59,7 @@ class Series:
     interval: str
     step: int
     candles: list[Candle] = field(default_factory=list)
+    trimmed: bool = False
 
     def roll(self, now: int, ticks: int) -> None:
         """Begin the candles that are due by `now`, flat from the last price."""
@@ -68,8 +69,9 @@ class Series:
         while self.candles[-1].ts < start:
             ts = self.candles[-1].ts + self.step
             self.candles.append(Candle(ts, ticks, ticks, ticks, ticks))
-        if len(self.candles) > 2 * HISTORY + 1000:
+        if len(self.candles) > 3 * HISTORY:
             del self.candles[:HISTORY]
+            self.trimmed = True
 
 
 class Quote:
@@ -136,6 +138,8 @@ class Quote:
     def candles(self, interval: str, now: int) -> list[Candle]:
         """All candles of an interval up to now, the made-up ones before the start and the one going on included."""
         lived = self.live(interval, now)
+        if self.series[interval].trimmed:
+            return lived
         made = self.made.get(interval)
         if made is None:
             made = self.made[interval] = self._history(interval, lived[0].ts, lived[0].open)

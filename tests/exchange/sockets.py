@@ -11,7 +11,7 @@ import orjson
 from aiohttp import WSCloseCode, web
 
 from tests.exchange.door import reset
-from tests.exchange.faults import Fault, Faults, change
+from tests.exchange.faults import Fault, Faults, change, written
 
 STREAM_KINDS: Final = (
     "drop", "duplicate", "reorder", "delay", "garbage", "cut_frame", "field_event", "close", "reset_stream", "stall",
@@ -71,7 +71,7 @@ class Socket:
             case "cut_frame":
                 self.put(text[: len(text) // 2])
             case "field_event":
-                self.put(orjson.dumps(change(orjson.loads(text), fault)).decode())
+                self.put(written(change(orjson.loads(text), fault)).decode())
             case "close":
                 self.close()
             case "reset_stream":

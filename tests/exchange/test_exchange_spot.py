@@ -38,8 +38,11 @@ def afresh(exchange: Exchange) -> None:
 
 def recorded(exchange: Exchange, client_id: str) -> dict[str, Any]:
     """The exchange's own record of an order; there must be one only."""
-    (order,) = [order for order in exchange.control("ledger")["orders"] if order["client_id"] == client_id]
-    return order
+    found: list[dict[str, Any]] = [
+        order for order in exchange.control("ledger")["orders"] if order["client_id"] == client_id
+    ]
+    assert 1 == len(found)
+    return found[0]
 
 
 def test_markets_and_candles_are_read(exchange: Exchange) -> None:

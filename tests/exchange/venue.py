@@ -127,14 +127,18 @@ class Venue(Generic[A]):
         self.next_order += 1
         order.created = order.updated = self.clock.now()
         order.original_type = order.original_type or order.type
-        self.orders[order.id] = order
-        self.by_client.setdefault((account.name, order.client_id), []).append(order)
-        self.by_pair.setdefault((account.name, order.symbol), []).append(order)
-        self.open.setdefault(order.symbol, {})[order.id] = order
+        self.keep(account, order)
         self.tell(order, "NEW")
         if not order.waiting:
             self._take(account, order, quote)
         return order
+
+    def keep(self, account: A, order: Order) -> None:
+        """Take a working order into the books."""
+        self.orders[order.id] = order
+        self.by_client.setdefault((account.name, order.client_id), []).append(order)
+        self.by_pair.setdefault((account.name, order.symbol), []).append(order)
+        self.open.setdefault(order.symbol, {})[order.id] = order
 
     def cancel(self, order: Order | None, *, cancel_id: str | None = None, by: str = "user") -> Order:
         """End a working order."""
@@ -151,6 +155,11 @@ class Venue(Generic[A]):
         self.open.get(order.symbol, {}).pop(order.id, None)
         self.release(self.accounts[order.account], order)
         self.tell(order, status, cancel_id=cancel_id)
+
+    def delist(self, symbol: str) -> None:
+        """The pair leaves the exchange: its orders end."""
+        for order in list(self.open.get(symbol, {}).values()):
+            self.end(order, "EXPIRED", by="delisting")
 
     def closed(self) -> Refusal:
         """The pair is halted."""

@@ -36,7 +36,7 @@ METHODS: Final = {
     "account.status": ("GET", "account"),
 }
 
-FAULTS: Final = ("reset_before", "refuse", "hang_before", "lost", "hang", "broken_json", "slow", "slow_before", "late")
+FAULTS: Final = ("reset_before", "refuse", "hang_before", "lost", "hang", "broken_json", "late")
 
 
 class WsApi:
@@ -86,9 +86,12 @@ class WsApi:
                 {"id": None, "status": 400, "error": {"code": -1135, "msg": "JSON Request could not be read."}}
             )
             return
-        fault = self.door.faults.of_request(FAULTS, f"WS {method}", {k: _text(v) for k, v in params.items()})
+        name, given = f"WS {method}", {key: _text(value) for key, value in params.items()}
+        if (slow := self.door.faults.of_request(("slow_before",), name, given)) is not None:
+            await asyncio.sleep(slow.seconds)
+        fault = self.door.faults.of_request(FAULTS, name, given)
         kind = fault.kind if fault is not None else ""
-        if fault is not None and kind in ("hang_before", "late", "slow_before"):
+        if fault is not None and kind in ("hang_before", "late"):
             await asyncio.sleep(fault.seconds)
         if kind in ("reset_before", "hang_before"):
             reset(socket.request)
@@ -101,7 +104,9 @@ class WsApi:
         except Refusal as refusal:
             reply.update(status=refusal.status, error=refusal.body())
         reply["rateLimits"] = []
-        if fault is not None and kind in ("hang", "slow"):
+        if (slow := self.door.faults.of_request(("slow",), name, given)) is not None:
+            await asyncio.sleep(slow.seconds)
+        if fault is not None and kind == "hang":
             await asyncio.sleep(fault.seconds)
         if kind in ("lost", "hang", "late"):
             reset(socket.request)
