@@ -38,9 +38,13 @@ THREADS: Final = frozenset(
         "actors.sockets",
         "actors.journal",
         "actors.venues.ccxt",
+        "actors.venues.live_market",
+        "actors.venues.live_permits",
     }
 )
-"""Who may know pykka and threads; the journal for a lock against a hung predecessor's commit, ccxt for its loop's."""
+"""Who may know pykka and threads; the journal for a lock against a hung predecessor's commit, ccxt for its loop's thread.
+
+Live market data is where that thread meets the feed's."""
 
 COMPAT: Final = "strategies.compat"
 """Freqtrade's interface for strategies: pandas is its language."""

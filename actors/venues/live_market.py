@@ -1,0 +1,324 @@
+"""An exchange's market data as it happens: `MarketStream` over websocket lines and REST reads on the connection's loop.
+
+Rules
+    What a line brings goes into `engine.gathering`; what it does not bring in time is asked for. The feed
+    is woken when there is something for it, once for as much as has come until it looks.
+    Prices go by their own line, of watched pairs only: every change of the book's top widens the range that the
+    feed takes next, so no touch is lost between two looks. The price is the middle of bid and ask.
+    While the price line is down, and for pairs of which it is silent, prices are asked for.
+    Markets are read again every `MARKETS_S`. One that is halted takes no entries: its pair is locked at the
+    portfolio, with the reason, for as long as it lasts; so is one that is gone, which raises an alarm.
+
+Two threads meet here: the feed's, which calls, and the loop's, which brings. `_lock` is held for as long as
+either touches what both see, and never while waiting.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+from actors.venues.live_frames import READERS
+from actors.venues.live_lines import CandleLine, PriceLine
+from actors.venues.live_permits import Turnstile
+from actors.venues.live_service import LiveService
+from actors.venues.ports import Fault, PriceRange
+from engine.candles import Candle
+from engine.gathering import Gathering
+from engine.messages import LockPair, Message, PermitDenied, PermitGranted
+from engine.types import Millis
+
+LOCK_MS: Final = 10 * 60_000
+"""A halted pair is locked for so long at a time; longer than from one reading of the markets to the next."""
+
+EVERYBODY: Final = "*"
+
+
+class LiveMarket:
+    """The market data of one connection, which is started, and whose markets have been loaded.
+
+    `pairs` are those to be traded: nothing else is subscribed.
+    """
+
+    def __init__(self, connection: Any, *, limiter: str = "limiter", portfolio: str = "portfolio") -> None:
+        self._connection = connection
+        self._limiter = limiter
+        self._portfolio = portfolio
+        self._lock = threading.Lock()
+        self._wake: Callable[[], None] = _nobody
+        self._stirred = False
+        self._gathering: Gathering | None = None
+        self._service: LiveService | None = None
+        self._turnstile: Turnstile | None = None
+        self._histories: list[tuple[str, tuple[Candle, ...]]] = []
+        self._faults: list[Fault] = []
+        self._watched: frozenset[str] = frozenset()
+        self._ranges: dict[str, PriceRange] = {}
+        self._newest: dict[str, PriceRange] = {}
+        self._stopped: dict[str, str] = {}
+
+    # ------------------------------------------------------------ what the feed calls
+
+    @property
+    def pairs(self) -> tuple[str, ...]:
+        """See `MarketStream`."""
+        return tuple(self._connection.markets())
+
+    def span(self) -> tuple[Millis, Millis | None]:
+        """See `MarketStream`."""
+        return 0, None
+
+    def open(self, name: str, wake: Callable[[], None]) -> None:
+        """See `MarketStream`."""
+        with self._lock:
+            self._wake, self._stirred = wake, False
+            if self._turnstile is None:
+                self._turnstile = Turnstile(self._connection.now, self.stir, owner=name, limiter=self._limiter)
+        self.stir()
+
+    def follow(self, pairs: Sequence[str], timeframe_ms: Millis) -> None:
+        """Subscribe to the candles of these; again, for a feed that starts again, it changes nothing."""
+        if self._service is not None:
+            return
+        assert self._turnstile is not None
+        self._gathering = Gathering(timeframe_ms, flagged=self._connection.data.id in READERS)
+        self._gathering.follow(pairs)
+        self._gathering.down(pairs)
+        self._service = LiveService(self._connection, self._turnstile, self, tuple(pairs), timeframe_ms)
+        self._connection.spawn(self._service.run())
+
+    def ask_history(self, pairs: Sequence[str], timeframe_ms: Millis, before: Millis, count: int) -> None:
+        """See `MarketStream`."""
+        del timeframe_ms
+        assert self._service is not None
+        for pair in pairs:
+            self._connection.spawn(self._service.load_history(pair, before, count))
+
+    def histories(self) -> Sequence[tuple[str, tuple[Candle, ...]]]:
+        """See `MarketStream`."""
+        with self._lock:
+            histories, self._histories = self._histories, []
+        return histories
+
+    def go_on(self, pair: str, timeframe_ms: Millis, next_ts: Millis) -> float | None:
+        """See `MarketStream`."""
+        del timeframe_ms
+        with self._lock:
+            assert self._gathering is not None
+            self._gathering.go_back(pair, next_ts)
+            before = self._gathering.newest_before(pair, next_ts)
+        return None if before is None else before.close
+
+    def closed(self, pairs: Sequence[str], timeframe_ms: Millis, ts: Millis) -> Sequence[tuple[str, Candle]]:
+        """See `MarketStream`."""
+        del timeframe_ms
+        with self._lock:
+            assert self._gathering is not None
+            return self._gathering.take(pairs, ts)
+
+    def awaited(self, ts: Millis) -> Collection[str]:
+        """See `MarketStream`."""
+        with self._lock:
+            assert self._gathering is not None
+            return self._gathering.awaited(ts)
+
+    def is_held_up(self, ts: Millis) -> bool:
+        """See `MarketStream`."""
+        with self._lock:
+            assert self._gathering is not None
+            return self._gathering.is_held_up(ts)
+
+    def watch(self, pairs: Collection[str]) -> None:
+        """See `MarketStream`."""
+        with self._lock:
+            self._watched = frozenset(pairs)
+            for pair in self._newest.keys() - self._watched:
+                del self._newest[pair]
+                self._ranges.pop(pair, None)
+        if self._service is not None:
+            self._connection.spawn(self._service.watch_changed())
+
+    def ranges(self, pairs: Sequence[str], after: Millis, until: Millis) -> Sequence[PriceRange]:
+        """See `MarketStream`."""
+        del after, until
+        with self._lock:
+            return [self._ranges.pop(pair) for pair in pairs if pair in self._ranges]
+
+    def prices(self, pairs: Sequence[str], at: Millis) -> Sequence[PriceRange]:
+        """The newest tops of book; of a pair that has just begun to watch, what its candles know."""
+        del at
+        found = []
+        with self._lock:
+            for pair in pairs:
+                newest = self._newest.get(pair)
+                known = None if newest or self._gathering is None else self._gathering.price(pair)
+                if known is not None:
+                    newest = PriceRange(pair, self._connection.now(), *(4 * (known[1],)))
+                if newest is not None:
+                    found.append(newest)
+        return found
+
+    def heard(self, message: PermitGranted | PermitDenied) -> None:
+        """See `MarketStream`."""
+        assert self._turnstile is not None
+        self._turnstile.heard(message)
+
+    def void_permits(self, epoch: int) -> None:
+        """See `MarketStream`."""
+        assert self._turnstile is not None
+        self._turnstile.void_before(epoch)
+
+    def said(self) -> Sequence[tuple[str, Message]]:
+        """See `MarketStream`."""
+        with self._lock:
+            self._stirred = False
+        assert self._turnstile is not None
+        return self._turnstile.said()
+
+    def faults(self) -> Sequence[Fault]:
+        """See `MarketStream`."""
+        with self._lock:
+            faults, self._faults = self._faults, []
+        return faults
+
+    def status(self) -> Mapping[str, Any]:
+        """Which pairs are stopped, and the figures of the lines."""
+        return {"stopped": dict(self._stopped), **({} if self._service is None else self._service.status())}
+
+    # ------------------------------------------------------------ what the loop brings
+
+    def stir(self) -> None:
+        """Have the feed look, unless it is about to."""
+        with self._lock:
+            stirred, self._stirred = self._stirred, True
+            wake = self._wake
+        if not stirred:
+            wake()
+
+    def fault(self, pair: str, kind: str, detail: str) -> None:
+        """Something went wrong, or is well again."""
+        with self._lock:
+            self._faults.append(Fault(pair, kind, detail))
+        self.stir()
+
+    def candle(self, pair: str, candle: Candle, closed: bool | None) -> None:
+        """A frame of a line."""
+        with self._lock:
+            assert self._gathering is not None
+            done = self._gathering.heard(pair, candle, closed)
+        if done:
+            self.stir()
+
+    def history(self, pair: str, rows: tuple[Candle, ...], before: Millis) -> None:
+        """A pair's window has come: from `before` on its candles are handed on."""
+        with self._lock:
+            assert self._gathering is not None
+            if pair in self._gathering.pairs:
+                self._gathering.start(pair, rows[-1] if rows else None, before)
+            self._histories.append((pair, rows))
+        self.stir()
+
+    @property
+    def gathering(self) -> Gathering:
+        """The candles; only with `locked`."""
+        assert self._gathering is not None
+        return self._gathering
+
+    @property
+    def locked(self) -> threading.Lock:
+        """What to hold while touching `gathering` from the loop."""
+        return self._lock
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """The pairs whose prices are wanted."""
+        return self._watched
+
+    def line_up(self, line: CandleLine) -> None:
+        """Frames come."""
+        with self._lock:
+            self.gathering.up(line.pairs, self._connection.now())
+        if line.restarts:
+            self.fault(EVERYBODY, "restarted", f"{line.name}: the stream is there again")
+
+    def line_down(self, line: CandleLine, why: str) -> None:
+        """No frames come; candles are asked for until they do."""
+        with self._lock:
+            self.gathering.down(line.pairs)
+        self.fault(EVERYBODY, "stalled", f"{line.name}: the stream is started anew: {why}")
+
+    def price(self, pair: str, ticker: Any) -> None:
+        """The top of a book has changed."""
+        if pair not in self._watched:
+            return
+        price = price_of(ticker)
+        market = self._connection.markets().get(pair)
+        if price is None or market is None:
+            return
+        at = float(market.round_price(price))
+        ts = self._connection.now()
+        with self._lock:
+            before = self._newest.get(pair)
+            self._newest[pair] = PriceRange(pair, ts, at, at, at, at)
+            if before is not None and before.close == at and pair not in self._ranges:
+                return
+            self._ranges[pair] = _widened(self._ranges.get(pair), pair, ts, at)
+        self.stir()
+
+    def last_price(self, pair: str) -> float | None:
+        """The newest top of book told, as one price."""
+        newest = self._newest.get(pair)
+        return None if newest is None else newest.close
+
+    def prices_up(self, line: PriceLine) -> None:
+        """Prices come by stream."""
+        if line.restarts:
+            self.fault(EVERYBODY, "restarted", f"{line.name}: the stream is there again")
+
+    def prices_down(self, line: PriceLine, why: str) -> None:
+        """Prices are asked for until they come by stream again."""
+        self.fault(EVERYBODY, "stalled", f"{line.name}: the stream is started anew: {why}")
+
+    def markets_read(self, followed: Sequence[str]) -> None:
+        """The markets have been read again: see which of ours are halted, resumed or gone."""
+        markets, turnstile = self._connection.markets(), self._turnstile
+        assert turnstile is not None
+        now = self._connection.now()
+        for pair in followed:
+            market = markets.get(pair)
+            state = "" if market is not None and market.active else "halted" if market is not None else "delisted"
+            before = self._stopped.get(pair, "")
+            if state:
+                self._stopped[pair] = state
+                why = f"the exchange has {'halted' if state == 'halted' else 'no'} trading of {pair}"
+                lock = LockPair(pair=pair, side=EVERYBODY, until=now + LOCK_MS, reason=why)
+                turnstile.say(self._portfolio, lock)
+                if state != before:
+                    self.fault(pair, state, f"{why}: it takes no entries")
+            elif before:
+                del self._stopped[pair]
+                self.fault(pair, "resumed", f"the exchange trades {pair} again")
+
+
+def price_of(ticker: Any) -> Any:
+    """The middle of the book's top; where a venue tells only the last price, that. As a Decimal; None: neither."""
+    from decimal import Decimal
+
+    bid, ask, last = (ticker.get(name) for name in ("bid", "ask", "last"))
+    try:
+        if bid and ask:
+            return (Decimal(str(bid)) + Decimal(str(ask))) / 2
+        return Decimal(str(last)) if last else None
+    except ArithmeticError:
+        return None
+
+
+def _widened(known: PriceRange | None, pair: str, ts: Millis, at: float) -> PriceRange:
+    if known is None:
+        return PriceRange(pair, ts, at, at, at, at)
+    return PriceRange(pair, ts, known.open, max(known.high, at), min(known.low, at), at)
+
+
+def _nobody() -> None:
+    """Nobody is there to be woken yet."""

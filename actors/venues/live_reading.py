@@ -1,0 +1,119 @@
+"""Market data by REST: what a stream has not brought, histories, prices while a stream is down.
+
+Every request passes the turnstile first; at most `AT_ONCE` are under way. Nothing here raises: a request that
+fails is told to whoever judges the venue's health, and comes to nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from actors.venues.live_frames import rows_of
+from actors.venues.live_permits import Turnstile
+from engine.candles import Candle, timeframe_text
+from engine.mending import mend
+from engine.repair import Refusal, repair
+from engine.types import Millis
+
+AT_ONCE: Final = 20
+ROWS_MAX: Final = 1_000
+"""Candles asked for at once; a venue that gives fewer is asked again from where it stopped."""
+PAGES_MAX: Final = 50
+
+
+class Requests(Protocol):
+    """What is needed of the `Connection`."""
+
+    data: Any
+
+    async def request(self, function: Any, *args: Any) -> Any: ...
+
+    def now(self) -> Millis: ...
+
+
+class Health(Protocol):
+    """Who hears how requests fared."""
+
+    def answered(self) -> None: ...
+
+    def failed(self, failure: Any) -> None: ...
+
+
+class Reader:
+    """Asks the venue; on its loop only."""
+
+    def __init__(self, requests: Requests, turnstile: Turnstile, health: Health) -> None:
+        self._requests = requests
+        self._turnstile = turnstile
+        self._health = health
+        self._places = asyncio.Semaphore(AT_ONCE)
+
+    async def ask(self, kind: str, function: Any, *args: Any) -> Any:
+        """One request of a kind that the limiter knows: its answer's value, None when it failed."""
+        async with self._places:
+            permit_id = await self._turnstile.acquire(kind)
+            try:
+                answer = await self._requests.request(function, *args)
+            finally:
+                self._turnstile.answered(permit_id)
+        if answer.failure is None:
+            self._health.answered()
+            return answer.value
+        if answer.failure.retry_after_ms:
+            self._turnstile.silence(answer.failure.retry_after_ms, banned=answer.failure.banned)
+        self._health.failed(answer.failure)
+        return None
+
+    async def candles(self, pair: str, timeframe_ms: Millis, since: Millis, count: int) -> list[Candle] | None:
+        """Up to `count` candles from `since` on, as the venue tells them; None when it does not answer."""
+        limit = min(ROWS_MAX, max(2, count))
+        timeframe = timeframe_text(timeframe_ms)
+        value = await self.ask("candles", self._requests.data.fetch_ohlcv, pair, timeframe, since, limit)
+        return None if value is None else sorted(rows_of(value))
+
+    async def history(self, pair: str, timeframe_ms: Millis, before: Millis, count: int) -> tuple[Candle, ...] | None:
+        """The newest `count` candles before `before`, whole; fewer where the venue has no more; None: no answer."""
+        since = before - count * timeframe_ms
+        found: dict[Millis, Candle] = {}
+        for _ in range(PAGES_MAX):
+            left = (before - since) // timeframe_ms
+            rows = await self.candles(pair, timeframe_ms, since, left)
+            if rows is None:
+                return None
+            found.update((row.ts, row) for row in rows if row.ts < before)
+            newest = max((row.ts for row in rows), default=since - timeframe_ms)
+            since = newest + timeframe_ms if newest >= since else since + min(left, ROWS_MAX) * timeframe_ms
+            if since >= before:
+                break
+        return _whole(pair, timeframe_ms, [found[ts] for ts in sorted(found)])
+
+    async def tickers(self, pairs: Collection[str]) -> dict[str, Any] | None:
+        """Book tops of these pairs where the venue gives them, else tickers; by pair."""
+        data, names = self._requests.data, sorted(pairs)
+        if len(names) == 1:
+            one = await self.ask("ticker", data.fetch_ticker, names[0])
+            return None if one is None else {names[0]: one}
+        found = await self.ask("tickers", data.fetch_tickers, names)
+        return None if found is None else {name: found[name] for name in names if name in found}
+
+
+def _whole(pair: str, timeframe_ms: Millis, rows: Sequence[Candle]) -> tuple[Candle, ...]:
+    """Rows in order without a hole; what no sane market gives is left out."""
+    if not rows:
+        return ()
+    timeframe = timeframe_text(timeframe_ms)
+    ts, *columns = (np.array(column) for column in zip(*rows, strict=True))
+    values = tuple(column.astype(np.float64) for column in columns)
+    repaired = repair(pair, timeframe, ts.astype(np.int64), values)
+    if isinstance(repaired, Refusal):
+        mended = mend(timeframe, ts.astype(np.int64), values)
+        if isinstance(mended, Refusal) or not len(mended.ts):
+            return ()
+        repaired = repair(pair, timeframe, mended.ts, mended.columns)
+        if isinstance(repaired, Refusal):
+            return ()
+    return tuple(repaired.candles)

@@ -1,0 +1,235 @@
+"""What runs on a connection's loop for market data: lines, questions, prices, markets, each looked after for ever.
+
+What is noticed, and when
+    A candle that the stream did not bring: `engine.gathering.ASK_AFTER_MS` after its close. A pair whose stream is
+    dead while others' on the same line is not: with the first candle that was traded and not told; its line is
+    started anew, at most every `DEAF_S`. A watched pair of which the price line is silent: after
+    `PRICE_SILENCE_S` its price is asked for; if it has moved twice without a word, the line is started anew.
+    The exchange cannot be reached: with the `OUTAGE_AFTER`-th failure in a row; it is said, everything is tried again
+    for as long as it takes, and it is said when it is over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+from actors.venues.live_lines import PAIRS_A_LINE, CandleLine, Line, PriceLine
+from actors.venues.live_permits import Turnstile
+from actors.venues.live_reading import Reader
+from engine.candles import timeframe_text
+from engine.gathering import Question
+from engine.types import Millis
+
+QUESTIONS_S: Final = 0.05
+"""So often it is looked for what should have come."""
+
+ROWS_ASKED: Final = 100
+"""Candles asked for with a question at most: what is missing after a long outage comes in several answers."""
+
+DEAF_S: Final = 60.0
+PRICE_POLL_S: Final = 0.5
+PRICE_SILENCE_S: Final = 5.0
+PRICE_DOWN_S: Final = 2.0
+"""While the price line is down, prices of watched pairs are asked for so often."""
+
+MOVED_MAX: Final = 2
+MARKETS_S: Final = 300.0
+OUTAGE_AFTER: Final = 3
+RETRY_S: Final = 1.0
+RETRY_S_MAX: Final = 15.0
+
+
+class LiveService:
+    """The loop's side of `LiveMarket`, which is `market` here."""
+
+    def __init__(
+        self, connection: Any, turnstile: Turnstile, market: Any, pairs: Sequence[str], step_ms: Millis
+    ) -> None:
+        self._connection = connection
+        self._turnstile = turnstile
+        self._market = market
+        self._pairs = pairs
+        self._step = step_ms
+        self._reader = Reader(connection, turnstile, self)
+        timeframe = timeframe_text(step_ms)
+        self._lines = [
+            CandleLine(connection, self._traded_unheard, pairs[at : at + PAIRS_A_LINE], timeframe, market)
+            for at in range(0, len(pairs), PAIRS_A_LINE)
+        ]
+        self._line_of = {pair: line for line in self._lines for pair in line.pairs}
+        self._prices = PriceLine(connection, self._moved_unheard, lambda: market.watched, self)
+        self._deaf_at: dict[Line, float] = {}
+        self._price_heard: dict[str, float] = {}
+        self._price_asked: dict[str, float] = {}
+        self._moved: dict[str, int] = {}
+        self._histories: dict[str, tuple[Millis, int]] = {}
+        self._failures = 0
+        self._questions: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Everything, until the connection closes."""
+        self._market.markets_read(self._pairs)
+        await asyncio.gather(
+            *(line.run() for line in self._lines),
+            self._prices.run(),
+            self._keep_asking(),
+            self._keep_prices(),
+            self._keep_markets(),
+        )
+
+    def status(self) -> dict[str, Any]:
+        """Figures for whoever asks."""
+        return {
+            "lines_up": sum(line.is_up for line in self._lines),
+            "lines": len(self._lines),
+            "line_restarts": sum(max(0, line.restarts) for line in (*self._lines, self._prices)),
+            "prices_up": self._prices.is_up,
+            "reachable": self._failures < OUTAGE_AFTER,
+            "histories_waiting": len(self._histories),
+        }
+
+    # ------------------------------------------------------------ candles
+
+    async def load_history(self, pair: str, before: Millis, count: int) -> None:
+        """Have a pair's window brought, however long the exchange cannot be reached; one at a time for each."""
+        loading = pair in self._histories
+        self._histories[pair] = (before, count)
+        if loading:
+            return
+        wait_s = RETRY_S
+        while pair in self._connection.markets():
+            before, count = self._histories[pair]
+            rows = await self._reader.history(pair, self._step, before, count)
+            if rows is not None:
+                self._market.history(pair, rows, before)
+                break
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, RETRY_S_MAX)
+        else:
+            self._market.history(pair, (), before)
+        del self._histories[pair]
+
+    async def _keep_asking(self) -> None:
+        while True:
+            await asyncio.sleep(QUESTIONS_S)
+            with self._market.locked:
+                questions = list(self._market.gathering.questions(self._connection.now()))
+            for question in questions:
+                task = asyncio.ensure_future(self._ask(question))
+                self._questions.add(task)
+                task.add_done_callback(self._questions.discard)
+
+    async def _ask(self, question: Question) -> None:
+        pair, since = question
+        asked = self._connection.now()
+        count = min(ROWS_ASKED, (asked - since) // self._step + 2)
+        rows = await self._reader.candles(pair, self._step, since, count)
+        with self._market.locked:
+            if rows is None:
+                self._market.gathering.failed(pair, self._connection.now())
+                return
+            # An answer that was cut at `count` rows says nothing of what comes after them.
+            until = min(asked, rows[-1].ts + 2 * self._step) if len(rows) >= count else asked
+            deaf = self._market.gathering.read(pair, since, rows, until)
+        self._market.stir()
+        if deaf:
+            self._start_anew(self._line_of[pair], f"it has not told of trades of {pair}")
+
+    def _start_anew(self, line: Line, why: str) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._deaf_at.get(line, -DEAF_S) >= DEAF_S:
+            self._deaf_at[line] = now
+            line.restart(why)
+
+    async def _traded_unheard(self, line: Line) -> bool:
+        """Whether the pair that a candle line told of last has been traded since."""
+        pair = getattr(line, "newest", self._pairs[0])
+        now = self._connection.now()
+        rows = await self._reader.candles(pair, self._step, now // self._step * self._step, 2)
+        if rows is None:
+            return True
+        with self._market.locked:
+            told = self._market.gathering.forming(pair)
+        return any(row.volume > 0.0 and (told is None or (row.ts, row.volume) > (told.ts, told.volume)) for row in rows)
+
+    # ------------------------------------------------------------ prices
+
+    async def watch_changed(self) -> None:
+        """Other pairs are watched."""
+        for known in (self._price_heard, self._price_asked, self._moved):
+            for pair in known.keys() - self._market.watched:
+                del known[pair]
+        self._prices.changed()
+
+    def price(self, pair: str, ticker: Any) -> None:
+        """A price by the stream."""
+        self._price_heard[pair] = asyncio.get_running_loop().time()
+        self._moved.pop(pair, None)
+        self._market.price(pair, ticker)
+
+    def prices_up(self, line: PriceLine) -> None:
+        """Tell the market."""
+        self._market.prices_up(line)
+
+    def prices_down(self, line: PriceLine, why: str) -> None:
+        """Tell the market."""
+        self._market.prices_down(line, why)
+
+    async def _keep_prices(self) -> None:
+        while True:
+            await asyncio.sleep(PRICE_POLL_S)
+            now = asyncio.get_running_loop().time()
+            patience = PRICE_SILENCE_S if self._prices.is_up else PRICE_DOWN_S
+            silent = [
+                pair
+                for pair in self._market.watched
+                if now - max(self._price_heard.get(pair, 0.0), self._price_asked.get(pair, 0.0)) >= patience
+            ]
+            if silent:
+                self._price_asked.update(dict.fromkeys(silent, now))
+                await self._ask_prices(silent)
+
+    async def _ask_prices(self, pairs: Sequence[str]) -> None:
+        found = await self._reader.tickers(pairs)
+        for pair, ticker in (found or {}).items():
+            before = self._market.last_price(pair)
+            self._market.price(pair, ticker)
+            if before is not None and self._market.last_price(pair) != before and self._prices.is_up:
+                self._moved[pair] = self._moved.get(pair, 0) + 1
+                if self._moved[pair] >= MOVED_MAX:
+                    self._moved.clear()
+                    self._prices.restart(f"the price of {pair} has moved, and it has not told")
+
+    async def _moved_unheard(self, line: Line) -> bool:  # noqa: ARG002 - silence of single pairs is looked after anyway
+        """Never: `_keep_prices` finds it out."""
+        return False
+
+    # ------------------------------------------------------------ markets, and the exchange's health
+
+    async def _keep_markets(self) -> None:
+        while True:
+            await asyncio.sleep(MARKETS_S)
+            permit_id = await self._turnstile.acquire("markets")
+            try:
+                answer = await self._connection.load(again=True)
+            finally:
+                self._turnstile.answered(permit_id)
+            if answer.failure is None:
+                self.answered()
+                self._market.markets_read(self._pairs)
+            else:
+                self.failed(answer.failure)
+
+    def answered(self) -> None:
+        """A request was answered."""
+        if self._failures >= OUTAGE_AFTER:
+            self._market.fault("*", "reachable", "the exchange can be reached again")
+        self._failures = 0
+
+    def failed(self, failure: Any) -> None:
+        """A request was not answered."""
+        self._failures += 1
+        if self._failures == OUTAGE_AFTER:
+            self._market.fault("*", "outage", f"the exchange cannot be reached; it is tried again: {failure.reason}")
