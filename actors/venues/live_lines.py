@@ -36,6 +36,9 @@ OPEN_S: Final = 20.0
 """A stream that has brought no frame so long after it was asked for is opened anew."""
 
 CHECK_S: Final = 0.25
+_TEXTS: Final = frozenset({"ping", "pong"})
+"""Frames that are no JSON and yet in order."""
+
 SUBSCRIBE_S: Final = 0.25
 """Between two requests on one socket: venues allow five a second, some fewer."""
 
@@ -193,6 +196,8 @@ class Line:
 
         def handle_message(from_client: Any, message: Any) -> None:
             self._frames += 1
+            if isinstance(message, str) and message.strip().lower() not in _TEXTS:
+                raise LineEnded(f"a text that is no JSON: {message[:40]!r}")
             if not self.read(message):
                 handle(from_client, message)
 
