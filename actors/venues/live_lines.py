@@ -6,9 +6,9 @@ trades, or when somebody has found it deaf (`restart`).
 
 What is noticed, and when
     A closed connection: at once. A frame that cannot be read: at once; ccxt's receive loop would
-    die of it without a word, with the socket open. A silent stall: after `SILENCE_S` without a frame one question
+    die of it without a word, with the socket open. A silent stall: after `Times.silence` without a frame one question
     by REST settles whether the venue is quiet or the stream is dead.
-    A stream that cannot be opened again is tried after `BACKOFF_S`, then after twice that, up to `BACKOFF_S_MAX`.
+    A stream that cannot be opened again is tried after `Times.backoff`, then after twice that, and so on.
 """
 
 from __future__ import annotations
@@ -19,28 +19,11 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from actors.venues.live_frames import READERS, Reader, rows_of
+from actors.venues.live_times import Times
 from engine.candles import Candle
 
-SILENCE_S: Final = 10.0
-"""A stream without a frame for so long is checked by a question; a stall is noticed so soon, and one answer later."""
-
-SILENCE_S_MAX: Final = 160.0
-"""A stream that was found quiet, not dead, is checked after twice the time, up to this."""
-
-LAG_S: Final = 2.0
-"""Streams of candles are told of a trade so much later than an answer by REST."""
-
-BACKOFF_S: Final = 0.25
-BACKOFF_S_MAX: Final = 15.0
-OPEN_S: Final = 20.0
-"""A stream that has brought no frame so long after it was asked for is opened anew."""
-
-CHECK_S: Final = 0.25
 _TEXTS: Final = frozenset({"ping", "pong"})
 """Frames that are no JSON and yet in order."""
-
-SUBSCRIBE_S: Final = 0.25
-"""Between two requests on one socket: venues allow five a second, some fewer."""
 
 PAIRS_A_LINE: Final = 400
 CHUNK: Final = 10
@@ -68,13 +51,14 @@ class Instances(Protocol):
 class Line:
     """One stream and its life; a subclass says what is subscribed and read."""
 
-    def __init__(self, instances: Instances, name: str, probe: Callable[[Line], Awaitable[bool]]) -> None:
+    def __init__(self, instances: Instances, name: str, probe: Callable[[Line], Awaitable[bool]], times: Times) -> None:
         """`probe` asks the venue and says whether it has traded what this line has not told; it may raise."""
         self.name = name
         self.is_up = False
         self.restarts = 0
         self._instances = instances
         self._probe = probe
+        self._times = times
         self._exchange: Any = None
         self._frames = 0
         self._tasks: list[asyncio.Task[Any]] = []
@@ -122,9 +106,13 @@ class Line:
                 self.went_down(self._why or "it is ended")
                 await self._end()
             lived = asyncio.get_running_loop().time() - started
-            failures = 0 if was_up and lived > BACKOFF_S_MAX else failures + 1
+            failures = 0 if was_up and lived > self._times.backoff_max else failures + 1
             self.restarts += 1
-            await asyncio.sleep(min(BACKOFF_S * 2 ** min(failures - 1, 8), BACKOFF_S_MAX) if failures else BACKOFF_S)
+            await asyncio.sleep(
+                min(self._times.backoff * 2 ** min(failures - 1, 8), self._times.backoff_max)
+                if failures
+                else self._times.backoff
+            )
 
     def restart(self, why: str) -> None:
         """Start the stream anew; somebody has found that it does not tell everything."""
@@ -138,24 +126,26 @@ class Line:
         self._guard(self._exchange)
         await self.subscribe()
         opened = heard = loop.time()
-        patience, frames = SILENCE_S, self._frames
+        patience, frames = self._times.silence, self._frames
         while True:
-            await asyncio.wait([self._wish, *self._tasks], timeout=CHECK_S, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                [self._wish, *self._tasks], timeout=self._times.check, return_when=asyncio.FIRST_COMPLETED
+            )
             self._check_tasks()
             if frames != self._frames:
-                heard, frames, patience = loop.time(), self._frames, SILENCE_S
+                heard, frames, patience = loop.time(), self._frames, self._times.silence
                 if not self.is_up:
                     self.is_up = True
                     self.went_up()
-            elif not self.is_up and loop.time() - opened > OPEN_S:
-                raise LineEnded(f"no frame within {OPEN_S:.0f} s of opening it")
+            elif not self.is_up and loop.time() - opened > self._times.open:
+                raise LineEnded(f"no frame within {self._times.open:.0f} s of opening it")
             elif self.is_up and loop.time() - heard > patience:
                 if await self._probe(self) and await self._still_silent(frames):
                     raise LineEnded(f"silent for {loop.time() - heard:.0f} s while the exchange trades")
-                patience = min(2 * patience, SILENCE_S_MAX)
+                patience = min(2 * patience, self._times.silence_max)
 
     async def _still_silent(self, frames: int) -> bool:
-        await asyncio.sleep(LAG_S)
+        await asyncio.sleep(self._times.lag)
         return frames == self._frames
 
     def _check_tasks(self) -> None:
@@ -247,8 +237,9 @@ class CandleLine(Line):
         pairs: Sequence[str],
         timeframe: str,
         sink: CandleSink,
+        times: Times,
     ) -> None:
-        super().__init__(instances, f"candles of {len(pairs)} pairs, {pairs[0]} …", probe)
+        super().__init__(instances, f"candles of {len(pairs)} pairs, {pairs[0]} …", probe, times)
         self.pairs = pairs
         self.newest: str = pairs[0]
         self._timeframe = timeframe
@@ -277,11 +268,11 @@ class CandleLine(Line):
             for at in range(0, len(pairs), size):
                 chunk = [[pair, timeframe] for pair in pairs[at : at + size]]
                 self.spawn(exchange.watch_ohlcv_for_symbols(chunk))
-                await asyncio.sleep(SUBSCRIBE_S)
+                await asyncio.sleep(self._times.subscribe)
         else:
             for pair in pairs:
                 self.spawn(self._follow(exchange, pair))
-                await asyncio.sleep(SUBSCRIBE_S / 2)
+                await asyncio.sleep(self._times.subscribe / 2)
 
     async def _follow(self, exchange: Any, pair: str) -> None:
         while True:
@@ -321,8 +312,9 @@ class PriceLine(Line):
         probe: Callable[[Line], Awaitable[bool]],
         wanted: Callable[[], Collection[str]],
         sink: PriceSink,
+        times: Times,
     ) -> None:
-        super().__init__(instances, "prices of open trades", probe)
+        super().__init__(instances, "prices of open trades", probe, times)
         self._wanted = wanted
         self._sink = sink
         self._subscribed: set[str] = set()
@@ -373,11 +365,11 @@ class PriceLine(Line):
         if exchange.has.get("watchBidsAsks"):
             for at in range(0, len(fresh), self._size):
                 self.spawn(exchange.watch_bids_asks(fresh[at : at + self._size]))
-                await asyncio.sleep(SUBSCRIBE_S)
+                await asyncio.sleep(self._times.subscribe)
         else:
             for pair in fresh:
                 self.spawn(exchange.watch_ticker(pair))
-                await asyncio.sleep(SUBSCRIBE_S)
+                await asyncio.sleep(self._times.subscribe)
 
     def resolved(self, result: Any) -> None:
         """Take prices out of what ccxt has read."""

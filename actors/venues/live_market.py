@@ -6,7 +6,7 @@ Rules
     Prices go by their own line, of watched pairs only: every change of the book's top widens the range that the
     feed takes next, so no touch is lost between two looks. The price is the middle of bid and ask.
     While the price line is down, and for pairs of which it is silent, prices are asked for.
-    Markets are read again every `MARKETS_S`. One that is halted takes no entries: its pair is locked at the
+    Markets are read again every `Times.markets`. One that is halted takes no entries: its pair is locked at the
     portfolio, with the reason, for as long as it lasts; so is one that is gone, which raises an alarm.
 
 Two threads meet here: the feed's, which calls, and the loop's, which brings. `_lock` is held for as long as
@@ -23,6 +23,7 @@ from actors.venues.live_frames import READERS
 from actors.venues.live_lines import CandleLine, PriceLine
 from actors.venues.live_permits import Turnstile
 from actors.venues.live_service import LiveService
+from actors.venues.live_times import USUAL, Times
 from actors.venues.ports import Fault, PriceRange
 from engine.candles import Candle
 from engine.gathering import Gathering
@@ -41,8 +42,11 @@ class LiveMarket:
     `pairs` are those to be traded: nothing else is subscribed.
     """
 
-    def __init__(self, connection: Any, *, limiter: str = "limiter", portfolio: str = "portfolio") -> None:
+    def __init__(
+        self, connection: Any, *, limiter: str = "limiter", portfolio: str = "portfolio", times: Times = USUAL
+    ) -> None:
         self._connection = connection
+        self._times = times
         self._limiter = limiter
         self._portfolio = portfolio
         self._lock = threading.Lock()
@@ -74,7 +78,8 @@ class LiveMarket:
         with self._lock:
             self._wake, self._stirred = wake, False
             if self._turnstile is None:
-                self._turnstile = Turnstile(self._connection.now, self.stir, owner=name, limiter=self._limiter)
+                now = self._connection.now
+                self._turnstile = Turnstile(now, self.stir, owner=name, limiter=self._limiter, times=self._times)
         self.stir()
 
     def follow(self, pairs: Sequence[str], timeframe_ms: Millis) -> None:
@@ -85,7 +90,7 @@ class LiveMarket:
         self._gathering = Gathering(timeframe_ms, flagged=self._connection.data.id in READERS)
         self._gathering.follow(pairs)
         self._gathering.down(pairs)
-        self._service = LiveService(self._connection, self._turnstile, self, tuple(pairs), timeframe_ms)
+        self._service = LiveService(self._connection, self._turnstile, self, tuple(pairs), timeframe_ms, self._times)
         self._connection.spawn(self._service.run())
 
     def ask_history(self, pairs: Sequence[str], timeframe_ms: Millis, before: Millis, count: int) -> None:

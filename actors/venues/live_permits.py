@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from actors.venues.live_times import USUAL, Times
 from engine.messages import AcquirePermit, Message, PermitDenied, PermitGranted, UsageReported
 from engine.permits import PermitBook
 from engine.types import Millis, Priority
@@ -19,19 +20,22 @@ from engine.types import Millis, Priority
 PATIENCE_MS: Final = 60_000
 """A wish is dropped by the limiter after this, and made again."""
 
-NOT_GOOD_S: Final = 0.25
-"""A permit that had run out, or that silence has overtaken, is asked for again after this."""
-
-AGAIN_S: Final = 5.0
-"""A wish without an answer is told again after this: the limiter may have been replaced."""
-
 
 class Turnstile:
     """The permits of one reader. `stir` has the actor call `said`; `owner` is that actor's name."""
 
-    def __init__(self, now: Callable[[], Millis], stir: Callable[[], None], *, owner: str, limiter: str) -> None:
+    def __init__(
+        self,
+        now: Callable[[], Millis],
+        stir: Callable[[], None],
+        *,
+        owner: str,
+        limiter: str,
+        times: Times = USUAL,
+    ) -> None:
         self._now = now
         self._stir = stir
+        self._times = times
         self._owner = owner
         self._limiter = limiter
         self._lock = threading.Lock()
@@ -63,7 +67,7 @@ class Turnstile:
                 self._settle()
                 return granted.permit_id
             tries += 1
-            await asyncio.sleep(NOT_GOOD_S)
+            await asyncio.sleep(self._times.not_good)
 
     def answered(self, permit_id: str) -> None:
         """The request that left with this permit is done with, whatever came of it."""
@@ -86,7 +90,7 @@ class Turnstile:
                     reply_to=self._owner,
                 )
                 self.say(self._limiter, wish)
-                done, _ = await asyncio.wait([future], timeout=AGAIN_S)
+                done, _ = await asyncio.wait([future], timeout=self._times.again)
                 if done:
                     return future.result()
         finally:

@@ -3,8 +3,8 @@
 What is noticed, and when
     A candle that the stream did not bring: `engine.gathering.ASK_AFTER_MS` after its close. A pair whose stream is
     dead while others' on the same line is not: with the first candle that was traded and not told; its line is
-    started anew, at most every `DEAF_S`. A watched pair of which the price line is silent: after
-    `PRICE_SILENCE_S` its price is asked for; if it has moved twice without a word, the line is started anew.
+    started anew, at most every `Times.deaf`. A watched pair of which the price line is silent: after
+    `Times.price_silence` its price is asked for; if it has moved twice without a word, the line is started anew.
     The exchange cannot be reached: with the `OUTAGE_AFTER`-th failure in a row; it is said, everything is tried again
     for as long as it takes, and it is said when it is over.
 """
@@ -18,48 +18,39 @@ from typing import Any, Final
 from actors.venues.live_lines import PAIRS_A_LINE, CandleLine, Line, PriceLine
 from actors.venues.live_permits import Turnstile
 from actors.venues.live_reading import Reader
+from actors.venues.live_times import Times
 from engine.candles import timeframe_text
 from engine.gathering import Question
 from engine.types import Millis
 
-QUESTIONS_S: Final = 0.05
-"""So often it is looked for what should have come."""
-
 ROWS_ASKED: Final = 100
 """Candles asked for with a question at most: what is missing after a long outage comes in several answers."""
 
-DEAF_S: Final = 60.0
-PRICE_POLL_S: Final = 0.5
-PRICE_SILENCE_S: Final = 5.0
-PRICE_DOWN_S: Final = 2.0
-"""While the price line is down, prices of watched pairs are asked for so often."""
 
 MOVED_MAX: Final = 2
-MARKETS_S: Final = 300.0
 OUTAGE_AFTER: Final = 3
-RETRY_S: Final = 1.0
-RETRY_S_MAX: Final = 15.0
 
 
 class LiveService:
     """The loop's side of `LiveMarket`, which is `market` here."""
 
     def __init__(
-        self, connection: Any, turnstile: Turnstile, market: Any, pairs: Sequence[str], step_ms: Millis
+        self, connection: Any, turnstile: Turnstile, market: Any, pairs: Sequence[str], step_ms: Millis, times: Times
     ) -> None:
         self._connection = connection
         self._turnstile = turnstile
         self._market = market
+        self._times = times
         self._pairs = pairs
         self._step = step_ms
         self._reader = Reader(connection, turnstile, self)
         timeframe = timeframe_text(step_ms)
         self._lines = [
-            CandleLine(connection, self._traded_unheard, pairs[at : at + PAIRS_A_LINE], timeframe, market)
+            CandleLine(connection, self._traded_unheard, pairs[at : at + PAIRS_A_LINE], timeframe, market, times)
             for at in range(0, len(pairs), PAIRS_A_LINE)
         ]
         self._line_of = {pair: line for line in self._lines for pair in line.pairs}
-        self._prices = PriceLine(connection, self._moved_unheard, lambda: market.watched, self)
+        self._prices = PriceLine(connection, self._moved_unheard, lambda: market.watched, self, times)
         self._deaf_at: dict[Line, float] = {}
         self._price_heard: dict[str, float] = {}
         self._price_asked: dict[str, float] = {}
@@ -98,7 +89,7 @@ class LiveService:
         self._histories[pair] = (before, count)
         if loading:
             return
-        wait_s = RETRY_S
+        wait_s = self._times.retry
         while pair in self._connection.markets():
             before, count = self._histories[pair]
             rows = await self._reader.history(pair, self._step, before, count)
@@ -106,14 +97,14 @@ class LiveService:
                 self._market.history(pair, rows, before)
                 break
             await asyncio.sleep(wait_s)
-            wait_s = min(2 * wait_s, RETRY_S_MAX)
+            wait_s = min(2 * wait_s, self._times.retry_max)
         else:
             self._market.history(pair, (), before)
         del self._histories[pair]
 
     async def _keep_asking(self) -> None:
         while True:
-            await asyncio.sleep(QUESTIONS_S)
+            await asyncio.sleep(self._times.questions)
             with self._market.locked:
                 questions = list(self._market.gathering.questions(self._connection.now()))
             for question in questions:
@@ -139,7 +130,7 @@ class LiveService:
 
     def _start_anew(self, line: Line, why: str) -> None:
         now = asyncio.get_running_loop().time()
-        if now - self._deaf_at.get(line, -DEAF_S) >= DEAF_S:
+        if now - self._deaf_at.get(line, -self._times.deaf) >= self._times.deaf:
             self._deaf_at[line] = now
             line.restart(why)
 
@@ -179,9 +170,9 @@ class LiveService:
 
     async def _keep_prices(self) -> None:
         while True:
-            await asyncio.sleep(PRICE_POLL_S)
+            await asyncio.sleep(self._times.price_poll)
             now = asyncio.get_running_loop().time()
-            patience = PRICE_SILENCE_S if self._prices.is_up else PRICE_DOWN_S
+            patience = self._times.price_silence if self._prices.is_up else self._times.price_down
             silent = [
                 pair
                 for pair in self._market.watched
@@ -210,7 +201,7 @@ class LiveService:
 
     async def _keep_markets(self) -> None:
         while True:
-            await asyncio.sleep(MARKETS_S)
+            await asyncio.sleep(self._times.markets)
             permit_id = await self._turnstile.acquire("markets")
             try:
                 answer = await self._connection.load(again=True)

@@ -13,6 +13,7 @@ from actors.rate_limiter import RateLimiterActor
 from actors.runtime import ThreadRuntime
 from actors.venues.ccxt import Connection
 from actors.venues.live_market import LiveMarket
+from actors.venues.live_times import USUAL, Times
 from engine.candles import Candle, timeframe_ms
 from engine.messages import CandlesClosed, HistoryLoaded, LoadHistory, Message, ReportUsage, RoundJudged, UsageReported
 from engine.quota import Limits, Pool
@@ -71,7 +72,14 @@ class LiveFeed:
     """One feed and its market; `with` starts and ends it."""
 
     def __init__(
-        self, exchange: Exchange, pairs: Sequence[str] = (), *, timeframe: str = "1s", window: int = 20, count: int = 0
+        self,
+        exchange: Exchange,
+        pairs: Sequence[str] = (),
+        *,
+        timeframe: str = "1s",
+        window: int = 20,
+        count: int = 0,
+        times: Times = USUAL,
     ) -> None:
         self.candles: dict[str, list[Candle]] = {}
         self.delays: list[tuple[str, Millis, Millis]] = []
@@ -83,7 +91,7 @@ class LiveFeed:
         loaded = self.connection.spawn(self.connection.load()).result(20)
         assert loaded.failure is None, loaded.failure
         self.pairs = tuple(pairs) or tuple(self.connection.markets())[:count]
-        self.market = LiveMarket(self.connection)
+        self.market = LiveMarket(self.connection, times=times)
         self.step = timeframe_ms(timeframe)
         self.timeframe = timeframe
         self.window = window
@@ -101,6 +109,7 @@ class LiveFeed:
         runtime.spawn("judge:0", lambda ctx: Judge(ctx, self))
         judges = dict.fromkeys(self.pairs, "judge:0")
         runtime.spawn("feed", lambda ctx: FeedActor(ctx, self.market, self.pairs, self.timeframe, judges, FeedConfig()))
+        self.wait("the feed", lambda: "lines" in self.market.status())
         runtime.tell("feed", LoadHistory(pairs=self.pairs, count=self.window, reply_to="judge:0"))
         return self
 

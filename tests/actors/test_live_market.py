@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from actors.venues import live_lines, live_service
+from actors.venues.live_times import Times
 from engine.candles import Candle
 from engine.messages import LockPair, MarketRange, Notify, WatchPrice
 from tests.actors.live_feed import LiveFeed, tell
 from tests.exchange.client import Exchange
 
 BTC, ETH = "BTC/USDT", "ETH/USDT"
+IMPATIENT = Times(silence=1.5, lag=0.5, price_silence=1.0, markets=0.5)
+"""The stated times, shorter."""
 
 
 @pytest.fixture(scope="module")
@@ -28,15 +30,6 @@ def whole(exchange: Exchange) -> Iterator[None]:
     """Each test ends with an exchange that has no faults."""
     yield
     exchange.control("clear")
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stated times, shorter."""
-    monkeypatch.setattr(live_lines, "SILENCE_S", 1.5)
-    monkeypatch.setattr(live_lines, "LAG_S", 0.5)
-    monkeypatch.setattr(live_service, "PRICE_SILENCE_S", 1.0)
-    monkeypatch.setattr(live_service, "MARKETS_S", 0.5)
 
 
 def candles_after(bot: LiveFeed, pair: str, count: int, timeout_s: float = 30.0) -> list[Candle]:
@@ -59,7 +52,7 @@ def assert_true_and_whole(bot: LiveFeed) -> None:
 
 def test_candles_come_by_stream_each_once(exchange: Exchange) -> None:
     """Windows by REST, then every candle by websocket, without a hole between them."""
-    with LiveFeed(exchange, count=8) as bot:
+    with LiveFeed(exchange, count=8, times=IMPATIENT) as bot:
         bot.wait("windows", lambda: len(bot.windows) == 8)
         candles_after(bot, BTC, 2)
         bot.wait("the stream", lambda: bot.market.status()["lines_up"] == 1)
@@ -76,7 +69,7 @@ def test_doubled_reordered_and_lost_frames_cost_nothing(exchange: Exchange) -> N
     """With a third of all frames doubled, swapped or dropped the candles are still the exchange's own."""
     for number, kind in enumerate(("duplicate", "reorder", "drop")):
         exchange.control("fault", kind=kind, stream="*@kline_*", probability=0.3, seed=number)
-    with LiveFeed(exchange, count=8) as bot:
+    with LiveFeed(exchange, count=8, times=IMPATIENT) as bot:
         bot.wait("windows", lambda: len(bot.windows) == 8)
         candles_after(bot, BTC, 6)
         exchange.control("clear")
@@ -88,7 +81,7 @@ def test_doubled_reordered_and_lost_frames_cost_nothing(exchange: Exchange) -> N
 @pytest.mark.parametrize("kind", ["garbage", "cut_frame", "close", "reset_stream"])
 def test_a_broken_stream_is_started_anew_at_once(exchange: Exchange, kind: str) -> None:
     """A frame that cannot be read, and a connection that ends, restart the stream; what was missed is read."""
-    with LiveFeed(exchange, count=8) as bot:
+    with LiveFeed(exchange, count=8, times=IMPATIENT) as bot:
         bot.wait("the stream", lambda: bot.market.status()["lines_up"] == 1 and len(bot.windows) == 8)
         candles_after(bot, BTC, 1)
         exchange.control("fault", kind=kind, stream="*@kline_*", count=1)
@@ -103,7 +96,7 @@ def test_a_broken_stream_is_started_anew_at_once(exchange: Exchange, kind: str) 
 
 def test_a_silent_stall_is_found_out(exchange: Exchange) -> None:
     """A socket that answers pings and tells nothing is noticed while the exchange trades, and started anew."""
-    with LiveFeed(exchange, count=8) as bot:
+    with LiveFeed(exchange, count=8, times=IMPATIENT) as bot:
         bot.wait("the stream", lambda: bot.market.status()["lines_up"] == 1 and len(bot.windows) == 8)
         candles_after(bot, BTC, 1)
         exchange.control("fault", kind="stall", stream="*@kline_*", count=1)
@@ -118,7 +111,7 @@ def test_a_silent_stall_is_found_out(exchange: Exchange) -> None:
 def test_a_stream_that_is_refused_is_done_without(exchange: Exchange) -> None:
     """While no websocket can be opened, candles and prices are asked for, and it goes on by stream when it can."""
     exchange.control("fault", kind="refuse_stream", stream="connect:market")
-    with LiveFeed(exchange, count=8) as bot:
+    with LiveFeed(exchange, count=8, times=IMPATIENT) as bot:
         tell(bot, "feed", WatchPrice(pair=ETH, watch=True))
         bot.wait("windows", lambda: len(bot.windows) == 8)
         candles_after(bot, BTC, 3)
@@ -136,7 +129,7 @@ def test_a_quiet_pair_is_judged_and_holds_nobody_up(exchange: Exchange) -> None:
     exchange.control("play", symbol="ETHUSDT", on=False)
     exchange.control("pair", symbol="ETHUSDT", quiet=True)
     try:
-        with LiveFeed(exchange, count=8) as bot:
+        with LiveFeed(exchange, count=8, times=IMPATIENT) as bot:
             bot.wait("windows", lambda: len(bot.windows) == 8)
             rows = candles_after(bot, ETH, 4)
 
@@ -153,7 +146,7 @@ def test_prices_of_watched_pairs_come_with_each_tick(exchange: Exchange) -> None
     """A change of the book's top is told to the pair that watches, and to no other; after the watch ends to nobody."""
     exchange.control("play", on=False)
     try:
-        with LiveFeed(exchange, count=8) as bot:
+        with LiveFeed(exchange, count=8, times=IMPATIENT) as bot:
             tell(bot, "feed", WatchPrice(pair=BTC, watch=True))
             bot.wait("the stream", lambda: bot.market.status()["prices_up"])
             for price in (61_000, 58_000, 62_000):
@@ -171,7 +164,7 @@ def test_prices_of_watched_pairs_come_with_each_tick(exchange: Exchange) -> None
 
 def test_a_price_stream_that_says_nothing_is_found_out(exchange: Exchange) -> None:
     """Prices that have moved without a word of the stream are asked for, and the stream is started anew."""
-    with LiveFeed(exchange, count=8) as bot:
+    with LiveFeed(exchange, count=8, times=IMPATIENT) as bot:
         tell(bot, "feed", WatchPrice(pair=BTC, watch=True))
         bot.wait("the stream", lambda: bot.market.status()["prices_up"])
         exchange.control("fault", kind="stall", stream="*@bookTicker", count=1)
@@ -183,7 +176,7 @@ def test_a_price_stream_that_says_nothing_is_found_out(exchange: Exchange) -> No
 
 def test_a_halted_market_takes_no_entries_and_says_why(exchange: Exchange) -> None:
     """A halt is noticed with the next reading of the markets: its pair is locked, and its end is told too."""
-    with LiveFeed(exchange, count=8) as bot:
+    with LiveFeed(exchange, count=8, times=IMPATIENT) as bot:
         bot.wait("windows", lambda: len(bot.windows) == 8)
         exchange.control("pair", symbol="ETHUSDT", status="HALT")
         lock = bot.portfolio.wait(LockPair)[0]

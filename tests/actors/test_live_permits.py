@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from actors.venues import live_permits
 from actors.venues.live_permits import Turnstile
+from actors.venues.live_times import USUAL, Times
 from engine.messages import AcquirePermit, Message, PermitDenied, PermitGranted, PermitsSpent, UsageReported
 from engine.quota import Limits, Pool
 from engine.ratelimit import Grant, RateLimiter
@@ -21,10 +21,10 @@ LIMITS = Limits(pools=(Pool("weight", 1_000, 60_000),), costs={"candles": {"weig
 class Desk:
     """A turnstile, and what its actor would carry to the limiter."""
 
-    def __init__(self) -> None:
+    def __init__(self, times: Times = USUAL) -> None:
         self.now = NOW
         self.stirs = 0
-        self.turnstile = Turnstile(lambda: self.now, self._stir, owner="feed", limiter="limiter")
+        self.turnstile = Turnstile(lambda: self.now, self._stir, owner="feed", limiter="limiter", times=times)
 
     def _stir(self) -> None:
         self.stirs += 1
@@ -88,9 +88,8 @@ def test_a_denied_wish_is_made_again() -> None:
 
 
 @pytest.mark.parametrize("why", ["expired", "older limiter", "silence"])
-def test_a_permit_that_is_not_good_any_more_is_not_used(monkeypatch: pytest.MonkeyPatch, why: str) -> None:
+def test_a_permit_that_is_not_good_any_more_is_not_used(why: str) -> None:
     """An expired one, one of a limiter that is gone, and one from before a ban: another is asked for."""
-    monkeypatch.setattr(live_permits, "NOT_GOOD_S", 0.0)
 
     async def work() -> None:
         desk = Desk()
@@ -129,12 +128,11 @@ def test_a_permit_that_nobody_waits_for_is_given_back() -> None:
     asyncio.run(work())
 
 
-def test_a_wish_that_is_lost_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wish_that_is_lost_is_told_again() -> None:
     """A limiter that was replaced knows nothing: the same wish comes again, under the same name."""
-    monkeypatch.setattr(live_permits, "AGAIN_S", 0.01)
 
     async def work() -> None:
-        desk = Desk()
+        desk = Desk(Times(again=0.01))
         task = asyncio.ensure_future(desk.turnstile.acquire("candles"))
         first = (await soon(lambda: desk.said(AcquirePermit)))[0]
         again = (await soon(lambda: desk.said(AcquirePermit)))[0]
