@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
 
 from actors.files import Files
 from actors.market_time import market_clock
+from actors.reaching import Patience
 from actors.runtime import MarketClock
 from actors.venues.choice import market_source, notes_on, wanted_pairs
 from actors.venues.paper import PaperVenue
@@ -28,17 +28,6 @@ from engine.strategy import StrategyFacts
 from engine.types import ZERO
 from engine.venue_capital import VenueCapital
 from engine.window import window_size
-
-
-class Patience(Protocol):
-    """Waits so many seconds for an exchange that does not answer; False when nobody wants to wait any more."""
-
-    def __call__(self, seconds: float) -> bool: ...
-
-
-def no_patience(seconds: float) -> bool:  # noqa: ARG001
-    """Nobody waits."""
-    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,11 @@ from actors.commands.common import print_json, with_arguments
 from actors.commands.exchange_check import exchange_check
 from actors.commands.parsing import OK
 from actors.config_file import read_config
+from actors.files import Files
 from actors.notifying.addresses import check_addresses
 from engine.config import effective_facts, effective_protections, make_settings, masked
+from engine.config_venue import PAPER
+from engine.errors import ConfigError
 from engine.settings import Config, Settings
 from engine.strategy import StrategyFacts
 
@@ -31,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = make_settings(config, facts)
     check_addresses(config.notify)
     exchange = exchange_check(config, settings)
-    pairs = would_trade(config, facts)
+    pairs, account = would_trade(config, facts)
     if arguments.json:
         print_json(
             {
@@ -40,11 +43,14 @@ def run(arguments: argparse.Namespace) -> int:
                 "protections": [dict(p) for p in effective_protections(config, facts)],
                 "pairs": pairs,
                 "exchange": exchange.plain if exchange is not None else None,
+                "account": account,
             }
         )
         return OK
     print(f"{arguments.config} is in order.\n")
     for line in summary(config, facts, settings, pairs):
+        print(line)
+    for line in account:
         print(line)
     if exchange is not None:
         print()
@@ -56,31 +62,61 @@ def run(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def would_trade(config: Config, facts: StrategyFacts) -> list[str]:
-    """The pairs that the feed has and the configuration wants, in the configuration's order.
+def would_trade(config: Config, facts: StrategyFacts) -> tuple[list[str], list[str]]:
+    """The pairs that are configured and there, in the configuration's order; and what a live account is found to be.
 
     Raises:
-        ConfigError: a pair is wanted that the feed does not have.
+        ConfigError: a pair is wanted that is not there, or the account cannot be traded with.
         DataError: the folder of candles does not hold what it should.
+        Outage: the exchange does not answer.
     """
-    from actors.venues.choice import market_source, wanted_pairs
+    if config.mode == PAPER:
+        from actors.venues.choice import market_source, wanted_pairs
 
-    return list(wanted_pairs(config, market_source(config, facts.timeframe).pairs))
+        return list(wanted_pairs(config, market_source(config, facts.timeframe).pairs)), []
+    from actors.follower import Follower
+    from actors.reaching import connected, looked_at, no_patience, patiently
+    from actors.venues.examining import described
+
+    files = Files.beside(config.history.db)
+    connection = connected(config)
+    try:
+        first = not files.journal.exists()
+        pairs, gone, account = patiently(connection, no_patience, lambda: looked_at(connection, config, strict=first))
+    finally:
+        connection.close()
+    if account.problems:
+        raise ConfigError(account.problems)
+    installation = "" if first else Follower(files).installation() or ""
+    lines = described(account, config, pairs, installation)
+    return list(pairs), [
+        *lines,
+        *(f"note        {pair} is configured and not on the exchange any more" for pair in gone),
+    ]
 
 
 def summary(config: Config, facts: StrategyFacts, settings: Settings, pairs: list[str]) -> list[str]:
     """What it amounts to, in a few lines."""
     trading = config.trading
     slots = "without limit" if trading.max_open_trades == -1 else f"{trading.max_open_trades} at once"
+    live = config.mode != PAPER
     market = f"the built-in market (seed {config.feed.seed}, {config.feed.speed} times as fast as the world)"
-    source = market if config.feed.source == "market" else f"the candles in {config.feed.data}"
+    source = (
+        "the exchange's own"
+        if live
+        else market
+        if config.feed.source == "market"
+        else f"the candles in {config.feed.data}"
+    )
     shown = ", ".join(pairs[:6]) + (f" and {len(pairs) - 6} more" if len(pairs) > 6 else "")
     stop = f"stop at {settings.stoploss * 100:g} %{', trailing' if settings.trailing_stop else ''}"
     roi = ", ".join(f"{ratio * 100:g} % after {minutes} min" for minutes, ratio in settings.roi) or "none"
     callbacks = ", ".join(sorted(settings.callbacks)) or "none"
     protections = ", ".join(str(p["method"]) for p in effective_protections(config, facts)) or "none"
+    largest = f"real money, {config.live.largest_stake} {trading.stake_currency} a trade at most"
+    paper = f"{config.paper.wallet} {trading.stake_currency}, fills by {config.paper.fills}"
     return [
-        f"venue       {config.exchange.name}: {config.paper.wallet} {trading.stake_currency}, fills by {config.paper.fills}",
+        f"venue       {config.exchange.name}: {largest if live else paper}",
         f"prices      {source}",
         f"pairs       {len(pairs)}: {shown}",
         f"trades      {slots}, stake {trading.stake_amount}, leverage {trading.leverage}",
