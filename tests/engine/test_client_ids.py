@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.client_ids import from_hex, from_text, to_hex, to_text
-from engine.reconcile import prefix_of
+from engine.order import prefix_of
 
 IDS = st.builds(
     lambda installation, run, pair, trade, intent: f"{prefix_of(installation, run, pair)}t{trade}i{intent}",
