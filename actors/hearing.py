@@ -11,6 +11,7 @@ from actors.base import Context, EngineActor
 from actors.outbox import Outbox
 from actors.venues.trading import (
     Answered,
+    BalancesMoved,
     Happened,
     Looked,
     Missed,
@@ -169,6 +170,8 @@ class HearingActor(EngineActor, abc.ABC):
             elif isinstance(event, Remark):
                 notice = Notify(ts=self.now(), severity=event.severity, event=event.event, text=event.text)
                 self.tell("notifier", notice)
+            elif isinstance(event, BalancesMoved):
+                self._balances_due = True
             else:
                 self._happened(event)
 

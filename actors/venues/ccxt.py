@@ -2,8 +2,8 @@
 
 Rules
     One asyncio loop in a thread of its own carries everything; `spawn` is the way in from other threads.
-    All instances share one set of markets. Only `trading` has the keys; `data`, and those that `instance`
-    makes, have none; none waits for another. ccxt's own throttle is off: permits come from our limiter.
+    All instances share one set of markets. `trading` has the keys, `data` has none; `instance` makes further
+    ones; none waits for another. ccxt's own throttle is off: permits come from our limiter.
     `request` never raises: what came of it is a value, and so are the facts that decide about a failure.
     A request may be held back until the moment it is written to the socket (`Leave`), not later.
 
@@ -148,6 +148,12 @@ class Connection:
             return gone
         return asyncio.run_coroutine_threadsafe(coroutine, loop)
 
+    def call(self, function: Callable[..., None], *args: Any) -> None:
+        """Have a function called on the loop, soon, from any thread; with the connection closed it is not."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(functools.partial(function, *args))
+
     async def _open(self) -> None:
         self.trading = self._made(self._keys)
         self.data = self._made({})
@@ -163,9 +169,9 @@ class Connection:
 
     # ------------------------------------------------------------ instances
 
-    async def instance(self) -> Any:
-        """A further instance without keys, with the shared markets: for streams that are to end by themselves. On the loop."""
-        made = self._made({})
+    async def instance(self, *, keyed: bool = False) -> Any:
+        """A further instance with the shared markets, for streams that are to end by themselves. On the loop."""
+        made = self._made(self._keys if keyed else {})
         if self.data.markets is not None:
             made.set_markets_from_exchange(self.data)
         return made

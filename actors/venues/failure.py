@@ -44,7 +44,7 @@ class Failure:
 
     `code` is one of `OrderRejected`'s where the verdict is REFUSED, else UNREACHABLE, TOO_LATE, NO_PERMIT or
     empty. `retry_after_ms` is how long the exchange wants silence, for everybody; `banned` says that it
-    has shut us out. `clock`: it did not believe our time. `key`: it did not accept our key.
+    has shut us out. `clock`: it did not believe our time. `key`: it did not accept our key. `same`: it is so already.
     """
 
     verdict: Verdict
@@ -54,6 +54,7 @@ class Failure:
     banned: bool = False
     clock: bool = False
     key: bool = False
+    same: bool = False
 
 
 @dataclass(slots=True)
@@ -119,7 +120,8 @@ def failure_of(error: BaseException, exchanged: Exchanged, now_ms: int) -> Failu
         return Failure(Verdict.IN_DOUBT, "", text)
     if type(error).__name__ == "ExchangeError" and not _EXCHANGE_CODE.search(str(error)):
         return Failure(Verdict.IN_DOUBT, "", f"an error without a code: {text}")
-    return Failure(Verdict.REFUSED, _code_of(names), text, key="AuthenticationError" in names)
+    same = bool({"NoChange", "MarginModeAlreadySet"}.intersection(names))
+    return Failure(Verdict.REFUSED, _code_of(names), text, key="AuthenticationError" in names, same=same)
 
 
 def _code_of(names: tuple[str, ...]) -> str:

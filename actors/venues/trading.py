@@ -38,6 +38,7 @@ from engine.types import Millis, Priority
 __all__ = [
     "Acknowledged",
     "Answered",
+    "BalancesMoved",
     "Canceled",
     "Found",
     "Happened",
@@ -167,10 +168,15 @@ class Remark:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class BalancesMoved:
+    """`balances` has something new."""
+
+
 Answered = OrderAccepted | OrderRejected | OrderInDoubt | CancelRejected
 """What becomes of a request that was `Sent`."""
 
-VenueEvent = Happened | Answered | PermitWanted | RequestEnded | Looked | Missed | Remark
+VenueEvent = Happened | Answered | PermitWanted | RequestEnded | Looked | Missed | Remark | BalancesMoved
 """All that a venue tells; the first two are messages to the pair that they name."""
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 from engine.types import Millis
 
@@ -50,6 +50,13 @@ class UsedCounts:
             known = self._used.get(name)
             used = int(value) if known is None or known.window != window else max(int(value), known.used)
             self._used[name] = _Used(used, window, window_ms)
+
+    def take(self, told: Any, sent_at: Millis, now: Millis) -> None:
+        """As `count`, of an answer that lists what is used: Binance's order counts."""
+        for row in told if isinstance(told, Sequence) else ():
+            if isinstance(row, Mapping) and row.get("rateLimitType") == "ORDERS":
+                unit, many = str(row.get("interval", ""))[:1].lower(), row.get("intervalNum")
+                self.count({f"x-mbx-order-count-{many}{unit}": str(row.get("count"))}, sent_at, now)
 
     def at(self, now: Millis) -> dict[str, int]:
         """The counts of the windows that run at `now`, by pool."""

@@ -1,0 +1,244 @@
+"""A live account at an exchange, as the gateway sees a venue.
+
+Rules
+    One object for the life of the process: gateways come and go, requests under way and the stream stay. What
+    an earlier gateway has handed over and not sent is held back at the socket.
+    Everything runs on the connection's loop; what is to be told waits in one line, and wakes the gateway.
+    The stream of orders is the fast way to hear, look-ups by REST are the sure way: whenever the stream
+    was opened anew, and every `RECONCILE_S`, each pair with something at the exchange compares.
+    Orders that others have placed are left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from actors.venues.capabilities import Capability
+from actors.venues.ccxt import Connection
+from actors.venues.live_books import Books
+from actors.venues.live_holdings import Holdings
+from actors.venues.live_looks import Looks
+from actors.venues.live_orders import Cancelling, Orders
+from actors.venues.live_requests import Requests, Telling
+from actors.venues.live_user import ECHO_S, UserStream
+from actors.venues.trading import BalancesMoved, Found, InDoubt, Missed, Permit, Remark, Sent, VenueEvent
+from engine.margin import FundingRate
+from engine.market import Market
+from engine.messages import TakeSnapshot
+from engine.order import Order
+from engine.types import Millis
+
+RECONCILE_S: Final = 180.0
+"""So often each pair that has something at the exchange compares, whatever was heard."""
+
+SYNCHRONIZE_S: Final = 600.0
+BALANCES_S: Final = 2.0
+"""Balances are read so often at most, and only after something has happened."""
+
+CHECK_S: Final = 0.5
+PATIENCE: Final = 3
+"""An order's end is told without fills that so many reads have not brought: the pair goes on asking."""
+
+
+class CcxtVenue:
+    """A `TradingVenue` over ccxt; see the module's rules. The connection's markets are loaded, and it outlives this."""
+
+    def __init__(
+        self, connection: Connection, ability: Capability, installation: str, *, margin_mode: str = "isolated"
+    ) -> None:
+        self._connection = connection
+        self._telling = Telling()
+        self._epoch = 0
+        self._pairs_seen: set[str] = set()
+        self._requests = Requests(connection, self._telling)
+        self._books = Books(installation, self._heard, time.monotonic)
+        self._holdings = Holdings(self._requests, futures=connection.futures)
+        self._looks = Looks(self._requests, self._telling, self._books, self._holdings, ability)
+        self._orders = Orders(
+            self._requests, self._telling, self._books, ability, epoch=lambda: self._epoch, margin=margin_mode
+        )
+        self._stream = UserStream(
+            self._requests, self._books, ability, up=self._up, down=self._down, strange=self._strange
+        )
+        self._tries: dict[str, tuple[int, float]] = {}
+        self._balances_due = True
+        self._running: list[Any] = []
+
+    # ------------------------------------------------------------ life
+
+    @property
+    def epoch(self) -> int:
+        """See `TradingVenue`."""
+        return self._epoch
+
+    def open(self, epoch: int, now: Millis, wake: Callable[[], None]) -> None:
+        """See `TradingVenue`; the first one starts the stream and what looks after it."""
+        del now
+        self._epoch = epoch
+        self._looks.forget()
+        if not self._running:
+            services = (self._stream.run(), self._keep_books(), self._keep_balances(), self._keep_comparing())
+            self._running = [self._connection.spawn(service) for service in services]
+        self._requests.wish_again()
+        self._telling.attach(wake)
+
+    def close(self) -> None:
+        """See `TradingVenue`; what runs goes on, and waits for the next gateway."""
+        self._telling.attach(None)
+
+    def markets(self) -> Mapping[str, Market]:
+        """See `TradingVenue`."""
+        return self._connection.markets()
+
+    # ------------------------------------------------------------ requests
+
+    def submit(self, order: Order, now: Millis, permit: Permit) -> InDoubt | Sent:
+        """See `TradingVenue`; an id that was sent before is in doubt until it is found."""
+        del now
+        if self._books.get(order.client_order_id) is not None:
+            return InDoubt("it was sent before, and nobody knows yet whether it arrived")
+        self._pairs_seen.add(order.pair)
+        self._books.expect(order)
+        self._connection.spawn(self._orders.submit(order, permit, self._epoch))
+        return Sent()
+
+    def cancel(self, pair: str, client_order_id: str, order_id: str, now: Millis, permit: Permit) -> Sent:
+        """See `TradingVenue`."""
+        del now
+        cancelling = Cancelling(pair, client_order_id, order_id)
+        self._connection.spawn(self._orders.cancel(cancelling, permit, self._epoch))
+        return Sent()
+
+    def find(self, pair: str, client_order_id: str) -> Found | None:
+        """See `TradingVenue`."""
+        del pair  # our ids are unique over all pairs
+        return self._books.find(client_order_id)
+
+    def look(self, question: TakeSnapshot, now: Millis) -> None:
+        """See `TradingVenue`."""
+        del now
+        if question.client_order_ids:
+            self._pairs_seen.add(question.pair)
+        self._connection.call(self._looks.look, question)
+
+    def grant(self, request_id: str, permit: Permit | None, now: Millis) -> None:
+        """See `TradingVenue`."""
+        del now
+        self._requests.grant(request_id, permit)
+
+    def events(self) -> tuple[VenueEvent, ...]:
+        """See `TradingVenue`."""
+        return self._telling.take()
+
+    def commit(self) -> bool:
+        """See `TradingVenue`; the exchange keeps its own record."""
+        return False
+
+    def balances(self) -> tuple[tuple[str, Decimal, Decimal], ...]:
+        """See `TradingVenue`; empty until they are known."""
+        return self._holdings.balances
+
+    def usage(self, now: Millis) -> Mapping[str, int]:
+        """See `TradingVenue`."""
+        return self._connection.usage(now)
+
+    # ------------------------------------------------------------ a live market goes on by itself
+
+    def match(
+        self,
+        pair: str,
+        ts: Millis,
+        low: Decimal,
+        high: Decimal,
+        open: Decimal | None = None,
+        *,
+        entries_only: bool = False,
+    ) -> None:
+        """See `TradingVenue`; an exchange matches by itself."""
+
+    def settle(self, due: Sequence[FundingRate]) -> None:
+        """See `TradingVenue`; an exchange settles by itself."""
+
+    def advance(self, now: Millis) -> None:
+        """See `TradingVenue`; an exchange goes on by itself."""
+
+    # ------------------------------------------------------------ what is heard (on the loop)
+
+    def _heard(self, event: VenueEvent) -> None:
+        self._balances_due = True
+        self._telling.put(event)
+
+    def _up(self) -> None:
+        """The stream listens: what was missed until now is read."""
+        for pair in self._busy():
+            self._telling.put(Missed(pair))
+
+    def _down(self, why: str) -> None:
+        text = f"the stream of our orders at {self._connection.name} broke off ({why}); it is opened again"
+        self._telling.put(Remark("warning", "stream", text))
+
+    def _strange(self, what: str) -> None:
+        self._telling.put(Remark("warning", "odd_answer", f"{self._connection.name} tells {what}"))
+
+    def _busy(self) -> list[str]:
+        """The pairs with orders that have not ended."""
+        return sorted({known.pair for known in self._books.all() if not known.ended})
+
+    # ------------------------------------------------------------ what looks after it (on the loop)
+
+    async def _keep_books(self) -> None:
+        """Look for fills that are counted and not told, and for a stream that is deaf."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            now = time.monotonic()
+            for known in self._books.all():
+                if known.ended and not known.is_missing_fills:
+                    self._tries.pop(known.client_order_id, None)
+                    continue
+                tries, at = self._tries.get(known.client_order_id, (0, known.heard_at))
+                if not known.is_missing_fills or now - at < ECHO_S / 2:
+                    continue
+                self._tries[known.client_order_id] = (tries + 1, now)
+                if tries >= PATIENCE and known.ending is not None:
+                    self._books.end(known)
+                    continue
+                if tries == 1 and self._stream.is_up:
+                    self._stream.restart(f"fills of {known.client_order_id} did not come within {ECHO_S:g} s")
+                self._connection.spawn(self._looks.missing_fills(known.pair, known.order_id))
+
+    async def _keep_balances(self) -> None:
+        while True:
+            if self._balances_due:
+                self._balances_due = False
+                before = self._holdings.balances
+                if await self._holdings.read_balances(fresh_s=0) != before:
+                    self._telling.put(BalancesMoved())
+            await asyncio.sleep(BALANCES_S)
+
+    async def _keep_comparing(self) -> None:
+        """Read what was used of the day's limits; then compare and set the clock, again and again."""
+        await self._read_usage()
+        synchronized = time.monotonic()
+        while True:
+            await asyncio.sleep(RECONCILE_S)
+            self._balances_due = True
+            for pair in sorted(self._pairs_seen):
+                self._telling.put(Missed(pair))
+            if time.monotonic() - synchronized > SYNCHRONIZE_S:
+                await self._connection.synchronize()
+                synchronized = time.monotonic()
+
+    async def _read_usage(self) -> None:
+        """Ask how many orders this account has placed today, where an exchange counts them: only answers tell it."""
+        method = "fapiPrivateGetRateLimitOrder" if self._connection.futures else "privateGetRateLimitOrder"
+        function = getattr(self._connection.trading, method, None)
+        if function is None:
+            return
+        answer = await self._requests.read("order_usage", functools.partial(function, {}))
+        if answer.failure is None:
+            self._connection.used.take(answer.value, answer.sent_at, self._connection.now())

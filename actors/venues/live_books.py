@@ -1,0 +1,226 @@
+"""What is known of our orders at an exchange, and what of it is still to be told: each thing once, in any order.
+
+Rules
+    An order is ours by its client id's installation; all others are the user's and are left alone.
+    Acceptance, each fill (by the exchange's own id) and the end are told once, whoever brings them first:
+    the answer to a request, a stream or a look-up. An end waits for the fills that the exchange counts.
+    A fill whose order is not known yet waits for it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Final
+
+from actors.venues.live_words import fill_of, text
+from actors.venues.trading import Found, VenueEvent
+from engine.market import Market
+from engine.messages import OrderAccepted, OrderCanceled, OrderFilled, OrderRejected, VenueOrder
+from engine.order import Order
+from engine.reconcile import installation_of
+from engine.types import ZERO, Millis, OrderStatus, OrderType
+
+KEPT: Final = 5_000
+"""Orders that are remembered; the oldest that have ended are forgotten first."""
+
+ORPHANS: Final = 1_000
+
+_GONE: Final = (OrderStatus.CANCELED, OrderStatus.EXPIRED)
+
+
+@dataclass(slots=True)
+class Known:
+    """One order of ours. `sent_at` is 0 where its request was not this process's, or never left.
+
+    `filled` is the most that the exchange has counted. `ending`: it works no longer, and fills are missing.
+    """
+
+    pair: str
+    client_order_id: str
+    is_stop: bool = False
+    order_id: str = ""
+    sent_at: Millis = 0
+    in_doubt: bool = False
+    accepted: bool = False
+    ended: bool = False
+    filled: Decimal = ZERO
+    ending: VenueOrder | None = None
+    told: VenueOrder | None = None
+    fills: dict[str, OrderFilled] = field(default_factory=dict)
+    heard_at: float = 0.0
+
+    @property
+    def booked(self) -> Decimal:
+        """What the fills that are here come to."""
+        return sum((filled.fill.amount for filled in self.fills.values()), ZERO)
+
+    @property
+    def is_missing_fills(self) -> bool:
+        """Whether the exchange has counted more than has come here."""
+        return self.filled > self.booked
+
+
+class Books:
+    """Our orders of one account; `put` takes what is to be told, `clock` is a steady one in seconds."""
+
+    def __init__(self, installation: str, put: Callable[[VenueEvent], None], clock: Callable[[], float]) -> None:
+        self._installation = installation
+        self._put = put
+        self._clock = clock
+        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._by_order_id: dict[tuple[str, str], str] = {}
+        self._foreign: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._orphans: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
+
+    def is_ours(self, client_order_id: str) -> bool:
+        """Whether an id was made by this installation."""
+        return installation_of(client_order_id) == self._installation
+
+    def get(self, client_order_id: str) -> Known | None:
+        """What is known of an order."""
+        return self._known.get(client_order_id)
+
+    def owner(self, pair: str, order_id: str) -> str:
+        """Our id of the exchange's order; empty for an order that is foreign, or not known."""
+        return self._by_order_id.get((pair, order_id), "")
+
+    def is_seen(self, pair: str, order_id: str) -> bool:
+        """Whether this order was told of before, ours or not."""
+        return (pair, order_id) in self._by_order_id or (pair, order_id) in self._foreign
+
+    def all(self) -> list[Known]:
+        """All that are remembered."""
+        return list(self._known.values())
+
+    # ------------------------------------------------------------ requests
+
+    def expect(self, order: Order) -> Known:
+        """An order is about to be sent."""
+        known = Known(order.pair, order.client_order_id, order.type is OrderType.STOP)
+        self._known[order.client_order_id] = known
+        self._forget()
+        return known
+
+    def unsent(self, client_order_id: str) -> None:
+        """It did not leave, or was definitely not taken: it may be sent again."""
+        known = self._known.get(client_order_id)
+        if known is not None and not known.accepted:
+            del self._known[client_order_id]
+
+    def find(self, client_order_id: str) -> Found | None:
+        """An order that the exchange is known to have."""
+        known = self._known.get(client_order_id)
+        if known is None or known.told is None or not known.accepted:
+            return None
+        return Found(known.told, tuple(known.fills.values()))
+
+    # ------------------------------------------------------------ hearing
+
+    def hear_order(self, pair: str, told: VenueOrder) -> Known | None:
+        """The exchange tells of an order; None for one that is not ours."""
+        client_id = told.client_order_id or self.owner(pair, told.order_id)
+        known = self._known.get(client_id)
+        if known is None:
+            if not self.is_ours(client_id):
+                self._foreign[pair, told.order_id] = None
+                while len(self._foreign) > KEPT:
+                    self._foreign.popitem(last=False)
+                return None
+            known = self._known[client_id] = Known(pair, client_id, told.type == OrderType.STOP)
+        known.told, known.heard_at = told, self._clock()
+        known.filled = max(known.filled, told.filled)
+        if told.status == OrderStatus.REJECTED:
+            self._reject(known, told)
+            return known
+        self._accept(known, told)
+        if told.status in _GONE and not known.ended:
+            known.ending = told
+        self._settle(known)
+        return known
+
+    def _accept(self, known: Known, told: VenueOrder) -> None:
+        if told.order_id and not known.order_id:
+            known.order_id = told.order_id
+            self._by_order_id[known.pair, told.order_id] = known.client_order_id
+        known.in_doubt = False
+        if not known.accepted and known.order_id:
+            known.accepted = True
+            accepted = OrderAccepted(
+                pair=known.pair, client_order_id=known.client_order_id, order_id=known.order_id, ts=told.ts
+            )
+            self._put(accepted)
+        orphans = self._orphans.pop((known.pair, known.order_id), {})
+        for filled in orphans.values():
+            self._book(known, filled)
+
+    def _reject(self, known: Known, told: VenueOrder) -> None:
+        if not known.ended:
+            known.ended, known.in_doubt = True, False
+            reason = "the exchange tells it as rejected"
+            refused = OrderRejected(
+                pair=known.pair, client_order_id=known.client_order_id, code="REFUSED", reason=reason, ts=told.ts
+            )
+            self._put(refused)
+
+    def hear_fill(self, market: Market, told: Mapping[str, Any]) -> OrderFilled | None:
+        """The exchange tells of an execution; None for one that cannot be read, is foreign, or waits for its order."""
+        order_id = text(told.get("order"))
+        client_id = self.owner(market.pair, order_id)
+        filled = fill_of(told, client_id, market)
+        if filled is None:
+            return None
+        if not client_id:
+            orphans = self._orphans.setdefault((market.pair, order_id), {})
+            orphans[filled.fill.fill_id] = filled
+            while len(self._orphans) > ORPHANS:
+                self._orphans.popitem(last=False)
+            return None
+        known = self._known[client_id]
+        filled = self._book(known, filled)
+        self._settle(known)
+        return filled
+
+    def _book(self, known: Known, filled: OrderFilled) -> OrderFilled:
+        fill = filled.fill
+        if fill.client_order_id != known.client_order_id:
+            filled = replace(filled, fill=replace(fill, client_order_id=known.client_order_id))
+        if fill.fill_id not in known.fills:
+            known.fills[fill.fill_id] = filled
+            known.filled = max(known.filled, known.booked)
+            self._put(filled)
+        return filled
+
+    def _settle(self, known: Known) -> None:
+        """Tell an end once all that the exchange counts is here."""
+        if known.is_missing_fills or known.ended:
+            return
+        if known.ending is not None:
+            self.end(known)
+        elif known.told is not None and known.told.status == OrderStatus.FILLED:
+            known.ended = True
+
+    def end(self, known: Known) -> None:
+        """Tell an end with the exchange's own figure, whether or not its fills are here."""
+        told, known.ending = known.ending, None
+        if told is None or known.ended:
+            return
+        known.ended = True
+        canceled = OrderCanceled(
+            pair=known.pair,
+            client_order_id=known.client_order_id,
+            filled=known.filled,
+            ts=told.ts,
+            expired=told.status == OrderStatus.EXPIRED,
+        )
+        self._put(canceled)
+
+    def _forget(self) -> None:
+        while len(self._known) > KEPT:
+            gone = next((known for known in self._known.values() if known.ended), None)
+            if gone is None:
+                return
+            del self._known[gone.client_order_id]
+            self._by_order_id.pop((gone.pair, gone.order_id), None)

@@ -1,0 +1,70 @@
+"""What an account holds at an exchange: balances, and positions on margin.
+
+A read serves everybody who asks while it is under way, and for a moment after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from actors.venues.live_requests import Requests
+from actors.venues.live_words import balances_of, position_of, rows, text
+from engine.market import Market
+from engine.types import ZERO
+
+FRESH_S: Final = 2.0
+"""What was read so long ago is still good for a look."""
+
+Balances = tuple[tuple[str, Decimal, Decimal], ...]
+
+
+class Holdings:
+    """The balances and positions of one account; on the connection's loop, but for `balances`."""
+
+    def __init__(self, requests: Requests, *, futures: bool) -> None:
+        self._requests = requests
+        self._futures = futures
+        self._balances: Balances = ()
+        self._positions: dict[str, Any] = {}
+        self._locks = {"balances": asyncio.Lock(), "positions": asyncio.Lock()}
+        self._read_at = dict.fromkeys(self._locks, float("-inf"))
+
+    @property
+    def balances(self) -> Balances:
+        """(currency, free, locked) as they were read last; from any thread. Empty: not known yet."""
+        return self._balances
+
+    async def read_balances(self, *, fresh_s: float = FRESH_S) -> Balances:
+        """The balances, read anew unless they were read less than `fresh_s` ago."""
+        async with self._locks["balances"]:
+            if self._is_old("balances", fresh_s):
+                answer = await self._requests.read("balances", self._requests.connection.trading.fetch_balance)
+                if answer.failure is None:
+                    self._balances = balances_of(answer.value, futures=self._futures)
+                    self._read_at["balances"] = asyncio.get_running_loop().time()
+            return self._balances
+
+    async def read_positions(self, *, fresh_s: float = FRESH_S) -> Mapping[str, Any]:
+        """All positions as ccxt tells them, by pair."""
+        async with self._locks["positions"]:
+            if self._is_old("positions", fresh_s):
+                answer = await self._requests.read("positions", self._requests.connection.trading.fetch_positions)
+                if answer.failure is None:
+                    told = rows(answer.value)
+                    self._positions = {text(one.get("symbol")): one for one in told if isinstance(one, Mapping)}
+                    self._read_at["positions"] = asyncio.get_running_loop().time()
+            return self._positions
+
+    async def position(self, market: Market) -> Decimal | None:
+        """Base coins held of a pair: a coin's balance on spot, a short's are negative on margin."""
+        if market.is_futures:
+            told = (await self.read_positions()).get(market.pair)
+            return ZERO if told is None else position_of(told, market)
+        balances = await self.read_balances()
+        return sum((free + locked for currency, free, locked in balances if currency == market.base), ZERO)
+
+    def _is_old(self, what: str, fresh_s: float) -> bool:
+        return asyncio.get_running_loop().time() - self._read_at[what] >= fresh_s

@@ -1,0 +1,235 @@
+"""What is true of a pair at an exchange: its open orders, those asked for, the fills since, what is held.
+
+Rules
+    Every request waits for its own permit and is repeated until it is answered: a look ends with the truth.
+    That an order is unknown is final only if it was asked for later than the exchange could still accept it:
+    the horizon after it was sent, or after this process began, for orders of an earlier one.
+    Fills are told by the exchange's order ids: the orders that they belong to are read first, so that each
+    fill of ours has its order, and foreign ones are left out.
+    Who asks again while a look is under way is answered with the newest question's id.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from actors.venues.capabilities import Call, Capability
+from actors.venues.ccxt_market import number
+from actors.venues.failure import Verdict
+from actors.venues.live_books import Books
+from actors.venues.live_holdings import Holdings
+from actors.venues.live_requests import Requests, Telling
+from actors.venues.live_words import fill_of, order_of, payment_of, rows, text
+from actors.venues.trading import Looked, Snapshot
+from engine.market import Market
+from engine.messages import FundingPaid, OrderFilled, TakeSnapshot, VenueOrder
+from engine.types import Millis, OrderType
+
+OVERLAP_MS: Final = 60_000
+"""Fills and orders are read from so long before the time that was asked for: clocks differ, and answers lag."""
+
+PAGE: Final = 500
+"""Rows of a page; every exchange that we know gives as many."""
+
+PAGES_MAX: Final = 200
+
+LAG_MS: Final = 1_000
+"""How long after it was accepted an order may still be missing in the exchange's answers, beyond its horizon."""
+
+
+class Looks:
+    """The reading side of one account; on the connection's loop."""
+
+    def __init__(
+        self, requests: Requests, telling: Telling, books: Books, holdings: Holdings, ability: Capability
+    ) -> None:
+        self._requests = requests
+        self._telling = telling
+        self._books = books
+        self._holdings = holdings
+        self._ability = ability
+        self._began = requests.connection.now()
+        self._questions: dict[str, TakeSnapshot] = {}
+        self._whole: set[str] = set()
+
+    def forget(self) -> None:
+        """A new gateway is there: whoever has asked the old one asks again."""
+        self._questions.clear()
+
+    def look(self, question: TakeSnapshot) -> None:
+        """Begin to look, or let the look that is under way answer this question too."""
+        is_new = question.reply_to not in self._questions
+        self._questions[question.reply_to] = question
+        if is_new:
+            self._requests.connection.spawn(self._answer(question.reply_to))
+
+    async def _answer(self, asker: str) -> None:
+        while (question := self._questions.get(asker)) is not None:
+            snapshot = await self._read(question)
+            newest = self._questions.get(asker)
+            if newest is None:
+                return
+            if set(newest.client_order_ids) <= set(question.client_order_ids) and newest.since >= question.since:
+                del self._questions[asker]
+                self._telling.put(Looked(newest, snapshot))
+
+    # ------------------------------------------------------------ one look
+
+    async def _read(self, question: TakeSnapshot) -> Snapshot:
+        pair = question.pair
+        market = self._requests.connection.markets().get(pair)
+        if market is None:  # delisted: nothing can be asked any more, and nothing is there
+            return Snapshot((), (), question.client_order_ids, None)
+        since = max(question.since - OVERLAP_MS, 0)
+        orders = {order.order_id: order for order in await self._open(market)}
+        trades = await self._pages("fetch_my_trades", market, since)
+        if pair not in self._whole or self._has_unknown(pair, trades, orders):
+            for told in await self._pages("fetch_orders", market, since):
+                self._take(market, told, orders)
+            self._whole.add(pair)
+        unknown, final = await self._asked(question.client_order_ids, market, orders)
+        fills = self._fills(market, trades)
+        mine = {filled.fill.client_order_id for filled in fills}
+        listed = tuple(order for order in orders.values() if self._is_wanted(order, mine, question.client_order_ids))
+        payments = await self._payments(market, since) if market.is_futures else ()
+        position = await self._holdings.position(market)
+        return Snapshot(listed, fills, tuple(unknown), position, final, payments)
+
+    def _is_wanted(self, order: VenueOrder, filled: set[str], asked: Sequence[str]) -> bool:
+        working = order.status in ("NEW", "PARTIALLY_FILLED")
+        return working or order.client_order_id in filled or order.client_order_id in asked
+
+    async def _open(self, market: Market) -> list[VenueOrder]:
+        calls = [("open_orders", self._ability.open_orders(market.pair))]
+        stops = self._ability.open_stops(market.pair)
+        if stops is not None:
+            calls.append(("open_stops", stops))
+        found: dict[str, VenueOrder] = {}
+        for kind, call in calls:
+            answer = await self._requests.read(kind, self._method(call), pair=market.pair)
+            for told in rows(answer.value):
+                self._take(market, told, found)
+        return list(found.values())
+
+    def _take(self, market: Market, told: Any, into: dict[str, VenueOrder]) -> None:
+        """Take an order into the look, and what it says of ours into the books."""
+        order = order_of(told, market, self._ability.ours)
+        if order is None or not order.order_id:
+            return
+        known = self._books.hear_order(market.pair, order)
+        if known is not None and known.is_stop:
+            order = replace(order, type=OrderType.STOP)
+        if known is not None and not order.client_order_id:
+            order = replace(order, client_order_id=known.client_order_id)
+        into[order.order_id] = order
+
+    def _has_unknown(self, pair: str, trades: Sequence[Any], orders: Mapping[str, VenueOrder]) -> bool:
+        """Whether there are executions of orders that nobody here has seen: ours or foreign, the orders will tell."""
+        ids = {text(told.get("order")) for told in trades if isinstance(told, Mapping)}
+        return any(order_id not in orders and not self._books.is_seen(pair, order_id) for order_id in ids)
+
+    async def _asked(
+        self, client_order_ids: Sequence[str], market: Market, orders: dict[str, VenueOrder]
+    ) -> tuple[list[str], bool]:
+        """Find each order that was asked for; those that the exchange does not know, and whether that is final."""
+        unknown, final = [], True
+        for client_id in client_order_ids:
+            if any(order.client_order_id == client_id and order.status == "FILLED" for order in orders.values()):
+                continue
+            asked_at = self._requests.connection.now()
+            found = await self._find(client_id, market)
+            if found is not None:
+                self._take(market, found, orders)
+            elif not any(order.client_order_id == client_id for order in orders.values()):
+                unknown.append(client_id)
+                final = final and asked_at > self._last_moment(client_id)
+        return unknown, final
+
+    def _last_moment(self, client_id: str) -> Millis:
+        """Until when the exchange could still come to know an order."""
+        known = self._books.get(client_id)
+        sent_at = self._began if known is None else known.sent_at or self._requests.connection.now()
+        return sent_at + self._ability.horizon_ms + LAG_MS
+
+    async def _find(self, client_id: str, market: Market) -> Any:
+        known = self._books.get(client_id)
+        order_id = known.order_id if known is not None else ""
+        kinds = (known.is_stop,) if known is not None else (False, True)
+        for is_stop in kinds:
+            if is_stop and known is None and not (self._ability.stop and self._ability.stop.read):
+                continue  # stops are among the other orders there
+            call = self._ability.fetch(market.pair, client_id, order_id, stop=is_stop)
+            if call is None:
+                continue
+            kind = "fetch_stop" if is_stop else "fetch_order"
+            answer = await self._requests.read(kind, self._method(call), pair=market.pair)
+            failure = answer.failure
+            if failure is None and isinstance(answer.value, Mapping) and text(answer.value.get("id")):
+                told = dict(answer.value)
+                told["clientOrderId"] = told.get("clientOrderId") or self._ability.theirs(client_id)
+                return told
+            if failure is not None and failure.verdict is not Verdict.REFUSED:
+                return None
+        return None
+
+    # ------------------------------------------------------------ lists
+
+    async def _pages(self, method: str, market: Market, since: Millis) -> list[Any]:
+        """All rows of a list since a time, or its newest page where everything is asked for."""
+        connection = self._requests.connection
+        if not connection.trading.has.get("fetchMyTrades" if method == "fetch_my_trades" else "fetchOrders"):
+            return []
+        function = getattr(connection.trading, method)
+        found: dict[str, Any] = {}
+        start: Millis | None = since or None
+        for _ in range(PAGES_MAX):
+            answer = await self._requests.read("my_trades", function, market.pair, start, PAGE, pair=market.pair)
+            page = [told for told in rows(answer.value) if isinstance(told, Mapping)]
+            fresh = [told for told in page if text(told.get("id")) not in found]
+            found.update((text(told.get("id")), told) for told in page)
+            last = max((int(number(told.get("timestamp")) or 0) for told in page), default=0)
+            if len(page) < PAGE or not fresh or start is None:
+                break
+            start = last + 1 if last == start else last
+        return list(found.values())
+
+    def _fills(self, market: Market, trades: Sequence[Any]) -> tuple[OrderFilled, ...]:
+        fills = []
+        for told in trades:
+            self._books.hear_fill(market, told)
+            client_id = self._books.owner(market.pair, text(told.get("order")))
+            filled = fill_of(told, client_id, market) if client_id else None
+            if filled is not None:
+                fills.append(filled)
+        return tuple(fills)
+
+    async def _payments(self, market: Market, since: Millis) -> tuple[FundingPaid, ...]:
+        connection = self._requests.connection
+        if not since or not connection.trading.has.get("fetchFundingHistory"):
+            return ()
+        function = connection.trading.fetch_funding_history
+        answer = await self._requests.read("funding_history", function, market.pair, since, PAGE, pair=market.pair)
+        paid = (payment_of(told, market.pair) for told in rows(answer.value))
+        return tuple(sorted((one for one in paid if one is not None), key=lambda one: one.ts))
+
+    def _method(self, call: Call) -> Callable[..., Any]:
+        method = getattr(self._requests.connection.trading, call.method)
+        return functools.partial(method, *call.args, params=dict(call.params))
+
+    async def missing_fills(self, pair: str, order_id: str) -> None:
+        """Read the executions of an order that the exchange counts and nobody has told."""
+        market = self._requests.connection.markets().get(pair)
+        if market is None or not order_id:
+            return
+        trading = self._requests.connection.trading
+        if trading.has.get("fetchOrderTrades"):
+            function = functools.partial(trading.fetch_order_trades, order_id, pair)
+        else:
+            function = functools.partial(trading.fetch_my_trades, pair, None, PAGE)
+        answer = await self._requests.read("my_trades", function, pair=pair)
+        for told in rows(answer.value):
+            if isinstance(told, Mapping):
+                self._books.hear_fill(market, told)

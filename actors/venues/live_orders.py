@@ -1,0 +1,244 @@
+"""Sending orders and cancels over a network, and what becomes of each: accepted, refused, in doubt, or not sent.
+
+Rules
+    A request leaves once. The incarnation that handed it over and its permit are checked at the socket.
+    Accepted is what has the exchange's id; an answer without one is in doubt, as is all that `failure` does
+    not know to have been refused. What is in doubt is never sent again: the pair looks it up.
+    Margin mode and leverage are set once a pair, before its first entry, and again where they change.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from actors.venues.capabilities import Call, CannotTrade, Capability
+from actors.venues.failure import Failure, NotLeaving, Verdict
+from actors.venues.live_books import Books, Known
+from actors.venues.live_requests import Requests, Telling
+from actors.venues.live_words import order_of, text
+from actors.venues.trading import Permit
+from engine.market import Market
+from engine.messages import CancelRejected, OrderInDoubt, OrderRejected
+from engine.order import Order
+from engine.types import OrderType, Priority, Purpose
+
+
+@dataclass(slots=True)
+class Cancelling:
+    """A cancel to be sent."""
+
+    pair: str
+    client_order_id: str
+    order_id: str
+
+
+class Orders:
+    """The sending side of one account. On the connection's loop; `epoch` is the venue's present incarnation."""
+
+    def __init__(
+        self,
+        requests: Requests,
+        telling: Telling,
+        books: Books,
+        ability: Capability,
+        *,
+        epoch: Callable[[], int],
+        margin: str,
+    ) -> None:
+        self._requests = requests
+        self._telling = telling
+        self._books = books
+        self._ability = ability
+        self._epoch = epoch
+        self._margin = margin
+        self._set: dict[str, Decimal] = {}
+
+    @property
+    def _markets(self) -> Mapping[str, Market]:
+        return self._requests.connection.markets()
+
+    def _method(self, call: Call) -> Callable[..., Any]:
+        method = getattr(self._requests.connection.trading, call.method)
+        return functools.partial(method, *call.args, params=dict(call.params))
+
+    def _leave(self, epoch: int) -> None:
+        if self._epoch() != epoch:
+            raise NotLeaving("NO_PERMIT", f"gateway {epoch} does not have the venue any more")
+
+    # ------------------------------------------------------------ orders
+
+    async def submit(self, order: Order, permit: Permit, epoch: int) -> None:
+        """Send an order and tell what became of it."""
+        market = self._markets.get(order.pair)
+        if market is None:
+            self._give_back(order, permit)
+            self._refuse(order, "MARKET_CLOSED", f"the exchange does not trade {order.pair}")
+            return
+        try:
+            call = self._ability.create(order, market, margin=self._margin)
+        except CannotTrade as error:
+            self._give_back(order, permit)
+            self._refuse(order, "INVALID_ORDER", str(error))
+            return
+        failure = await self._prepare(order)
+        if failure is not None:
+            self._give_back(order, permit)
+            self._failed(order, failure)
+            return
+        kind = "stop" if order.purpose is Purpose.STOP else "order"
+        answer = await self._requests.send(
+            kind,
+            permit,
+            self._method(call),
+            pair=order.pair,
+            client_order_id=order.client_order_id,
+            created_at=order.created_at,
+            leave=functools.partial(self._leave, epoch),
+        )
+        known = self._books.get(order.client_order_id) or self._books.expect(order)
+        known.sent_at = answer.sent_at
+        if answer.failure is not None:
+            self._failed(order, answer.failure)
+        else:
+            self._accepted(order, known, answer.value, market)
+
+    def _accepted(self, order: Order, known: Known, told: Any, market: Market) -> None:
+        order_id = text(told.get("id")) if isinstance(told, Mapping) else ""
+        if not order_id:
+            self._doubt(order, "the exchange answered without an order's id")
+            return
+        found = order_of({**told, "clientOrderId": "", "info": None}, market, self._ability.ours)
+        if found is None:  # some tell only the id: what was sent is known
+            bare: dict[str, Any] = {
+                "id": order_id,
+                "side": str(order.side),
+                "amount": str(order.amount / market.contract_size),
+            }
+            bare |= {"status": "open", "price": str(order.price), "type": str(order.type)}
+            bare |= {"timestamp": told.get("timestamp") or known.sent_at}
+            found = order_of(bare, market, self._ability.ours)
+        if found is not None:
+            kind = OrderType.STOP if order.type is OrderType.STOP else found.type
+            self._books.hear_order(
+                order.pair,
+                replace(found, client_order_id=order.client_order_id, type=kind, ts=found.ts or known.sent_at),
+            )
+
+    def _failed(self, order: Order, failure: Failure) -> None:
+        if failure.verdict is Verdict.IN_DOUBT:
+            self._doubt(order, failure.reason)
+        else:
+            self._refuse(order, failure.code, failure.reason)
+
+    def _doubt(self, order: Order, reason: str) -> None:
+        known = self._books.get(order.client_order_id)
+        if known is not None:
+            known.in_doubt = not known.accepted
+        doubt = OrderInDoubt(
+            pair=order.pair, client_order_id=order.client_order_id, reason=reason, ts=self._requests.connection.now()
+        )
+        self._telling.put(doubt)
+
+    def _refuse(self, order: Order, code: str, reason: str) -> None:
+        known = self._books.get(order.client_order_id)
+        if known is not None and known.accepted:  # a stream was faster, and it knows better
+            self._doubt(order, reason)
+            return
+        self._books.unsent(order.client_order_id)
+        refusal = OrderRejected(
+            pair=order.pair,
+            client_order_id=order.client_order_id,
+            code=code,
+            reason=reason,
+            ts=self._requests.connection.now(),
+        )
+        self._telling.put(refusal)
+
+    def _give_back(self, order: Order, permit: Permit) -> None:
+        self._requests.unused(permit, order.pair, order.client_order_id)
+
+    # ------------------------------------------------------------ what an entry needs
+
+    async def _prepare(self, order: Order) -> Failure | None:
+        """Set what the pair's position is to be held with; why the order cannot be sent, if it cannot."""
+        market = self._markets[order.pair]
+        if not market.is_futures or order.purpose is not Purpose.ENTRY or self._set.get(order.pair) == order.leverage:
+            return None
+        if order.pair not in self._set:
+            failure = await self._set_up("margin_mode", "set_margin_mode", self._margin, order.pair)
+            if failure is not None:
+                return failure
+        leverage = int(order.leverage) if order.leverage == int(order.leverage) else float(order.leverage)
+        failure = await self._set_up("leverage", "set_leverage", leverage, order.pair)
+        if failure is None:
+            self._set[order.pair] = order.leverage
+        return failure
+
+    async def _set_up(self, kind: str, method: str, value: Any, pair: str) -> Failure | None:
+        trading = self._requests.connection.trading
+        if not trading.has.get("setMarginMode" if kind == "margin_mode" else "setLeverage"):
+            return None
+        permit = await self._requests.permit(kind, Priority.ENTRY)
+        if permit is None:
+            return Failure(Verdict.UNSENT, "NO_PERMIT", f"no permit for {kind}")
+        answer = await self._requests.send(kind, permit, getattr(trading, method), value, pair, pair=pair)
+        failure = answer.failure
+        if failure is None or failure.same:
+            return None
+        if failure.verdict is Verdict.IN_DOUBT:  # nothing was ordered: it is set again with the next entry
+            return replace(failure, verdict=Verdict.REFUSED, code="REFUSED")
+        return failure
+
+    # ------------------------------------------------------------ cancels
+
+    async def cancel(self, cancel: Cancelling, permit: Permit, epoch: int) -> None:
+        """Cancel an order and tell what became of that."""
+        pair, client_id = cancel.pair, cancel.client_order_id
+        known = self._books.get(client_id)
+        order_id = cancel.order_id or (known.order_id if known is not None else "")
+        is_stop = known is not None and known.is_stop
+        call = self._ability.cancel(pair, client_id, order_id, stop=is_stop)
+        if call is None or pair not in self._markets:
+            self._requests.unused(permit, pair, client_id)
+            self._reject_cancel(cancel, "the exchange's id of it is not known")
+            return
+        answer = await self._requests.send(
+            "cancel_stop" if is_stop else "cancel",
+            permit,
+            self._method(call),
+            pair=pair,
+            client_order_id=client_id,
+            leave=functools.partial(self._leave, epoch),
+        )
+        failure = answer.failure
+        if failure is None:
+            self._canceled(cancel, answer.value)
+        elif failure.verdict is Verdict.IN_DOUBT:
+            doubt = OrderInDoubt(
+                pair=pair, client_order_id=client_id, reason=failure.reason, ts=self._requests.connection.now()
+            )
+            self._telling.put(doubt)
+        else:
+            self._reject_cancel(cancel, "NO_PERMIT" if failure.code == "NO_PERMIT" else failure.reason)
+
+    def _canceled(self, cancel: Cancelling, told: Any) -> None:
+        """Take the answer's word where it has one; what it leaves open is looked up by the pair."""
+        pair, client_id = cancel.pair, cancel.client_order_id
+        found = order_of(told, self._markets[pair], self._ability.ours)
+        if found is not None and found.status in ("CANCELED", "EXPIRED", "FILLED"):
+            self._books.hear_order(pair, replace(found, client_order_id=client_id))
+        else:
+            self._reject_cancel(cancel, "the exchange has taken the cancel without saying what is left")
+
+    def _reject_cancel(self, cancel: Cancelling, reason: str) -> None:
+        rejected = CancelRejected(
+            pair=cancel.pair,
+            client_order_id=cancel.client_order_id,
+            reason=reason,
+            ts=self._requests.connection.now(),
+        )
+        self._telling.put(rejected)

@@ -1,0 +1,243 @@
+"""What a gateway does towards a venue, without the actors: permits are given at once, and what is told is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from actors.venues.capabilities import capability
+from actors.venues.ccxt import Connection
+from actors.venues.ccxt_venue import CcxtVenue
+from actors.venues.paper import PaperVenue
+from actors.venues.trading import (
+    Acknowledged,
+    Canceled,
+    InDoubt,
+    Looked,
+    Missed,
+    Permit,
+    PermitWanted,
+    Refused,
+    Snapshot,
+    TradingVenue,
+)
+from engine.messages import (
+    CancelRejected,
+    OrderAccepted,
+    OrderCanceled,
+    OrderFilled,
+    OrderInDoubt,
+    OrderRejected,
+    TakeSnapshot,
+)
+from engine.order import Order
+from engine.settings import ExchangeConfig, PaperConfig
+from engine.types import Millis, OrderSide, OrderType, Purpose
+from tests.actors.ticks import Ticks
+from tests.exchange.client import Exchange
+
+D = Decimal
+PAIR = "BTC/USDT"
+INSTALLATION = "AAAAAA"
+HORIZON_MS = 1_500
+TIMEOUT_MS = 700
+
+E = TypeVar("E")
+
+
+def client_id(number: int, *, trade: int = 1) -> str:
+    """An id as this installation makes them."""
+    return f"tp{INSTALLATION}r1p0000beeft{trade}i{number}"
+
+
+def an_order(number: int, now: Millis, **changes: Any) -> Order:
+    """A limit order to buy that rests, unless said otherwise."""
+    plain: dict[str, Any] = {
+        "pair": PAIR,
+        "client_order_id": client_id(number),
+        "purpose": Purpose.ENTRY,
+        "side": OrderSide.BUY,
+        "type": OrderType.LIMIT,
+        "amount": D("0.01"),
+        "price": D(50_000),
+        "created_at": now,
+    }
+    return Order(**{**plain, **changes})
+
+
+class World(Protocol):
+    """A venue whose market a test moves."""
+
+    venue: TradingVenue
+
+    def now(self) -> Millis: ...
+
+    def move(self, price: int) -> None: ...
+
+    def rest(self) -> None: ...
+
+
+@dataclass
+class Desk:
+    """The gateway's part; `told` is all that the venue has told."""
+
+    world: World
+    told: list[Any] = field(default_factory=list)
+    permits: int = 0
+    granting: bool = True
+
+    @property
+    def venue(self) -> TradingVenue:
+        return self.world.venue
+
+    def permit(self) -> Permit:
+        self.permits += 1
+        until = self.world.now() + 60_000
+        return Permit(f"1.{self.permits}.{until}", until)
+
+    def open(self, epoch: int) -> None:
+        """A new gateway has the venue."""
+        self.venue.open(epoch, self.world.now(), lambda: None)
+
+    def pump(self) -> None:
+        """Take what there is to hear."""
+        for event in self.venue.events():
+            if isinstance(event, PermitWanted) and self.granting:
+                self.venue.grant(event.request_id, self.permit(), self.world.now())
+            elif isinstance(event, Missed):  # as its pair does: it looks
+                self.venue.look(self._question(f"missed {len(self.told)}"), self.world.now())
+            self.told.append(event)
+
+    def wait(self, wanted: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:
+        """Hear until `wanted` has something; fails with what was heard when it does not come."""
+        end = time.monotonic() + timeout_s
+        while True:
+            self.pump()
+            found = wanted()
+            if found:
+                return found
+            assert time.monotonic() < end, f"{what} did not come: {self.told}"
+            self.world.rest()
+
+    def of(self, kind: type[E], number: int | None = None) -> list[E]:
+        """What was told of one kind, of one order where it is named."""
+        found = [event for event in self.told if isinstance(event, kind)]
+        return found if number is None else [event for event in found if _id_of(event) == client_id(number)]
+
+    def submit(self, order: Order) -> Any:
+        """Send an order and wait for what becomes of the request."""
+        number = int(order.client_order_id.rpartition("i")[2])
+        before = len(self.told)
+        outcome = self.venue.submit(order, self.world.now(), self.permit())
+        if isinstance(outcome, Acknowledged | Refused | InDoubt):
+            return outcome
+        answers = (OrderAccepted, OrderRejected, OrderInDoubt)
+
+        def answer() -> Any:
+            fresh = [e for e in self.told[before:] if isinstance(e, answers) and _id_of(e) == client_id(number)]
+            return fresh[-1] if fresh else None
+
+        return self.wait(answer, f"the answer to {order.client_order_id}")
+
+    def cancel(self, number: int, order_id: str = "") -> Any:
+        """Cancel an order and wait for what becomes of that."""
+        before = len(self.told)
+        outcome = self.venue.cancel(PAIR, client_id(number), order_id, self.world.now(), self.permit())
+        if isinstance(outcome, Canceled | Refused | InDoubt):
+            return outcome
+        answers = (OrderCanceled, CancelRejected, OrderInDoubt)
+        return self.wait(
+            lambda: next(
+                (e for e in self.told[before:] if isinstance(e, answers) and _id_of(e) == client_id(number)), 0
+            ),
+            f"the answer to the cancel of {number}",
+        )
+
+    def look(self, *numbers: int, since: Millis | None = None) -> Snapshot:
+        """What is true of the pair."""
+        before = len(self.told)
+        question = self._question(f"pair {len(self.told)}", *numbers, since=since)
+        self.venue.look(question, self.world.now())
+        looked: Looked = self.wait(
+            lambda: next((e for e in self.told[before:] if isinstance(e, Looked) and e.question == question), None),
+            "the look",
+        )
+        return looked.snapshot
+
+    def _question(self, asker: str, *numbers: int, since: Millis | None = None) -> TakeSnapshot:
+        return TakeSnapshot(
+            request_id=asker,
+            pair=PAIR,
+            client_order_ids=tuple(client_id(number) for number in numbers),
+            since=self.world.now() - 600_000 if since is None else since,
+            reply_to=asker,
+        )
+
+    def filled(self, number: int) -> Decimal:
+        """What the fills of an order come to, each counted once."""
+        fills = {event.fill.fill_id: event.fill.amount for event in self.of(OrderFilled, number)}
+        return sum(fills.values(), D(0))
+
+
+def _id_of(event: Any) -> str:
+    return str(event.fill.client_order_id if isinstance(event, OrderFilled) else event.client_order_id)
+
+
+class PaperWorld:
+    """The paper venue with a market that the test moves."""
+
+    def __init__(self, path: Path) -> None:
+        self.at = 1_700_000_000_000
+        self.ticks = Ticks({PAIR: [(self.at, 60_000.0)]})
+        config = PaperConfig(wallet=D(100_000), fee_in_base=True)
+        self.venue: TradingVenue = PaperVenue(path, config, self.ticks)
+
+    def now(self) -> Millis:
+        return self.at
+
+    def move(self, price: int) -> None:
+        self.at += 5_000
+        self.ticks.ticks[PAIR] = [*self.ticks.ticks[PAIR], (self.at, float(price))]
+        self.at += 5_000
+        self.venue.advance(self.at)
+
+    def rest(self) -> None:
+        self.at += 1_000
+        self.venue.advance(self.at)
+
+    def close(self) -> None:
+        self.venue.close()
+
+
+class ExchangeWorld:
+    """The local exchange through the unmodified ccxt class; late orders are possible for a second and a half only."""
+
+    def __init__(self, exchange: Exchange, key: str = "key") -> None:
+        self.exchange = exchange
+        told = exchange.options()
+        told = {**told, "timeout": TIMEOUT_MS, "options": {**told["options"], "recvWindow": HORIZON_MS - 300}}
+        self.connection = Connection(
+            ExchangeConfig(name="binance", options=told), keys={"apiKey": key, "secret": "secret"}
+        )
+        self.connection.start()
+        loaded = self.connection.spawn(self.connection.load()).result(20)
+        assert loaded.failure is None, loaded.failure
+        ability = replace(capability("binance"), horizon_ms=HORIZON_MS)
+        self.live = CcxtVenue(self.connection, ability, INSTALLATION)
+        self.venue: TradingVenue = self.live
+
+    def now(self) -> Millis:
+        return self.connection.now()
+
+    def move(self, price: int) -> None:
+        self.exchange.control("price", symbol="BTCUSDT", price=price)
+
+    def rest(self) -> None:
+        time.sleep(0.01)
+
+    def close(self) -> None:
+        self.connection.close()
