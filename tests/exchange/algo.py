@@ -64,6 +64,7 @@ class AlgoBook:
     def __init__(self, venue: FuturesVenue) -> None:
         self.venue = venue
         self.all: dict[int, AlgoOrder] = {}
+        self.by_client: dict[tuple[str, str], AlgoOrder] = {}
         self.open: dict[str, dict[int, AlgoOrder]] = {}
         self.becoming: dict[int, AlgoOrder] = {}
         self.next_id = 1_000_000_033_000_000
@@ -101,7 +102,7 @@ class AlgoBook:
         )
         self._check(algo)
         self.next_id += 1
-        self.all[algo.id] = algo
+        self.all[algo.id] = self.by_client[account, algo.client_id] = algo
         self.open.setdefault(algo.symbol, {})[algo.id] = algo
         venue.publish(account, algo_update(venue, algo))
         return algo
@@ -142,10 +143,8 @@ class AlgoBook:
 
     def find(self, account: str, algo_id: int | None, client_id: str | None) -> AlgoOrder | None:
         """One by its id, or the newest of that client id."""
-        for algo in reversed(self.all.values()):
-            if algo.account == account and (algo.id == algo_id if algo_id else algo.client_id == client_id):
-                return algo
-        return None
+        algo = self.all.get(algo_id) if algo_id else self.by_client.get((account, client_id or ""))
+        return algo if algo is not None and algo.account == account else None
 
     def cancel(self, algo: AlgoOrder | None, status: str = "CANCELED") -> AlgoOrder:
         """End one that waits."""

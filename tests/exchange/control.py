@@ -33,7 +33,7 @@ class ControlPanel:
             for name in (
                 "state", "price", "play", "script", "candles", "pair", "fault", "clear", "faults", "ledger", "order",
                 "cancel", "fill", "deposit", "user", "clock", "limits", "requests", "sockets", "kick", "fund",
-                "liquidate", "modes", "expire",
+                "liquidate", "modes", "expire", "outage", "reset",
             )
         }  # fmt: skip
 
@@ -60,7 +60,7 @@ class ControlPanel:
     # ------------------------------------------------------------ the market
 
     def state(self, asking: Asking) -> Any:
-        """Clock, pairs with prices, and how the limits were kept (`breaches`)."""
+        """Clock, pairs with prices, how the limits were kept (`breaches`), and this exchange's own `failures`."""
         world = self.world
         return {
             "clock": world.clock.facts(),
@@ -73,7 +73,13 @@ class ControlPanel:
                 for name, venue in world.venues.items()
             },
             "faults": [fault.facts() for fault in world.faults.ordered],
+            "failures": world.failures,
         }
+
+    def reset(self, asking: Asking) -> Any:
+        """As at the start, but for ids and candles: accounts with their funds, prices, limits, faults, no sockets."""
+        self.world.reset()
+        return self.state({})
 
     def price(self, asking: Asking) -> Any:
         """`symbol`, `price`, `volume`: one trade there, now; what it triggers and fills is done when this answers."""
@@ -136,13 +142,26 @@ class ControlPanel:
         """What is ordered, and how often each has come."""
         return [fault.facts() for fault in self.world.faults.ordered]
 
+    def outage(self, asking: Asking) -> Any:
+        """`on`: every request is reset, every websocket closed and none accepted; without, all is as before."""
+        world = self.world
+        for fault in world.faults.ordered:
+            if fault.msg == "outage":
+                world.faults.clear(fault.id)
+        if asking.get("on"):
+            world.faults.order({"kind": "reset_before", "msg": "outage"})
+            world.faults.order({"kind": "refuse_stream", "msg": "outage"})
+            for hub, stream in zip(world.hubs.values(), world.user_streams.values(), strict=True):
+                hub.kick(), stream.kick()
+        return self.faults({})
+
     def clock(self, asking: Asking) -> Any:
         """`skew_ms`: how wrong the exchange's clock is against ours."""
         self.world.clock.skew_ms = int(asking.get("skew_ms", self.world.clock.skew_ms))
         return self.world.clock.facts()
 
     def limits(self, asking: Asking) -> Any:
-        """`weight`, `orders` ({"10S": 100}): change the limits; `reset`: forget bans and counts."""
+        """`weight`, `orders` ({"10S": 100}): change the limits; `reset`: forget bans, counts, breaches."""
         limits = self.world.doors[asking.get("market", "spot")].limits
         limits.weight.limit = int(asking.get("weight", limits.weight.limit))
         for name, count in asking.get("orders", {}).items():
@@ -150,8 +169,7 @@ class ControlPanel:
             for (_, window), there in limits.counts.items():
                 there.limit = int(count) if window == name else there.limit
         if asking.get("reset"):
-            limits.banned_until, limits.ignored, limits.weight.used = 0.0, 0, 0
-            limits.counts.clear()
+            limits.forget()
         return {"rateLimits": limits.describe(), "breaches": _fields(limits.breaches)}
 
     # ------------------------------------------------------------ accounts

@@ -98,7 +98,7 @@ class Door:
     limits: Limits
     endpoints: dict[tuple[str, str], Endpoint]
     log: list[tuple[float, str, int]] = field(default_factory=list)
-    weight_only: bool = False
+    futures: bool = False
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer one request of Binance's API."""
@@ -156,7 +156,7 @@ class Door:
         if endpoint.access != "key":
             self._signed(user, params, query, body)
         allowed = user.can_read if endpoint.access != "trade" else user.can_trade
-        if not allowed:
+        if not allowed or (self.futures and not user.can_futures):
             raise Refusal(-2015, "Invalid API-key, IP, or permissions for action.", 401)
         return user
 

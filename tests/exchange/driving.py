@@ -14,14 +14,18 @@ from tests.exchange.client import Exchange
 Work = Callable[[Any], Awaitable[Any]]
 
 
-def drive(exchange: Exchange, work: Work, **options: Any) -> Any:
-    """Run `work(binance)` with a `ccxt.pro.binance` that is pointed at the exchange, and close it."""
+def drive(exchange: Exchange, work: Work, *, timeout: int = 10_000, **options: Any) -> Any:
+    """Run `work(binance)` with a `ccxt.pro.binance` that is pointed at the exchange, and close it.
+
+    `timeout` is for the requests of `work` only.
+    """
 
     async def all_of_it() -> Any:
-        binance = ccxt.pro.binance(exchange.options(**options))
+        binance = ccxt.pro.binance(exchange.options(timeout_on_exit=10, **options))
         try:
             await binance.load_markets()
-            return await asyncio.wait_for(work(binance), 20)
+            binance.timeout = timeout
+            return await asyncio.wait_for(work(binance), 40)
         finally:
             await binance.close()
 
@@ -34,3 +38,17 @@ async def outcome(request: Awaitable[Any]) -> Any:
         return await request
     except ccxt.BaseError as error:
         return error
+
+
+async def until(happened: Callable[[], Any]) -> None:
+    """Wait until it has happened; 20 seconds at most."""
+    for _ in range(1000):
+        if happened():
+            return
+        await asyncio.sleep(0.02)
+    raise TimeoutError("it has not happened")
+
+
+def listened_to(exchange: Exchange, market: str) -> bool:
+    """Whether the account's stream is open."""
+    return "main" in exchange.control("sockets")[market]["users"]

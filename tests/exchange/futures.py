@@ -34,6 +34,12 @@ class FuturesVenue(Venue[FuturesAccount]):
         self.rates: list[dict[str, Any]] = []
         self._transfers = 1
 
+    def forget(self) -> None:
+        """As everywhere; conditional orders and funding rates too."""
+        super().forget()
+        self.algos = AlgoBook(self)
+        self.rates.clear()
+
     # ------------------------------------------------------------ orders
 
     def order_from(self, account: str, params: Mapping[str, str], *, origin: str = "api") -> Order:
@@ -197,9 +203,9 @@ class FuturesVenue(Venue[FuturesAccount]):
 
     def _close(self, account: FuturesAccount, position: Position, price: Decimal, qty: Decimal, ref: str) -> Decimal:
         sign = 1 if position.amount > 0 else -1
-        realized = (price - position.entry) * qty * sign
+        realized = ((price - position.entry) * qty * sign).quantize(EIGHT)
         pays, now = account.place_of(position), self.clock.now()
-        share = account.isolated_wallet(position) * qty / abs(position.amount)
+        share = (account.isolated_wallet(position) * qty / abs(position.amount)).quantize(EIGHT)
         account.ledger.post(now, "profit", ref, [(pays, COIN, realized), ("profit", COIN, -realized)])
         position.amount -= qty * sign
         position.realized += realized
@@ -215,7 +221,7 @@ class FuturesVenue(Venue[FuturesAccount]):
         position.entry = (position.entry * abs(position.amount) + price * abs(amount)) / whole
         position.amount += amount
         if position.isolated:
-            margin = price * abs(amount) / position.leverage
+            margin = (price * abs(amount) / position.leverage).quantize(EIGHT)
             legs = [("wallet", COIN, -margin), (account.place_of(position), COIN, margin)]
             account.ledger.post(self.clock.now(), "margin", ref, legs)
 

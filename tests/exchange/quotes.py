@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-import numpy as np
-
 from tests.exchange.listing import Listing, places
 
 INTERVALS: Final = {
@@ -169,6 +167,8 @@ class Quote:
 
     def _history(self, interval: str, end: int, ticks: int) -> list[Candle]:
         """Made-up candles that end where the price began; the same for the same seed and end."""
+        import numpy as np
+
         step = INTERVALS[interval]
         draw = np.random.default_rng([self.seed, step])
         sigma = VOLATILITY * math.sqrt(step / 60_000)

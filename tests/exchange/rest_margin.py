@@ -56,8 +56,6 @@ class MarginRest:
     def _account(self, asked: Asked) -> FuturesAccount:
         user = asked.user
         assert user is not None
-        if not user.can_futures:
-            raise Refusal(-2015, "Invalid API-key, IP, or permissions for action, request ip: 127.0.0.1", 401)
         return self.venue.accounts[user.name]
 
     def _symbol(self, asked: Asked) -> str:

@@ -11,7 +11,7 @@ import ccxt
 import pytest
 
 from tests.exchange.client import Exchange
-from tests.exchange.driving import drive, outcome
+from tests.exchange.driving import drive, outcome, until
 
 PAIR = "ETH/USDT"
 ORDER = "POST /api/v3/order"
@@ -78,12 +78,13 @@ def test_what_the_client_sees_and_what_was_done(
 
 def test_an_order_is_accepted_after_the_client_gave_up(exchange: Exchange) -> None:
     """`late`: there is no order when the client's time is over, and there is one afterwards."""
-    exchange.control("fault", kind="late", endpoint=ORDER, seconds=1.5, count=1)
+    exchange.control("fault", kind="late", endpoint=ORDER, seconds=4, count=1)
 
     async def work(binance: Any) -> tuple[Any, ...]:
         failed = await buy(binance, "late")
+        binance.timeout = 10_000
         at_once = await outcome(binance.fetch_order("", PAIR, {"origClientOrderId": "late"}))
-        await asyncio.sleep(1.5)
+        await until(lambda: orders(exchange, "late"))
         return failed, at_once, await binance.fetch_order("", PAIR, {"origClientOrderId": "late"})
 
     failed, at_once, then = drive(exchange, work, timeout=700)

@@ -48,6 +48,16 @@ class Venue(Generic[A]):
         self.publish: Callable[[str, dict[str, Any]], None] = lambda account, event: None
         self.moved: Callable[[str], None] = lambda symbol: None
 
+    def forget(self) -> None:
+        """No accounts, no orders, no trades; every pair is listed and traded at its first price, as at the start."""
+        for record in (self.accounts, self.orders, self.by_client, self.by_pair, self.open, self.trades):
+            record.clear()
+        for listing in self.listings.values():
+            listing.listed, listing.status, listing.top, listing.parts, listing.spread = True, "TRADING", None, 1, 1
+        for quote in self.quotes.values():
+            quote.quiet = False
+            quote.trade(int(quote.listing.first_price / quote.listing.tick), 1.0, self.clock.now())
+
     # ------------------------------------------------------------ look-ups
 
     def listing(self, symbol: str) -> Listing:

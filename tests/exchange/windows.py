@@ -111,6 +111,12 @@ class Limits:
             headers[f"X-MBX-ORDER-COUNT-{name}"] = str(window.used)
         return headers
 
+    def forget(self) -> None:
+        """Nothing was used, nobody is banned."""
+        self.banned_until, self.ignored, self.weight.used, self.ban_s = 0.0, 0, 0, BAN_FIRST_S
+        self.counts.clear()
+        self.breaches = Breaches()
+
     def used(self, account: str, name: str) -> int:
         """How many orders of this account the present window has."""
         window = self._count(account, name)

@@ -63,6 +63,7 @@ class World:
         if settings.futures:
             self._add_futures()
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.failures: list[str] = []
         self.add_user(User(name="main", key="key", secret="secret"), settings.funds)
 
     def _add_futures(self) -> None:
@@ -71,7 +72,7 @@ class World:
         limits = futures_limits(self.clock.wall)
         self.margin = MarginRest(venue)
         endpoints = {**FuturesRest(venue, limits, self.users).endpoints(), **self.margin.endpoints()}
-        door = self.doors["futures"] = Door(self.clock, self.users, self.faults, limits, endpoints)
+        door = self.doors["futures"] = Door(self.clock, self.users, self.faults, limits, endpoints, futures=True)
         hub = self.hubs["futures"] = Hub(venue, self.clock, self.faults, talk_limit=10)
         hub.funding = self.margin.next_funding
         stream = self.user_streams["futures"] = UserStream(door, self.margin)
@@ -93,6 +94,20 @@ class World:
             futures.accounts[user.name] = FuturesAccount(user.name, futures.quotes)
             futures.deposit(futures.accounts[user.name], COIN, funds.get(COIN, Decimal(0)))
 
+    def reset(self) -> None:
+        """Forget what has happened; what was set by `Settings` stays."""
+        self.faults.clear()
+        self.failures.clear()
+        self.clock.skew_ms = 0
+        self.users.clear()
+        for name, venue in self.venues.items():
+            venue.forget()
+            self.doors[name].limits.forget()
+            self.players[name].paused.clear()
+            self.hubs[name].kick()
+            self.user_streams[name].kick()
+        self.add_user(User(name="main", key="key", secret="secret"), self.settings.funds)
+
     def spawn(self, work: Any) -> None:
         """Run something beside the requests."""
         task = asyncio.get_running_loop().create_task(work)
@@ -100,7 +115,16 @@ class World:
         task.add_done_callback(self.tasks.discard)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Hand a request of Binance's API, or a websocket, to the market it is for."""
+        """Answer a request or serve a websocket; a failure of this exchange's own is kept for `state`."""
+        try:
+            return await self._answer(request)
+        except ConnectionError:
+            raise
+        except Exception as error:
+            self.failures.append(f"{request.method} {request.path}: {error!r}")
+            raise
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         if request.path.startswith("/stream"):
             return await self.hubs["spot"].serve(request)
         if request.path == "/ws-api/v3":
