@@ -216,7 +216,7 @@ class CcxtVenue:
             if self._balances_due:
                 self._balances_due = False
                 before = self._holdings.balances
-                if await self._holdings.read_balances(fresh_s=0) != before:
+                if await self._holdings.read_balances() != before:
                     self._telling.put(BalancesMoved())
             await asyncio.sleep(BALANCES_S)
 

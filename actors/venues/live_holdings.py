@@ -1,6 +1,6 @@
 """What an account holds at an exchange: balances, and positions on margin.
 
-A read serves everybody who asks while it is under way, and for a moment after it.
+A read serves everybody who has asked before it began.
 """
 
 from __future__ import annotations
@@ -8,15 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from actors.venues.live_requests import Requests
 from actors.venues.live_words import balances_of, position_of, rows, text
 from engine.market import Market
 from engine.types import ZERO
-
-FRESH_S: Final = 2.0
-"""What was read so long ago is still good for a look."""
 
 Balances = tuple[tuple[str, Decimal, Decimal], ...]
 
@@ -30,32 +27,36 @@ class Holdings:
         self._balances: Balances = ()
         self._positions: dict[str, Any] = {}
         self._locks = {"balances": asyncio.Lock(), "positions": asyncio.Lock()}
-        self._read_at = dict.fromkeys(self._locks, float("-inf"))
+        self._begun = dict.fromkeys(self._locks, float("-inf"))
 
     @property
     def balances(self) -> Balances:
         """(currency, free, locked) as they were read last; from any thread. Empty: not known yet."""
         return self._balances
 
-    async def read_balances(self, *, fresh_s: float = FRESH_S) -> Balances:
-        """The balances, read anew unless they were read less than `fresh_s` ago."""
+    async def read_balances(self) -> Balances:
+        """The balances of now or later."""
+        asked = asyncio.get_running_loop().time()
         async with self._locks["balances"]:
-            if self._is_old("balances", fresh_s):
+            if self._begun["balances"] < asked:
+                begun = asyncio.get_running_loop().time()
                 answer = await self._requests.read("balances", self._requests.connection.trading.fetch_balance)
                 if answer.failure is None:
                     self._balances = balances_of(answer.value, futures=self._futures)
-                    self._read_at["balances"] = asyncio.get_running_loop().time()
+                    self._begun["balances"] = begun
             return self._balances
 
-    async def read_positions(self, *, fresh_s: float = FRESH_S) -> Mapping[str, Any]:
-        """All positions as ccxt tells them, by pair."""
+    async def read_positions(self) -> Mapping[str, Any]:
+        """All positions of now or later, as ccxt tells them, by pair."""
+        asked = asyncio.get_running_loop().time()
         async with self._locks["positions"]:
-            if self._is_old("positions", fresh_s):
+            if self._begun["positions"] < asked:
+                begun = asyncio.get_running_loop().time()
                 answer = await self._requests.read("positions", self._requests.connection.trading.fetch_positions)
                 if answer.failure is None:
                     told = rows(answer.value)
                     self._positions = {text(one.get("symbol")): one for one in told if isinstance(one, Mapping)}
-                    self._read_at["positions"] = asyncio.get_running_loop().time()
+                    self._begun["positions"] = begun
             return self._positions
 
     async def position(self, market: Market) -> Decimal | None:
@@ -65,6 +66,3 @@ class Holdings:
             return ZERO if told is None else position_of(told, market)
         balances = await self.read_balances()
         return sum((free + locked for currency, free, locked in balances if currency == market.base), ZERO)
-
-    def _is_old(self, what: str, fresh_s: float) -> bool:
-        return asyncio.get_running_loop().time() - self._read_at[what] >= fresh_s

@@ -1,0 +1,199 @@
+"""Every way in which a request's answer goes wrong: the right number of orders there, the right state here.
+
+The rows are those of the measured table of ccxt's errors: what happened, what we say of it at once, how many
+orders the exchange has in the end, and what a look then tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from actors.venues.trading import RequestEnded
+from engine.messages import CancelRejected, OrderAccepted, OrderCanceled, OrderFilled, OrderInDoubt, OrderRejected
+from engine.types import OrderStatus, OrderType
+from tests.contract.desk import Desk, ExchangeWorld, an_order, client_id
+from tests.exchange.client import Exchange
+
+D = Decimal
+ORDER, CANCEL = "POST /api/v3/order", "DELETE /api/v3/order"
+DOUBT = OrderInDoubt
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[Exchange]:
+    with Exchange("--pairs", "3", "--still", "--for", "300") as there:
+        yield there
+
+
+@pytest.fixture
+def desk(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Desk]:
+    """A desk at a fresh account of the exchange, listening to its stream."""
+    name = request.node.name
+    exchange.control("clear")
+    exchange.control("limits", reset=True)
+    exchange.control("price", symbol="BTCUSDT", price=60_000)
+    exchange.control("user", key=name, secret="secret", name=name, funds={"USDT": 100_000})
+    made = Desk(ExchangeWorld(exchange, name))
+    made.open(1)
+    try:
+        yield made
+    finally:
+        exchange.control("clear")
+        made.world.close()  # type: ignore[attr-defined]
+
+
+def there(desk: Desk, exchange: Exchange, number: int = 1) -> list[dict[str, Any]]:
+    """The exchange's own records of an order."""
+    account = desk.world.connection.trading.apiKey  # type: ignore[attr-defined]
+    orders = exchange.control("ledger", account=account)["orders"]
+    return [order for order in orders if order["client_id"] == client_id(number)]
+
+
+FAULTS = [
+    ({"kind": "lost"}, DOUBT, "", 1),
+    ({"kind": "reset_before"}, DOUBT, "", 0),
+    ({"kind": "hang", "seconds": 2}, DOUBT, "", 1),
+    ({"kind": "hang_before", "seconds": 2}, DOUBT, "", 0),
+    ({"kind": "late", "seconds": 1}, DOUBT, "", 1),
+    ({"kind": "cut"}, DOUBT, "", 1),
+    ({"kind": "broken_json"}, DOUBT, "", 1),
+    ({"kind": "unavailable", "status": 500}, DOUBT, "", 0),
+    ({"kind": "done_unavailable", "status": 500}, DOUBT, "", 1),
+    ({"kind": "done_unavailable", "status": 502}, DOUBT, "", 1),
+    ({"kind": "done_unavailable", "status": 504}, DOUBT, "", 1),
+    ({"kind": "unavailable_code", "code": -1001}, DOUBT, "", 0),
+    ({"kind": "done_unavailable_code", "code": -1006}, DOUBT, "", 1),
+    ({"kind": "done_unavailable_code", "code": -1007}, DOUBT, "", 1),
+    ({"kind": "field", "field": "orderId"}, DOUBT, "", 1),
+    ({"kind": "field", "field": "orderId", "value": "@raw:null"}, DOUBT, "", 1),
+    ({"kind": "body", "body": "[]"}, DOUBT, "", 1),
+    ({"kind": "too_many", "retry_after": 1}, OrderRejected, "NO_PERMIT", 0),
+    ({"kind": "banned", "retry_after": 1}, OrderRejected, "NO_PERMIT", 0),
+    (
+        {"kind": "refuse", "code": -2010, "msg": "Account has insufficient balance for requested action."},
+        OrderRejected,
+        "INSUFFICIENT_FUNDS",
+        0,
+    ),
+    ({"kind": "refuse", "code": -1013, "msg": "Filter failure: LOT_SIZE"}, OrderRejected, "INVALID_ORDER", 0),
+    ({"kind": "refuse", "code": -1021, "msg": "Timestamp for this request is outside."}, OrderRejected, "REFUSED", 0),
+    ({"kind": "refuse", "code": -2010, "msg": "Duplicate order sent."}, DOUBT, "", 0),
+]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "code", "made"),
+    FAULTS,
+    ids=[f"{f['kind']}-{f.get('code', f.get('status', n))}" for n, (f, *_) in enumerate(FAULTS)],
+)
+def test_an_order_whose_answer_goes_wrong(
+    desk: Desk, exchange: Exchange, fault: dict[str, Any], said: type, code: str, made: int
+) -> None:
+    """A resting order: told as what is known of it, there at most once, and found or given up for good in the end."""
+    exchange.control("fault", endpoint=ORDER, count=1, **fault)
+    desk.submit(an_order(1, desk.world.now()))
+    desk.wait(lambda: desk.of(said, 1), said.__name__)
+    desk.wait(lambda: (found := desk.look(1)).final or not found.unknown, "certainty")
+    snapshot = desk.look(1)
+
+    assert [order.status for order in snapshot.orders] == [OrderStatus.NEW] * made
+    assert snapshot.unknown == (() if made else (client_id(1),))
+    assert len(there(desk, exchange)) == made
+    assert {event.code for event in desk.of(OrderRejected, 1)} == ({code} if code else set())
+    assert len(desk.of(OrderAccepted, 1)) == made
+
+
+@pytest.mark.parametrize("kind", ["lost", "cut", "broken_json", "hang", "done_unavailable", "late"])
+def test_a_market_order_whose_answer_goes_wrong_fills_once(desk: Desk, exchange: Exchange, kind: str) -> None:
+    """It fills there; its fills come here once each, by the stream or by a look, and no second order is made."""
+    exchange.control("fault", endpoint=ORDER, kind=kind, count=1, seconds=0.8)
+    order = an_order(1, desk.world.now(), type=OrderType.MARKET, price=D(60_000))
+    desk.submit(order)
+    again = desk.submit(order)  # whoever repeats it is told what is known
+    desk.wait(lambda: desk.look(1) and desk.filled(1) == D("0.01"), "the fills")
+    ids = [event.fill.fill_id for event in desk.of(OrderFilled, 1)]
+
+    assert type(again).__name__ in ("InDoubt", "OrderAccepted", "OrderInDoubt")
+    assert len(ids) == len(set(ids))
+    assert len(there(desk, exchange)) == 1
+    assert desk.look(1).position == D("0.00999")
+
+
+def test_a_late_order_is_not_given_up_too_early(desk: Desk, exchange: Exchange) -> None:
+    """While the exchange could still accept it, that it is unknown is not final; when it comes it is found."""
+    exchange.control("fault", endpoint=ORDER, kind="late", count=1, seconds=1.0)
+    desk.submit(an_order(1, desk.world.now()))
+    early = desk.look(1)
+    found = desk.wait(lambda: desk.look(1).orders, "the late order")
+
+    assert (early.unknown, early.final) == ((client_id(1),), False)
+    assert [order.status for order in found] == [OrderStatus.NEW]
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "status"),
+    [
+        ({"kind": "lost"}, DOUBT, OrderStatus.CANCELED),
+        ({"kind": "reset_before"}, OrderCanceled, OrderStatus.CANCELED),  # aiohttp sends a DELETE again by itself
+        ({"kind": "cut"}, DOUBT, OrderStatus.CANCELED),
+        ({"kind": "broken_json"}, CancelRejected, OrderStatus.CANCELED),
+        ({"kind": "hang", "seconds": 2}, DOUBT, OrderStatus.CANCELED),
+        ({"kind": "unavailable"}, DOUBT, OrderStatus.NEW),
+        ({"kind": "too_many", "retry_after": 1}, CancelRejected, OrderStatus.NEW),
+        ({"kind": "refuse", "code": -2011, "msg": "Unknown order sent."}, CancelRejected, OrderStatus.NEW),
+    ],
+    ids=lambda value: value["kind"] if isinstance(value, dict) else "",
+)
+def test_a_cancel_whose_answer_goes_wrong(
+    desk: Desk, exchange: Exchange, fault: dict[str, Any], said: type, status: OrderStatus
+) -> None:
+    """What is told of a cancel is never more than is known; a look tells what is."""
+    desk.submit(an_order(1, desk.world.now()))
+    exchange.control("fault", endpoint=CANCEL, count=1, **fault)
+    desk.cancel(1)
+    desk.wait(lambda: desk.of(said, 1) or desk.of(OrderCanceled, 1), said.__name__)
+    told = desk.wait(lambda: desk.look(1).orders, "the order")
+
+    assert [order.status for order in told] == [status]
+    assert len(desk.of(OrderCanceled, 1)) == (status is OrderStatus.CANCELED)
+
+
+def test_a_cancel_of_a_filled_order_says_so(desk: Desk, exchange: Exchange) -> None:
+    """Too late: the cancel is refused, and the fills are here."""
+    desk.submit(an_order(1, desk.world.now(), type=OrderType.MARKET, price=D(60_000)))
+    desk.cancel(1)
+
+    assert desk.of(CancelRejected, 1)
+    assert desk.wait(lambda: desk.filled(1), "the fill") == D("0.01")
+    assert [order.status for order in desk.look(1).orders] == [OrderStatus.FILLED]
+    assert len(there(desk, exchange)) == 1
+
+
+def test_silence_is_told_to_the_limiter(desk: Desk, exchange: Exchange) -> None:
+    """A 429's Retry-After and a ban come with the request's end."""
+    exchange.control("fault", endpoint=ORDER, kind="too_many", retry_after=7, count=1)
+    desk.submit(an_order(1, desk.world.now()))
+    (ended,) = [event for event in desk.of(RequestEnded) if event.retry_after_ms]
+
+    assert (ended.retry_after_ms, ended.banned, ended.request) == (7_000, False, "order")
+    assert ended.took_ms is not None
+
+
+def test_an_outdated_incarnation_sends_nothing(desk: Desk, exchange: Exchange) -> None:
+    """What an older gateway handed over, and what has waited too long, is held back at the socket."""
+    late = an_order(2, desk.world.now())
+    world: Any = desk.world
+    old = desk.permit()
+    world.live._epoch = 0
+    coroutine = world.live._orders.submit(late, old, 1)
+    world.live._epoch = 1
+    world.live._epoch = 2
+    world.connection.spawn(coroutine).result(10)
+    desk.wait(lambda: desk.of(OrderRejected, 2), "the refusal")
+
+    assert [event.code for event in desk.of(OrderRejected, 2)] == ["NO_PERMIT"]
+    assert there(desk, exchange, 2) == []
