@@ -33,6 +33,7 @@ from engine.messages import (
     SubmitOrder,
 )
 from engine.order import Order
+from engine.pursuit import REPLACED
 from engine.types import Millis, OrderStatus, Priority, Purpose
 from engine.work import PlaceAborted, Rules, Trade
 
@@ -189,7 +190,6 @@ class SendingActor(RecoveringActor, abc.ABC):
         sending.asked = True
         self.start_timer("permit", PERMIT_MS)
         order = sending.order
-        stop = order.purpose is Purpose.ENTRY and self.rules.settings.stop_on_venue
         self.tell(
             "limiter",
             AcquirePermit(
@@ -198,9 +198,16 @@ class SendingActor(RecoveringActor, abc.ABC):
                 priority=_priority(order, cancel=sending.cancel),
                 not_after=sending.not_after,
                 reply_to=self.name,
-                reserve=1 if stop and not sending.cancel else 0,
+                reserve=1 if self._needs_stop(sending) else 0,
             ),
         )
+
+    def _needs_stop(self, sending: Sending) -> bool:
+        """Whether a stop follows whose budget must be there first: after an entry, or after a stop that makes room."""
+        order = sending.order
+        if sending.cancel:
+            return order.purpose is Purpose.STOP and order.reason == REPLACED
+        return order.purpose is Purpose.ENTRY and self.rules.settings.stop_on_venue
 
     def on_permit_granted(self, message: PermitGranted) -> None:
         """Send it; from here on only the venue knows."""

@@ -319,7 +319,7 @@ def ended(work: Work, order: Order, code: str) -> None:
         elif _is_refused(order, code):
             _exit_refused(work, order)
             return
-    elif trade.leaving is None and _is_refused(order, code):
+    elif (trade.leaving is None or work.settings.stop_beside) and _is_refused(order, code):
         leaving.stop_refused(work, code, order.reason)
     pursuit.pursue(work)
 

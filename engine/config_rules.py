@@ -120,6 +120,8 @@ RULES: Final[dict[str, Rule]] = {
     "unfilledtimeout.exit": at_least(0),
     "unfilledtimeout.unit": one_of("minutes", "seconds"),
     "unfilledtimeout.exit_timeout_count": at_least(0),
+    "unfilledtimeout.exit_closer": at_least(0),
+    "unfilledtimeout.exit_market": at_least(0),
     "risk.max_exposure_per_pair": above(0),
     "risk.max_exposure": above(0),
     "risk.max_drawdown": _RATIO,

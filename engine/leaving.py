@@ -82,7 +82,7 @@ def advance(work: Work) -> None:
     if not reaches(rng, tighter(stop.level, trade.liquidation, trade.side), trade.side):
         trade.stop_touched_at = 0
     for wish in wishes(look):
-        if _is_venues(work, wish):
+        if _is_venues(work, look, wish):
             continue
         if not allows(work, wish.reason):
             fates.say(work, wish.reason, "denied", Denial.STOPPED, wish.tag)
@@ -171,10 +171,16 @@ def _moved_stop(work: Work, rng: MarketRange, stop: Stop) -> Stop | None:
     return move_stop(work, stop, moved, "trailing", best)
 
 
-def _is_venues(work: Work, wish: ExitWish) -> bool:
-    """Whether a stop at the venue has this to do; if it takes too long, we leave ourselves."""
+def _is_venues(work: Work, look: Look, wish: ExitWish) -> bool:
+    """Whether a stop at the venue has this to do; if it takes too long, we leave ourselves.
+
+    One that follows at a distance (`stop_interval_ms`, `stop_step`) and is not reached yet has not.
+    """
     trade = work.trade
-    if wish.reason not in STOP_REASONS or not trade.working(Purpose.STOP):
+    if wish.reason not in STOP_REASONS or not any(
+        order.trigger_price is None or reaches(look.rng, order.trigger_price, trade.side)
+        for order in trade.working(Purpose.STOP)
+    ):
         return False
     if not trade.stop_touched_at:
         trade.stop_touched_at = work.now
@@ -226,6 +232,7 @@ def wish_for(work: Work, wish: ExitWish, kind: str) -> bool:
     False where the exit that rests is as good as this one: the next reason may want another price.
     """
     trade = work.trade
+    anew = trade.leaving is None
     if trade.leaving is not None:
         resting = trade.working(Purpose.EXIT)
         if not resting or not all(_may_replace(work, order, wish) for order in resting):
@@ -238,6 +245,7 @@ def wish_for(work: Work, wish: ExitWish, kind: str) -> bool:
     fates.mark(work, wish.reason)
     work.decide(wish.reason, "traded", "TRADED", tag=wish.tag)
     trade.leaving, trade.leave_type = wish, kind
+    trade.left_since = work.now if anew else trade.left_since
     pursue(work)
     return True
 
@@ -283,6 +291,7 @@ def leave_now(work: Work, reason: str, price: Decimal) -> None:
     if not price and trade.stop is not None:
         price = trade.stop.level  # taken over from the venue, and no price heard of yet
     trade.leaving, trade.leave_type = ExitWish(reason, price), _type_of(work, reason)
+    trade.left_since = work.now
     trade.retry_at = 0
     pursue(work)
 
@@ -290,6 +299,9 @@ def leave_now(work: Work, reason: str, price: Decimal) -> None:
 def stop_refused(work: Work, code: str, reason: str) -> None:
     """The venue did not take the guarding stop: leave where the price is past it, else guard ourselves."""
     trade = work.trade
+    leaves_at_once = trade.leaving is not None and trade.leave_type == OrderType.MARKET
+    if trade.position.amount <= ZERO or leaves_at_once:
+        return
     if code == "WOULD_TRIGGER":
         leave_now(work, "emergency_exit", trade.price)
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from engine.actions import SetTimer
+from engine.actions import Alarm, SetTimer
 from engine.exits import ExitWish, Stop, tighter
 from engine.order import Order
 from engine.types import ZERO, OrderStatus, OrderType, Purpose, TimeInForce, TradingState
@@ -19,6 +19,8 @@ REPLACED = "replaced"
 LEAVING = "leaving"
 """Why an entry was cancelled whose trade is being left."""
 RESTING = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
+STOPS_MOST = 3
+"""So many stops guard one position at most, each for what was bought since the one before; exchanges allow few."""
 
 
 def pursue(work: Work) -> None:
@@ -36,6 +38,8 @@ def pursue(work: Work) -> None:
     if trade.leaving is not None:
         drop_goals(work)
         _leave(work, trade.leaving)
+        if work.settings.stop_beside and trade.leave_type == OrderType.LIMIT:
+            guard(work)
         return
     if trade.increasing is not None or trade.reducing is not None:
         _change(work)
@@ -55,7 +59,7 @@ def _change(work: Work) -> None:
     """Place the further entry or the partial exit that is wanted, once the trade's other orders are gone."""
     trade = work.trade
     in_the_way = [*trade.working(Purpose.ENTRY), *trade.working(Purpose.EXIT)]
-    if trade.reducing is not None:
+    if trade.reducing is not None and not work.settings.stop_beside:
         in_the_way += trade.working(Purpose.STOP)
     for order in in_the_way:
         work.cancel(order, REPLACED)
@@ -84,7 +88,9 @@ def _change(work: Work) -> None:
 
 def _leave(work: Work, wish: ExitWish) -> None:
     trade = work.trade
-    in_the_way = [*trade.working(Purpose.ENTRY), *trade.working(Purpose.STOP)]
+    in_the_way = trade.working(Purpose.ENTRY)
+    if not work.settings.stop_beside:
+        in_the_way += trade.working(Purpose.STOP)
     exits = trade.working(Purpose.EXIT)
     tag = wish.tag or wish.reason
     # One that was given up may come to life beside its successor; together they must not sell too much.
@@ -114,25 +120,64 @@ def move_stop(work: Work, before: Stop, after: Stop, why: str, rate: Decimal) ->
 
 
 def guard(work: Work) -> None:
-    """Keep one stop at the venue, for all that is held, at the stop or the liquidation price, whichever is nearer: placed, followed, replaced."""
+    """Keep stops at the venue for all that is held, at the stop or the liquidation price, whichever is nearer.
+
+    Where a stop may stand beside another (`stop_beside`), a new one stands before the old one goes. Where
+    stops hold the coins, what was bought since gets a stop of its own; one that has to move goes before the
+    next is placed: that gap is a round trip long, and its budget is there before it begins.
+    """
     trade, settings = work.trade, work.settings
-    if not settings.stop_on_venue or trade.stop is None or trade.working(Purpose.EXIT):
-        return  # an exit that is being cancelled still claims what a stop would
+    if not settings.stop_on_venue or trade.stop is None:
+        return
     level = tighter(trade.stop.level, trade.liquidation, trade.side)
-    amount = work.market.tradable(trade.position.amount)
-    working = trade.working(Purpose.STOP)
-    for extra in working[1:]:
-        work.cancel(extra)
-    if not working:
-        if work.now >= trade.retry_at and work.market.refusal(amount, level) is None:
-            work.place(Purpose.STOP, OrderType.STOP, amount, level, trigger_price=level, tag="stoploss_on_exchange")
+    amount, stops = _to_guard(work), trade.working(Purpose.STOP)
+    if not amount or any(order.status not in RESTING for order in stops):
+        return  # one is on its way, or going: what becomes of it is heard
+    moved = [order for order in stops if _must_move(work, order, level)]
+    whole = [order for order in stops if order.remaining == amount and order not in moved]
+    missing = amount - sum((order.remaining for order in stops), ZERO)
+    if whole:
+        _cancel_stops(work, [order for order in stops if order is not whole[-1]])
+    elif settings.stop_beside or not stops:
+        _place_stop(work, amount, level)
+    elif not moved and missing > ZERO and len(stops) < STOPS_MOST and work.market.refusal(missing, level) is None:
+        _place_stop(work, missing, level)
+    elif moved or missing:
+        _cancel_stops(work, stops)
+
+
+def _to_guard(work: Work) -> Decimal:
+    """What stops have to be for: all that is held, less what exits claim where an order holds its coins."""
+    trade = work.trade
+    claimed = ZERO
+    if not work.settings.stop_beside:
+        claimed = sum((order.remaining for order in trade.working(Purpose.EXIT)), ZERO)
+    return work.market.tradable(trade.position.amount - claimed)
+
+
+def _must_move(work: Work, order: Order, level: Decimal) -> bool:
+    """Whether a stop is far enough from where it belongs, and old enough, to be replaced."""
+    if order.trigger_price is None or order.trigger_price == level:
+        return False
+    far = abs(level - order.trigger_price) >= order.trigger_price * work.settings.stop_step
+    return far and work.now - order.created_at >= work.settings.stop_interval_ms
+
+
+def _cancel_stops(work: Work, stops: list[Order]) -> None:
+    for order in stops:
+        work.cancel(order, REPLACED)
+
+
+def _place_stop(work: Work, amount: Decimal, level: Decimal) -> None:
+    trade = work.trade
+    if work.now < trade.retry_at:
         return
-    order = working[0]
-    if order.status not in RESTING:
-        return
-    moved = order.trigger_price != level and work.now - order.created_at >= settings.stop_interval_ms
-    if moved or order.remaining != amount:
-        work.cancel(order)
+    why = work.market.refusal(amount, level)
+    if why is None:
+        work.place(Purpose.STOP, OrderType.STOP, amount, level, trigger_price=level, tag="stoploss_on_exchange")
+    elif not trade.stop_failed and not trade.working(Purpose.ENTRY):
+        trade.stop_failed = True
+        work.do(Alarm("stop_impossible", f"{trade.pair}: no stop can rest at the venue ({why}); the bot guards it itself"))
 
 
 def leaves_dust(work: Work, order: Order) -> bool:

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final
@@ -321,12 +321,20 @@ class RateLimiter:
     ) -> list[tuple[Window, int]]:
         """The windows that have no room for one such request, and its reservation, now."""
         result = []
-        for window, weight in cost:
+        for window, weight in cost if not reserve else self._with_stop(cost):
             stop_cost = self._stop_cost.get(window.name, 0)
             needed = weight + reserve * stop_cost + (held.get(window.name, 0) if held else 0)
             if needed > window.room(rank, self._reserved * stop_cost):
                 result.append((window, weight))
         return result
+
+    def _with_stop(self, cost: tuple[tuple[Window, int], ...]) -> Iterator[tuple[Window, int]]:
+        """The windows that a request needs, and those that only the stop needs which it reserves."""
+        yield from cost
+        own = [window for window, _ in cost]
+        for window in self._windows.values():
+            if window.name in self._stop_cost and not any(window is other for other in own):
+                yield window, 0
 
     def _grant(self, request_id: str, kind: str, rank: int, reserve: int) -> Grant:
         self._numbers += 1

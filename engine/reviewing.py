@@ -7,7 +7,7 @@ that the old order works no longer, place what it had not filled. There is never
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -64,7 +64,7 @@ def advance(work: Work) -> None:
     """Look after each order as far as the answers reach; run again when one more is there."""
     trade = work.trade
     for order in list(trade.orders.values()):
-        if not _rests(order) or order.created_at == work.now:
+        if not _rests(order) or order.created_at == work.now or _climbs(work, order):
             continue
         over = _is_over(work, order)
         if over is WAITING:
@@ -84,6 +84,32 @@ def advance(work: Work) -> None:
     trade.pending = None
     pursuit.pursue(work)
     wait_on(work, overdue=CHECK_MS)
+
+
+def _climbs(work: Work, order: Order) -> bool:
+    """Whether an exit that waits takes the next rung of its ladder: the last price, then whatever the market gives.
+
+    What it was left for stays; what it has not filled is ordered anew when the venue says that it works no longer.
+    """
+    trade = work.trade
+    rung = _rung(work, order)
+    if rung is None or trade.leaving is None or work.now - trade.left_since < rung:
+        return False
+    if rung == work.settings.exit_market_ms:
+        trade.leave_type = work.settings.emergency_type
+    trade.leaving = replace(trade.leaving, price=trade.price)
+    work.cancel(order, pursuit.REPLACED)
+    return True
+
+
+def _rung(work: Work, order: Order) -> int | None:
+    """How long after the wish to leave the next rung of an exit's ladder is due; None where there is none."""
+    settings, trade = work.settings, work.trade
+    if order.purpose is not Purpose.EXIT or trade.leaving is None or order.type is not OrderType.LIMIT:
+        return None
+    placed = order.created_at - trade.left_since
+    rungs = (settings.exit_closer_ms, settings.exit_market_ms)
+    return min((rung for rung in rungs if rung > placed), default=None)
 
 
 def _rests(order: Order) -> bool:
@@ -198,6 +224,9 @@ def wait_on(work: Work, *, overdue: int = 0) -> None:
             continue
         entry = order.purpose is Purpose.ENTRY
         limit = _limit(work, order)
+        rung = _rung(work, order)
+        if rung is not None:
+            waits.append(max(work.trade.left_since + rung - work.now, overdue or 1))
         left = order.created_at + limit - work.now
         if limit and (left > 0 or _rests(order)):
             waits.append(left if left > 0 else overdue)

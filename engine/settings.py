@@ -59,6 +59,8 @@ class TimeoutConfig:
     exit: int = doc("for exits; 0 never", 10)
     unit: str = doc('"minutes" or "seconds"', "minutes")
     exit_timeout_count: int = doc("after so many unfilled exits leave at market price; 0 never", 0)
+    exit_closer: int = doc("so long after a wish to leave, an exit that waits moves to the last price; 0 never", 0)
+    exit_market: int = doc("so long after a wish to leave, what is not sold leaves at market price; 0 never", 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +220,8 @@ class Settings:
 
     `detail_ms` is the length of the finer candles that are traded on, 0 where there are none.
     `roi` is sorted by minutes: (minutes, ratio). Ratios are leveraged profits (`semantics.md` 1.7).
+    A stop at the venue follows after `stop_interval_ms`, and by `stop_step` as a ratio, at least; the bot guards
+    the difference. `stop_beside` says that the venue keeps a stop beside another one, and beside an exit.
     """
 
     timeframe_ms: int
@@ -245,9 +249,13 @@ class Settings:
     exit_time_in_force: str = "GTC"
     stop_on_venue: bool = False
     stop_interval_ms: int = 60_000
+    stop_step: Decimal = D("0.001")
+    stop_beside: bool = False
     entry_timeout_ms: int = 600_000
     exit_timeout_ms: int = 600_000
     exit_timeout_count: int = 0
+    exit_closer_ms: int = 0
+    exit_market_ms: int = 0
     signal_max_age_ms: int = 0
     position_adjustment: bool = False
     max_entry_adjustments: int = -1

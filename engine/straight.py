@@ -191,7 +191,8 @@ class Course:
 
 def _may_rest(settings: Settings) -> Bools:
     """Of each reason, whether an exit for it that is not filled at once waits as a plain limit order does."""
-    waits = settings.exit_time_in_force == "GTC" and not settings.exit_timeout_count
+    ladder = settings.exit_timeout_count or settings.exit_closer_ms or settings.exit_market_ms
+    waits = settings.exit_time_in_force == "GTC" and not ladder
     kinds = {EXIT_SIGNAL: settings.exit_type, ROI: settings.exit_type}
     found = [waits and kinds.get(reason, settings.stop_type) == "limit" for reason in range(len(REASONS))]
     return np.array(found, np.bool_)

@@ -215,6 +215,7 @@ class Strategy:
         "force_exit": "market",
         "stoploss_on_exchange": False,
         "stoploss_on_exchange_interval": 60,
+        "stoploss_on_exchange_step": 0.001,
     }
     order_time_in_force: ClassVar[Mapping[str, str]] = {"entry": "GTC", "exit": "GTC"}
     protections: ClassVar[list[Mapping[str, Any]]] = []

@@ -37,7 +37,9 @@ _SWITCHES: Final = frozenset(
     }
 )
 _ORDER_TYPES: Final = ("entry", "exit", "stoploss", "emergency_exit", "force_entry", "force_exit")
-_ORDER_KEYS: Final = (*_ORDER_TYPES, "stoploss_on_exchange", "stoploss_on_exchange_interval")
+_ORDER_KEYS: Final = (
+    *_ORDER_TYPES, "stoploss_on_exchange", "stoploss_on_exchange_interval", "stoploss_on_exchange_step",
+)  # fmt: skip
 _OLD_ORDER_KEYS: Final = {
     "buy": "entry",
     "sell": "exit",
@@ -190,6 +192,8 @@ def _check_order_types(name: str, value: Any, complain: Complain) -> None:
                 complain(place, kind, "it must be true or false", "Write true to rest stops at the exchange")
         elif key == "stoploss_on_exchange_interval":
             _check_whole(1)(place, kind, complain)
+        elif key == "stoploss_on_exchange_step":
+            _check_offset(place, kind, complain)
         else:
             close = difflib.get_close_matches(str(key), _ORDER_KEYS, n=1)
             cure = f"Did you mean {close[0]}?" if close else f"Known are {', '.join(_ORDER_KEYS)}"
@@ -286,9 +290,12 @@ def _settings(config: Config, facts: StrategyFacts, values: Mapping[str, Any]) -
         exit_time_in_force=force["exit"],
         stop_on_venue=types["stoploss_on_exchange"],
         stop_interval_ms=types["stoploss_on_exchange_interval"] * 1_000,
+        stop_step=_exact(types["stoploss_on_exchange_step"]),
         entry_timeout_ms=timeout.entry * unit,
         exit_timeout_ms=timeout.exit * unit,
         exit_timeout_count=timeout.exit_timeout_count,
+        exit_closer_ms=timeout.exit_closer * unit,
+        exit_market_ms=timeout.exit_market * unit,
         signal_max_age_ms=int(_exact(values["ignore_buying_expired_candle_after"]) * 1_000),
         position_adjustment=values["position_adjustment_enable"],
         max_entry_adjustments=values["max_entry_position_adjustment"],

@@ -105,6 +105,7 @@ class Trade:
     `orders` holds this trade's orders by client id, in order. `leaving` is the reason under way.
     `over_ts` is the candle in which a trade of an earlier moment was closed last.
     `filled_at` is the time of its last fill, `payment_ids` are the funding payments booked.
+    `left_since` is when the reason under way was first wished for.
     `retry_at` is when a refused exit or stop may be tried again. `earned` is what all closed trades of
     the pair have earned: the portfolio adds these up, so that no lost message can lose a profit.
     `strikes` counts its callbacks' failures in a row. `unheard` are closed trades that the portfolio has not acknowledged, the oldest first.
@@ -131,6 +132,7 @@ class Trade:
     enter_tag: str = ""
     leaving: ExitWish | None = None
     leave_type: str = ""
+    left_since: Millis = 0
     exit_reason: str = ""
     exit_timeouts: int = 0
     exit_failures: int = 0

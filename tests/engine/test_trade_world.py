@@ -31,6 +31,7 @@ class TradeInTheWorld(RuleBasedStateMachine):
         book=st.booleans(),
         short=st.booleans(),
         market_exit=st.booleans(),
+        beside=st.booleans(),
         callbacks=st.sampled_from([(), ("custom_exit", "confirm_trade_entry")]),
     )
     def begin(
@@ -40,6 +41,7 @@ class TradeInTheWorld(RuleBasedStateMachine):
         book: bool,
         short: bool,
         market_exit: bool,
+        beside: bool,
         callbacks: tuple[str, ...],
     ) -> None:
         """A world of its own for each run."""
@@ -52,6 +54,8 @@ class TradeInTheWorld(RuleBasedStateMachine):
                 stoploss=D("-0.05"),
                 trailing_stop=trailing,
                 stop_on_venue=stop_on_venue,
+                stop_beside=beside and short,
+                stop_interval_ms=60_000 if trailing else 1_000,
                 can_short=short,
                 leverage=D(2) if short else ONE,
                 exit_type="market" if market_exit else "limit",

@@ -20,6 +20,7 @@ from engine.market import Market
 from engine.matching import Accepted, Exchange, Range
 from engine.matching import Rules as VenueRules
 from engine.order import Fill, Order
+from engine.pursuit import STOPS_MOST
 from engine.settings import Settings
 from engine.trade import step
 from engine.types import ZERO, OrderStatus, Purpose, Side, TradeState
@@ -372,8 +373,10 @@ class World:
         assert not any(o.status in (OrderStatus.IN_DOUBT, OrderStatus.PENDING_CANCEL) for o in trade.working())
         if trade.state is TradeState.OPEN and self.settings.stop_on_venue and self.depth is not None:
             stops = trade.working(Purpose.STOP)
-            assert sum((o.remaining for o in stops), ZERO) == trade.position.amount, "not guarded at the venue"
-            assert 1 == len(stops)
+            claimed = sum((o.remaining for o in trade.working(Purpose.EXIT)), ZERO)
+            left = trade.position.amount - (ZERO if self.settings.stop_beside else claimed)
+            assert sum((o.remaining for o in stops), ZERO) == left, "not guarded at the venue"
+            assert 1 <= len(stops) <= STOPS_MOST or not left
         if trade.state is TradeState.EXITING:
             assert trade.working(Purpose.EXIT), "nothing is done about leaving"
         if trade.state is TradeState.ENTERING:

@@ -234,7 +234,8 @@ def _guard(world: World, pair: str) -> Iterator[str]:
     if not world.settings.stop_on_venue or trade.leaving is not None or trade.stop_failed:
         return
     stops: list[Order] = trade.working(Purpose.STOP)
-    amount = world.markets[pair].tradable(trade.position.amount)
+    claimed = sum((o.remaining for o in trade.working(Purpose.EXIT)), ZERO)
+    amount = world.markets[pair].tradable(trade.position.amount - claimed)
     refusal = world.markets[pair].refusal(amount, trade.stop.level) if trade.stop else "no stop"
-    if refusal is None and [o.remaining for o in stops] != [amount] and trade.retry_at <= world.runtime.now():
+    if refusal is None and sum((o.remaining for o in stops), ZERO) != amount and trade.retry_at <= world.runtime.now():
         yield f"{pair} holds {amount}, its stops are for {[o.remaining for o in stops]}"
