@@ -177,7 +177,9 @@ def _place_stop(work: Work, amount: Decimal, level: Decimal) -> None:
         work.place(Purpose.STOP, OrderType.STOP, amount, level, trigger_price=level, tag="stoploss_on_exchange")
     elif not trade.stop_failed and not trade.working(Purpose.ENTRY):
         trade.stop_failed = True
-        work.do(Alarm("stop_impossible", f"{trade.pair}: no stop can rest at the venue ({why}); the bot guards it itself"))
+        work.do(
+            Alarm("stop_impossible", f"{trade.pair}: no stop can rest at the venue ({why}); the bot guards it itself")
+        )
 
 
 def leaves_dust(work: Work, order: Order) -> bool:

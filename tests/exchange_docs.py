@@ -26,7 +26,8 @@ on a local exchange. On the others try it with the smallest stake first.
 - **In doubt for**: so long an order whose answer was lost is asked about, since it might still be accepted.
 - **Stops**: where the exchange has stops that we can find again by our id, they rest there; else the bot guards while it runs.
   *Before* says that a new stop stands before the old one goes, so replacing leaves no gap; *after* that the old one goes
-  first, since it holds the coins: a gap of one round trip.
+  first, since it holds the coins: a gap of one round trip, which the view `stop_gaps` of [sql.md](sql.md) measures.
+  A stop that the price has jumped, refused or not filled within 5 s, is seen, and the position is left at market price.
 - **Market buys**: where a market order to buy names money instead of coins, a limit order 2 % above the price goes out that
   takes what is there and leaves nothing.
 """

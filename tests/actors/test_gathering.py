@@ -58,6 +58,21 @@ def test_an_intent_takes_what_is_gathered_with_it() -> None:
     assert world.limiter.of(m.AcquirePermit)[-1].priority == "guard"
 
 
+def test_a_stop_that_makes_room_reserves_the_next_one() -> None:
+    """The permit for its cancel keeps the budget of the stop that follows, so that the gap does not wait for one."""
+    world = World(stop_on_venue=True, trailing_stop=True, stop_interval_ms=0)
+    world.opened()
+    world.permit()
+    stop = world.gateway.of(m.SubmitOrder)[-1].order
+    assert world.limiter.of(m.AcquirePermit)[-1].request == "stop"
+    world.tell(m.OrderAccepted(pair=PAIR, client_order_id=stop.client_order_id, order_id="V2", ts=world.sim.now()))
+
+    world.price(120)
+
+    asked = world.limiter.of(m.AcquirePermit)[-1]
+    assert (asked.request, asked.priority, asked.reserve) == ("cancel_stop", "guard", 1)
+
+
 def test_an_intent_that_may_be_refused_is_a_record_of_its_own() -> None:
     """What was gathered before an entry's intent is not lost if the journal does not take that intent."""
     world = World()

@@ -225,12 +225,14 @@ def test_settings_are_those_of_the_strategy_under_the_config() -> None:
         [unfilledtimeout]
         entry = 30
         unit = "seconds"
+        exit_closer = 5
+        exit_market = 8
         [trading]
         leverage = 3
         [strategy.overrides]
         stoploss = -0.05
         timeframe = "1h"
-        order_types = { stoploss_on_exchange = true, stoploss_on_exchange_interval = 15 }
+        order_types = { stoploss_on_exchange = true, stoploss_on_exchange_interval = 15, stoploss_on_exchange_step = 0.002 }
         """
     )
     settings = make_settings(config, facts(stoploss=-0.2, minimal_roi={"60": 0.01, "0": 0.1, "120": -1}))
@@ -239,6 +241,8 @@ def test_settings_are_those_of_the_strategy_under_the_config() -> None:
     assert ((0, Decimal("0.1")), (60, Decimal("0.01")), (120, Decimal(-1))) == settings.roi
     assert 3_600_000 == settings.timeframe_ms
     assert (30_000, 10_000) == (settings.entry_timeout_ms, settings.exit_timeout_ms)
+    assert (5_000, 8_000) == (settings.exit_closer_ms, settings.exit_market_ms)
+    assert Decimal("0.002") == settings.stop_step
     assert (True, 15_000, "limit") == (settings.stop_on_venue, settings.stop_interval_ms, settings.entry_type)
     assert Decimal(3) == settings.leverage
 

@@ -60,6 +60,19 @@ def test_an_entry_reserves_its_stop() -> None:
     assert orders(made, 5, GUARD) == ["Grant"] * 4 + ["Wait"]
 
 
+def test_a_stop_makes_room_only_when_the_next_ones_budget_is_there() -> None:
+    """The cancel of a stop that is to be replaced reserves an order, though a cancel itself needs none: the gap must not wait."""
+    made = limiter()
+    orders(made, 10, GUARD)
+
+    assert isinstance(made.acquire("plain", "cancel", GUARD, 0, 30_000), Grant)
+    assert made.acquire("room", "cancel", GUARD, 0, 30_000, reserve=1) == Wait(10_000)
+    made.release("1.1.1000")
+    assert [g.request_id for g in made.poll(1)] == ["room"]
+    assert orders(made, 1, EXIT, 2) == ["Wait"]
+    assert orders(made, 1, GUARD, 3) == ["Grant"]
+
+
 def test_a_reservation_may_be_part_of_the_urgent_share() -> None:
     """Where it is, five entries and their five stops use a window of ten whole; exits are left what nobody reserved."""
     made = limiter(replace(LIMITS, reserve_is_urgent=True))
