@@ -101,6 +101,7 @@ def exchange_limits(
         pools=tuple(replace(p, limit=said.get((p.name, p.window_ms), p.limit)) for p in pools),
         costs=costs,
         reserve_is_urgent=True,
+        flight_ms=30_000,
         margin_ms=1_000,
         clock_ms=clock_ms,
     )
