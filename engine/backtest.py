@@ -81,18 +81,19 @@ class Backtest:
         seen = [0] * len(reels)
         due = [(int(reel.times[1]), number, 1) for number, reel in enumerate(reels) if len(reel) > 1]
         heapify(due)
+        calendar = Calendar([reel.times for reel in reels])
         while due:
             ts, rows, now = due[0][0], {}, []
             self.now = ts
             while due and due[0][0] == ts:
                 _, number, row = heappop(due)
                 reel = reels[number]
-                self.book[reel.pair] = with_passed(self.book[reel.pair], reel.tape.candles, seen[number] + 1, row)
+                self.book[reel.pair] = with_passed(self.book[reel.pair], reel, seen[number] + 1, row)
                 rows[reel.pair] = reel.rows(row, end)
                 seen[number] = row
                 now.append(number)
             self.visited += len(rows)
-            self._pass_time(reels, ts)
+            self._pass_time(calendar, ts)
             for moment, step_rows in moments(ts, rows):
                 self._step(step_rows, moment)
             for number in now:
@@ -106,7 +107,7 @@ class Backtest:
         """Let one pair go on from `row` until it holds nothing and wants nothing, or its data end."""
         seen = row - 1
         while row < len(reel):
-            self.book[reel.pair] = with_passed(self.book[reel.pair], reel.tape.candles, seen + 1, row)
+            self.book[reel.pair] = with_passed(self.book[reel.pair], reel, seen + 1, row)
             self.turn(reel.row(row, end), int(reel.times[row]))
             if not self._is_active(reel.pair):
                 return
@@ -120,14 +121,17 @@ class Backtest:
         for pair in turn_order(self.portfolio.open_order, busy):
             self.turn(rows[pair], ts)
 
-    def _pass_time(self, reels: Sequence[Reel], ts: Millis) -> None:
-        self._tell(pass_until(self.portfolio, ts, Calendar([reel.times for reel in reels]).first_time))
+    def _pass_time(self, calendar: Calendar, ts: Millis) -> None:
+        self._tell(pass_until(self.portfolio, ts, calendar.first_time))
 
     def _end(self, tapes: Mapping[str, Tape], reels: Sequence[Reel], seen: Sequence[int]) -> None:
         for number, reel in enumerate(reels):
             trade = self.book[reel.pair]
-            self.book[reel.pair] = with_passed(trade, reel.tape.candles, seen[number] + 1, len(reel))
-        self._pass_time(reels, max((int(reel.times[-1]) for reel in reels if len(reel) > 1), default=self.now))
+            self.book[reel.pair] = with_passed(trade, reel, seen[number] + 1, len(reel))
+        self._pass_time(
+            Calendar([reel.times for reel in reels]),
+            max((int(reel.times[-1]) for reel in reels if len(reel) > 1), default=self.now),
+        )
         finals = last_rows(tapes)
         for pair in turn_order(self.portfolio.open_order, (p for p in finals if self._is_active(p))):
             self.turn(finals[pair], finals[pair].ts)

@@ -109,20 +109,25 @@ class Market:
         whole = self.tradable(amount)
         return not whole or (self.cost_min is not None and whole * price < self.cost_min)
 
-    def refusal(self, amount: Decimal, price: Decimal) -> str | None:
-        """Why this market would refuse an order of `amount` at `price`; None when it would not."""
+    def refusal(
+        self, amount: Decimal, price: Decimal, *, any_price: bool = False, any_cost: bool = False
+    ) -> str | None:
+        """Why this market would refuse an order of `amount` at `price`; None when it would not.
+
+        `any_price` asks for no whole step of the price, `any_cost` for no least cost.
+        """
         if amount <= ZERO or price <= ZERO:
             return f"amount {amount} at price {price} is not positive"
         if self.truncate_amount(amount) != amount:
             return f"amount {amount} is not a multiple of {self.amount_step}"
-        if self.round_price(price) != price:
+        if not any_price and self.round_price(price) != price:
             return f"price {price} is not a multiple of {self.price_step}"
         if self.amount_min is not None and amount < self.amount_min:
             return f"amount {amount} is under the minimum of {self.amount_min}"
         if self.amount_max is not None and amount > self.amount_max:
             return f"amount {amount} is over the maximum of {self.amount_max}"
         cost = amount * price
-        if self.cost_min is not None and cost < self.cost_min:
+        if self.cost_min is not None and cost < self.cost_min and not any_cost:
             return f"cost {cost} is under the minimum of {self.cost_min}"
         if self.cost_max is not None and cost > self.cost_max:
             return f"cost {cost} is over the maximum of {self.cost_max}"

@@ -196,11 +196,9 @@ class Exchange:
         )
 
     def _bad_numbers(self, order: Order, market: Market, account: Account, price: Decimal | None) -> Refused | None:
-        rules = market
-        if self.rules.depth is None:
-            rules = replace(rules, price_step=ZERO)  # stored candles carry binary noise, and bound the prices asked
-        if account is Account.REDUCE or (self.rules.depth is None and order.purpose is not Purpose.ENTRY):
-            rules = replace(rules, cost_min=None)  # what is left of a position can always be closed
+        over_candles = self.rules.depth is None  # they carry binary noise, and bound the prices asked
+        # What is left of a position can always be closed.
+        closes = account is Account.REDUCE or (over_candles and order.purpose is not Purpose.ENTRY)
         asked = order.price
         if order.type is OrderType.STOP:
             if order.trigger_price is None:
@@ -208,9 +206,9 @@ class Exchange:
             asked = order.trigger_price
         elif order.type is OrderType.MARKET:
             asked = market.round_price(price if price is not None else order.price)
-        if self.rules.depth is None:
+        if over_candles:
             asked = market.round_price(asked)  # a month's prices may have finer steps than today's market
-        why = rules.refusal(order.amount, asked)
+        why = market.refusal(order.amount, asked, any_price=over_candles, any_cost=closes)
         return Refused(_INVALID, why) if why else None
 
     def _beyond_position(self, order: Order, market: Market, account: Account) -> Refused | None:

@@ -4,7 +4,7 @@ Rules
     A flat pair sees the rows that carry a signal; one with an order at work, or an evaluation under way,
     sees every row.
     An open position sees, besides, the rows that may reach its stop, its liquidation or a ROI level, or
-    move a trailing stop, and the last one, on which it is left.
+    move a trailing stop, those on which funding is due, and the last one, on which it is left.
     They are found in doubles with room for every rounding, so that a row too many may be seen and none
     too few; what happens on a row is decided by the machine alone.
     What is passed over leaves one trace, the extremes the price went to; `with_passed` books it.
@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from engine.candles import Candles, Floats
+from engine.candles import Floats
 from engine.exits import MINUTE_MS, tighter
 from engine.market import Market
 from engine.position import Position
@@ -58,7 +58,7 @@ _SETTINGS: Final[dict[str, Callable[[Any], bool]]] = {
 
 _ANY_SETTING: Final = frozenset(
     {
-        "timeframe_ms", "roi", "stoploss", "trailing_stop", "trailing_stop_positive", "trailing_stop_positive_offset",
+        "timeframe_ms", "detail_ms", "roi", "stoploss", "trailing_stop", "trailing_stop_positive", "trailing_stop_positive_offset",
         "trailing_only_offset_is_reached", "use_exit_signal", "exit_profit_only", "exit_profit_offset",
         "ignore_roi_if_entry_signal", "can_short", "leverage", "fee", "entry_type", "exit_type", "stop_type",
         "emergency_type", "force_entry_type", "force_exit_type", "entry_time_in_force", "exit_time_in_force",
@@ -75,13 +75,14 @@ _TRADE: Final = frozenset(
         "max_rate", "min_rate", "opened_at", "enter_tag", "leaving", "leave_type", "exit_reason", "exit_timeouts",
         "exit_failures", "stop_failed", "stop_touched_at", "retry_at", "signalled_exit_ts", "signal", "signal_ts",
         "price", "pending", "queued", "questions", "earned", "last_closed", "quarantined", "reconciled", "trading",
-        "filled_at", "over_ts", "liquidation", "unheard", "left_since",
+        "filled_at", "over_ts", "liquidation", "unheard", "left_since", "payment_ids", "reviewed_at", "repriced_candle",
     }
 )  # fmt: skip
 _POSITION: Final = frozenset(
     {
         "side", "leverage", "amount", "cost", "value", "entered_amount", "entered_cost", "entered_value",
-        "exited_amount", "exited_cost", "booked", "leaving_value", "left_value", "entry_fee", "exit_fee", "fees",
+        "exited_amount", "exited_cost", "booked", "leaving_value", "left_value", "entry_fee", "exit_fee", "fees", "funding",
+        "funding_booked",
     }
 )  # fmt: skip
 _RULES: Final = frozenset({"settings", "market", "order_prefix", "run", "fee", "reserve_stop"})
@@ -91,11 +92,15 @@ _MARKET: Final = frozenset(
         "maker_fee", "taker_fee", "leverage_max", "active", "contract_size", "tiers", "liquidation",
     }
 )  # fmt: skip
-_TAPE: Final = frozenset({"candles", "signals", "price_steps"})
+_TAPE: Final = frozenset({"candles", "signals", "price_steps", "funding", "detail"})
 
 
-def _unknown(cls: Any, known: frozenset[str]) -> tuple[Field[Any], ...]:
-    return tuple(field for field in fields(cls) if field.name not in known)
+def _unknown(cls: Any, known: frozenset[str]) -> tuple[tuple[str, Any], ...]:
+    return tuple((field.name, _default(field)) for field in fields(cls) if field.name not in known)
+
+
+def _default(field: Field[Any]) -> Any:
+    return field.default_factory() if field.default_factory is not MISSING else field.default
 
 
 _UNKNOWN: Final = {
@@ -110,11 +115,7 @@ _UNKNOWN: Final = {
 
 def is_known(value: Any) -> bool:
     """Whether what this module has not heard of is switched off in `value`: it has its default."""
-    return all(getattr(value, field.name) == _default(field) for field in _UNKNOWN[type(value)])
-
-
-def _default(field: Field[Any]) -> Any:
-    return field.default_factory() if field.default_factory is not MISSING else field.default
+    return all([getattr(value, name) == default for name, default in _UNKNOWN[type(value)]])  # noqa: C419  (quicker)
 
 
 def may_skip(settings: Settings) -> bool:
@@ -127,7 +128,7 @@ def next_row(trade: Trade, reel: Reel, number: int) -> int:
     rules = trade.rules
     if trade.working() or trade.pending is not None or trade.queued is not None or trade.leaving is not None:
         return number + 1
-    if not (all(map(is_known, (reel.tape, rules, rules.market, trade))) and may_skip(rules.settings)):
+    if not (_may_pass(reel, rules) and is_known(trade)):
         return number + 1
     if trade.position.amount <= ZERO:
         return reel.next_signalled(number)
@@ -135,29 +136,37 @@ def next_row(trade: Trade, reel: Reel, number: int) -> int:
         return number + 1
     if number + 1 >= len(reel):
         return number + 1
-    return _first_touch(trade, reel, number + 1, min(reel.next_signalled(number), len(reel) - 1))
+    end = min(reel.next_signalled(number), reel.next_funded(number), len(reel) - 1)
+    return _first_touch(trade, reel, number + 1, end)
 
 
-def with_passed(trade: Trade, candles: Candles, first: int, end: int) -> Trade:
+def _may_pass(reel: Reel, rules: Rules) -> bool:
+    """Whether rows of this tape may be passed over under these rules at all; asked anew only where they are others."""
+    if reel.passing is None or reel.passing[0] is not rules:
+        fits = all(map(is_known, (reel.tape, rules, rules.market))) and may_skip(rules.settings)
+        reel.passing = (rules, fits)
+    return reel.passing[1]
+
+
+def with_passed(trade: Trade, reel: Reel, first: int, end: int) -> Trade:
     """`trade` after the price went through rows [first, end) that it did not have to see."""
     if first >= end or trade.position.amount <= ZERO:
         return trade
     twin = trade.copy()
-    twin.max_rate = max(trade.max_rate, exact(float(candles.high[first:end].max())))
-    twin.min_rate = min(trade.min_rate, exact(float(candles.low[first:end].min())))
+    twin.max_rate = max(trade.max_rate, exact(float(reel.high[first:end].max())))
+    twin.min_rate = min(trade.min_rate, exact(float(reel.low[first:end].min())))
     return twin
 
 
 def _first_touch(trade: Trade, reel: Reel, first: int, end: int) -> int:
     """The first row in [first, end) that may touch a level of the open position; `end` where none does."""
-    candles = reel.tape.candles
-    levels = _Levels(trade, reel.tape)
+    levels = _Levels(trade, reel)
     for size in (*BLOCKS, len(reel)):
         if first >= end:
             break
         last = min(first + size, end)
         part = slice(first, last)
-        touched = levels.touched(candles.ts[part], candles.high[part], candles.low[part])
+        touched = levels.touched(reel.times[part], reel.high[part], reel.low[part])
         at = int(touched.argmax())
         if touched[at]:
             return first + at
@@ -168,28 +177,30 @@ def _first_touch(trade: Trade, reel: Reel, first: int, end: int) -> int:
 class _Levels:
     """The prices at which something may happen to a position, as bounds of a candle's best and worst."""
 
-    __slots__ = ("guard", "is_long", "keys", "opened_at", "stop", "targets", "trail")
+    __slots__ = ("guard", "is_long", "keys", "opened_at", "span_ms", "stop", "targets", "trail")
 
-    def __init__(self, trade: Trade, tape: Tape) -> None:
+    def __init__(self, trade: Trade, reel: Reel) -> None:
         settings, position = trade.rules.settings, trade.position
         assert trade.stop is not None
         self.is_long = position.side is Side.LONG
         self.opened_at = trade.opened_at
+        self.span_ms = 0 if reel.tape.detail is None else reel.timeframe_ms
         self.stop = float(trade.stop.level)
         self.guard = float(tighter(trade.stop.level, trade.liquidation, position.side))
         self.keys = np.array([key for key, _ in settings.roi], np.int64)
         targets = [self._price_at(trade, float(ratio) - ROUNDING) for _, ratio in settings.roi]
         nowhere = np.inf if self.is_long else -np.inf
         self.targets = np.array([nowhere, *targets])  # before the first key there is no target
-        self.trail = self._trail(trade, tape) if settings.trailing_stop else nowhere
+        self.trail = self._trail(trade, reel.tape) if settings.trailing_stop else nowhere
 
     def _price_at(self, trade: Trade, ratio: float) -> float:
         """A price from which the profit may be over `ratio`."""
         position, fee = trade.position, float(trade.rules.fee)
         amount, value, leverage = float(position.amount), float(position.value), float(position.leverage)
+        due = float(position.funding_due)
         if self.is_long:
-            return value * (1 + ratio / leverage) / (amount * (1 - fee)) * (1 - NOISE)
-        return value * (1 - ratio / leverage) / (amount * (1 + fee)) * (1 + NOISE)
+            return (value * (1 + ratio / leverage) - due) / (amount * (1 - fee)) * (1 - NOISE)
+        return (value * (1 - ratio / leverage) + due) / (amount * (1 + fee)) * (1 + NOISE)
 
     def _trail(self, trade: Trade, tape: Tape) -> float:
         """A price from which trailing may move the stop: past the offset where that counts, closer than the stop is."""
@@ -212,15 +223,14 @@ class _Levels:
         return closer if settings.trailing_only_offset_is_reached else max(closer, moves_far * (1 + NOISE))
 
     def touched(self, ts: npt.NDArray[np.int64], high: Floats, low: Floats) -> npt.NDArray[np.bool_]:
-        """The rows that may touch one of the levels."""
-        if len(self.keys):
-            minutes = (ts - self.opened_at) // MINUTE_MS
-            target = self.targets[np.searchsorted(self.keys, minutes, side="right")]
-        else:
-            target = self.targets[:1]
+        """The rows that may touch one of the levels, or within which the target is another one."""
+        keys = self.keys.searchsorted((ts - self.opened_at) // MINUTE_MS, side="right")
+        target = self.targets[keys]
         found: npt.NDArray[np.bool_]
         if self.is_long:
             found = (low <= self.guard * (1 + NOISE)) | (high >= np.minimum(target, self.trail))
         else:
             found = (high >= self.guard * (1 - NOISE)) | (low <= np.maximum(target, self.trail))
+        if self.span_ms and len(self.keys):
+            found |= keys != self.keys.searchsorted((ts + self.span_ms - self.opened_at) // MINUTE_MS, side="right")
         return found

@@ -57,6 +57,8 @@ def covers(rules: Rules, tape: Tape) -> bool:
         and not settings.stop_on_venue
         and not settings.position_adjustment
         and not market.is_futures
+        and not tape.funding
+        and tape.detail is None
         and not market.tiers
         and market.contract_size == ONE
         and settings.timeframe_ms % MINUTE_MS == 0

@@ -14,7 +14,7 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from engine.candles import Candles
+from engine.candles import Candles, Floats
 from engine.margin import FundingRate
 from engine.messages import NO_SIGNAL, Signal, TurnRow
 from engine.types import Millis, exact
@@ -77,9 +77,13 @@ class Judged(Mapping[Millis, Signal]):
 
 
 class Reel:
-    """A tape as it is read: the row of any candle, and which rows carry a signal."""
+    """A tape as it is read: the row of any candle, and which rows carry a signal or funding.
 
-    __slots__ = ("pair", "signalled", "tape", "timeframe_ms", "times")
+    `high` and `low` are what is seen of each candle: those of its finer candles, where there are any. `passing` is
+    what `engine.skipping` has found out last: under these rules rows may be passed over, or not.
+    """
+
+    __slots__ = ("funded", "high", "low", "pair", "passing", "signalled", "tape", "timeframe_ms", "times")
 
     def __init__(self, tape: Tape, timeframe_ms: Millis) -> None:
         self.tape = tape
@@ -87,6 +91,9 @@ class Reel:
         self.timeframe_ms = timeframe_ms
         self.times = tape.candles.ts
         self.signalled = _signalled(tape, timeframe_ms)
+        self.funded = _funded(tape)
+        self.high, self.low = _seen(tape, timeframe_ms)
+        self.passing: tuple[object, bool] | None = None
 
     def __len__(self) -> int:
         return len(self.times)
@@ -101,10 +108,21 @@ class Reel:
         found = []
         for at in range(first, last):
             ts = int(detail.ts[at])
-            prices = (exact(float(column[at])) for column in (detail.open, detail.high, detail.low, detail.close))
-            o, h, l, c = prices  # noqa: E741
-            due = self._funding(after, ts)
-            found.append(replace(candle, ts=ts, open=o, high=h, low=l, close=c, funding=due, candle_ts=candle.ts))
+            found.append(
+                TurnRow(
+                    pair=candle.pair,
+                    ts=ts,
+                    open=exact(float(detail.open[at])),
+                    high=exact(float(detail.high[at])),
+                    low=exact(float(detail.low[at])),
+                    close=exact(float(detail.close[at])),
+                    signal=candle.signal,
+                    last_entry=candle.last_entry,
+                    price_step=candle.price_step,
+                    funding=self._funding(after, ts),
+                    candle_ts=candle.ts,
+                )
+            )
             after = ts
         return found or [replace(candle, funding=self._funding(after, candle.ts))]
 
@@ -132,8 +150,15 @@ class Reel:
 
     def next_signalled(self, number: int) -> int:
         """The first row after `number` that carries a signal; the number of rows where none does."""
-        at = int(np.searchsorted(self.signalled, number, side="right"))
-        return int(self.signalled[at]) if at < len(self.signalled) else len(self)
+        return self._next(self.signalled, number)
+
+    def next_funded(self, number: int) -> int:
+        """The first row after `number` on which funding may be due; the number of rows where none is."""
+        return self._next(self.funded, number)
+
+    def _next(self, rows: npt.NDArray[np.intp], number: int) -> int:
+        at = int(rows.searchsorted(number, side="right"))
+        return int(rows[at]) if at < len(rows) else len(self)
 
 
 class Calendar:
@@ -160,6 +185,33 @@ def _signalled(tape: Tape, timeframe_ms: Millis) -> npt.NDArray[np.intp]:
     at = np.searchsorted(tape.candles.ts, judged + timeframe_ms)
     at = np.sort(at[(at > 0) & (at < len(tape.candles))])
     return at[np.append(True, at[1:] != at[:-1])] if len(at) else at
+
+
+def _funded(tape: Tape) -> npt.NDArray[np.intp]:
+    """The numbers of the rows on which funding may be due, in order; with finer candles of some on which none is."""
+    times = tape.candles.ts
+    due = np.array([rate.ts for rate in tape.funding], np.int64)
+    at = times.searchsorted(due)
+    if tape.detail is not None:
+        at = np.concatenate([at, times.searchsorted(due, side="right") - 1])
+    at = np.sort(at[(at > 0) & (at < len(times))])
+    return at[np.append(True, at[1:] != at[:-1])] if len(at) else at
+
+
+def _seen(tape: Tape, timeframe_ms: Millis) -> tuple[Floats, Floats]:
+    """The highest and the lowest price of each candle that a position is shown."""
+    candles, detail = tape.candles, tape.detail
+    if detail is None or not len(detail) or not len(candles):
+        return candles.high, candles.low
+    bounds = np.column_stack([detail.ts.searchsorted(candles.ts), detail.ts.searchsorted(candles.ts + timeframe_ms)])
+    has = bounds[:, 0] < bounds[:, 1]
+    found = []
+    for own, fine, extreme in ((candles.high, detail.high, np.maximum), (candles.low, detail.low, np.minimum)):
+        seen = own.copy()
+        # A bound behind the last price would be no place; of the slices between bounds every second is a candle's.
+        seen[has] = extreme.reduceat(np.append(fine, fine[-1]), bounds[has].ravel())[::2]
+        found.append(seen)
+    return found[0], found[1]
 
 
 def walk(tapes: Mapping[str, Tape], timeframe_ms: Millis) -> Iterator[tuple[Millis, dict[str, TurnRow]]]:

@@ -37,16 +37,8 @@ Wanted = ReviewOrders | SignalJudged | AdjustPosition | MarketRange | DataEnded 
 """What a turn may say is next."""
 
 
-class _Phase(Enum):
-    REVIEW = auto()
-    JUDGE = auto()
-    FILL_ENTRY = auto()
-    FUND = auto()
-    ADJUST = auto()
-    FILL_ADJUSTED = auto()
-    LOOK = auto()
-    FILL_EXIT = auto()
-    END = auto()
+_REVIEW, _JUDGE, _FILL_ENTRY, _FUND, _ADJUST, _FILL_ADJUSTED, _LOOK, _FILL_EXIT, _END = range(9)
+"""The phases of a turn, in order."""
 
 
 class Turn:
@@ -56,7 +48,7 @@ class Turn:
 
     def __init__(self, row: TurnRow) -> None:
         self.row = row
-        self._phase = _Phase.REVIEW
+        self._phase = _REVIEW
         self._again = False
         self._intents = 0
 
@@ -72,39 +64,42 @@ class Turn:
     def next(self, trade: Trade) -> Wanted | None:
         """The next event, a `Match`, a `Settle`, or None when the pair has settled."""
         while True:
-            if self._phase is _Phase.END:
+            if self._phase == _END:
                 if not self._again:
                     return None
-                self._again, self._phase = False, _Phase.JUDGE
-            phase, self._phase = self._phase, _Phase(self._phase.value + 1)
-            if phase is _Phase.REVIEW and self._is_over(trade):
+                self._again, self._phase = False, _JUDGE
+            phase = self._phase
+            self._phase += 1
+            if phase == _REVIEW and self._is_over(trade):
                 return None
             wanted = self._at(phase, trade)
             if wanted is not None:
                 return wanted
 
-    def _at(self, phase: _Phase, trade: Trade) -> Wanted | None:
+    def _at(self, phase: int, trade: Trade) -> Wanted | None:
         """What the phase wants of this trade, None for nothing."""
         row, held = self.row, trade.position.amount > ZERO
-        if phase is _Phase.JUDGE:
+        if phase == _JUDGE:
             return None if self._is_judged(trade) else self._first()
-        if phase is _Phase.FILL_EXIT:
+        if phase == _FILL_EXIT:
             return Match.ALL if trade.working() else None
-        if phase is _Phase.FUND:
+        if phase == _FUND:
+            if not row.funding or not held:
+                return None
             due = tuple(rate for rate in row.funding if rate.ts >= trade.filled_at)
-            return Settle(due) if due and held else None
+            return Settle(due) if due else None
         if row.final:
             return None
-        if phase is _Phase.REVIEW:  # frees the pair for this candle's own signal
+        if phase == _REVIEW:  # frees the pair for this candle's own signal
             return ReviewOrders(pair=row.pair, ts=row.ts, price=row.open) if trade.working() else None
-        if phase is _Phase.FILL_ENTRY:
+        if phase == _FILL_ENTRY:
             return Match.ENTRIES if trade.working(Purpose.ENTRY) else None
-        if phase is _Phase.ADJUST:
+        if phase == _ADJUST:
             self._intents = trade.intents
             if not held or not trade.rules.settings.position_adjustment:
                 return None
             return AdjustPosition(pair=row.pair, ts=row.ts, price=row.open, high=row.high, low=row.low)
-        if phase is _Phase.FILL_ADJUSTED:
+        if phase == _FILL_ADJUSTED:
             return Match.ALL if trade.intents != self._intents else None
         return self._range() if held else None
 

@@ -17,7 +17,7 @@ from engine.exits import ExitWish, Stop
 from engine.goals import Increase, Reduction, Replacement
 from engine.market import Market
 from engine.messages import NO_SIGNAL, AskStrategy, ExposureChanged, MarketRange, Message, Signal, TradeClosed
-from engine.order import Order, OrderEvent
+from engine.order import TERMINAL, Order, OrderEvent
 from engine.position import Position
 from engine.settings import Settings
 from engine.types import (
@@ -181,7 +181,7 @@ class Trade:
 
     def working(self, purpose: Purpose | None = None) -> list[Order]:
         """The orders of this trade that may still do something at the venue."""
-        return [o for o in self.orders.values() if not o.is_done and purpose in (None, o.purpose)]
+        return [o for o in self.orders.values() if o.status not in TERMINAL and purpose in (None, o.purpose)]
 
     def copy(self) -> Trade:
         """A trade of its own to work on: step's purity costs this one shallow copy."""
@@ -392,8 +392,9 @@ def state_of(trade: Trade) -> TradeState:
         return S.RECONCILING
     if trade.position.amount > ZERO:
         return S.EXITING if trade.leaving is not None else S.OPEN
-    if any(o.purpose is Purpose.ENTRY for o in trade.working()):
+    working = trade.working()
+    if any(o.purpose is Purpose.ENTRY for o in working):
         return S.ENTERING
-    if trade.working():
+    if working:
         return S.EXITING
     return S.QUARANTINED if trade.quarantined else S.FLAT
