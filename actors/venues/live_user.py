@@ -121,13 +121,13 @@ class UserStream:
     async def _opened(self, exchange: Any) -> None:
         """Wait until a socket is open and has said something, or has been open for a while."""
         loop = asyncio.get_running_loop()
-        since = None
+        began, since = loop.time(), None
         while not self.is_up:
             await asyncio.sleep(0.1)
             clients = list((exchange.clients or {}).values())
             connected = [one for one in clients if getattr(one, "connection", None) is not None]
             since = (since or loop.time()) if connected else None
-            if since is not None and loop.time() - since > (0.2 if self.heard_at > since else 2.0):
+            if since is not None and loop.time() - since > (0.2 if self.heard_at > began else 2.0):
                 self.is_up = True
                 self._up()
 
@@ -163,8 +163,13 @@ class UserStream:
     # ------------------------------------------------------------ frames
 
     def _guard(self, exchange: Any) -> None:
-        """Let no frame end ccxt's receive loop without a word."""
-        make_client = exchange.client
+        """Let no frame end ccxt's receive loop without a word, nor pass for one that said nothing."""
+        make_client, handle = exchange.client, exchange.handle_message
+
+        def handle_message(sender: Any, message: Any) -> None:
+            if isinstance(message, str) and message.strip().lower() not in _TEXTS:
+                raise StreamEnded(f"a text that is no JSON: {message[:40]!r}")
+            handle(sender, message)
 
         def client(url: str) -> Any:
             known = url in (exchange.clients or {})
@@ -174,6 +179,7 @@ class UserStream:
             return made
 
         exchange.client = client
+        exchange.handle_message = handle_message
 
     def _guard_client(self, client: Any) -> None:
         handle = client.handle_message

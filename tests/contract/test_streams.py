@@ -1,0 +1,149 @@
+"""The stream of our orders when it breaks: noticed, opened anew, and what was missed is read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from actors.venues.trading import Missed, Remark
+from engine.messages import OrderAccepted, OrderCanceled, OrderFilled
+from engine.types import OrderSide, OrderType, Purpose
+from tests.contract.desk import Desk, ExchangeWorld, an_order
+from tests.exchange.client import Exchange
+
+D = Decimal
+USER = "user*"
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[Exchange]:
+    with Exchange("--pairs", "3", "--still", "--for", "300") as there:
+        yield there
+
+
+@pytest.fixture
+def desk(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Desk]:
+    """A desk whose stream is up, with one resting order."""
+    name = request.node.name
+    exchange.control("clear")
+    exchange.control("price", symbol="BTCUSDT", price=60_000)
+    exchange.control("user", key=name, secret="secret", name=name, funds={"USDT": 100_000})
+    world = ExchangeWorld(exchange, name)
+    made = Desk(world)
+    made.open(1)
+    try:
+        made.submit(an_order(1, world.now()))
+        made.wait(lambda: world.live._stream.is_up and made.of(Missed), "the stream")
+        yield made
+    finally:
+        exchange.control("clear")
+        world.close()
+
+
+def sell(desk: Desk, exchange: Exchange) -> None:
+    """The price falls: the resting order fills, and an event of that is on its way."""
+    exchange.control("price", symbol="BTCUSDT", price=49_000)
+    desk.wait(lambda: desk.filled(1) == D("0.01"), "the fill")
+
+
+@pytest.mark.parametrize("kind", ["close", "reset_stream", "garbage", "cut_frame"])
+def test_a_broken_stream_is_opened_anew(desk: Desk, exchange: Exchange, kind: str) -> None:
+    """A closed connection and a broken frame are noticed at once, said, and the fill that was lost is read."""
+    exchange.control("fault", kind=kind, stream=USER, count=1)
+    sell(desk, exchange)
+    world: Any = desk.world
+    desk.wait(lambda: world.live._stream.restarts and world.live._stream.is_up, "the new stream")
+
+    assert [event.event for event in desk.of(Remark)][:1] == ["stream"]
+    assert len({event.fill.fill_id for event in desk.of(OrderFilled, 1)}) == len(desk.of(OrderFilled, 1)) == 1
+    desk.submit(an_order(2, desk.world.now(), type=OrderType.MARKET, price=D(49_000)))
+    desk.wait(lambda: desk.filled(2) == D("0.01"), "a fill on the new stream")
+
+
+@pytest.mark.parametrize("kind", ["drop", "stall"])
+def test_a_deaf_stream_is_found_by_what_it_does_not_tell(desk: Desk, exchange: Exchange, kind: str) -> None:
+    """Our order has filled by its own answer, and its executions are not told: they are read, and the stream is opened anew."""
+    exchange.control("fault", kind=kind, stream=USER, count=20)
+    desk.submit(an_order(2, desk.world.now(), type=OrderType.MARKET, price=D(60_000)))
+    desk.wait(lambda: desk.filled(2) == D("0.01"), "the fill")
+
+    assert len(desk.of(OrderFilled, 2)) == 1
+    assert len(desk.of(OrderAccepted, 2)) == 1
+
+
+@pytest.mark.parametrize("kind", ["duplicate", "reorder", "delay"])
+def test_events_that_come_oddly_are_told_once(desk: Desk, exchange: Exchange, kind: str) -> None:
+    """Events twice, in another order or late: each fill is told once, and the end after its fills."""
+    exchange.control("fault", kind=kind, stream=USER, count=10, seconds=0.5)
+    exchange.control("pair", symbol="BTCUSDT", parts=3)
+    try:
+        desk.submit(an_order(2, desk.world.now(), type=OrderType.MARKET, price=D(60_000)))
+        exit_order = {"side": OrderSide.SELL, "purpose": Purpose.EXIT, "type": OrderType.MARKET, "amount": D("0.005")}
+        desk.wait(lambda: desk.filled(2) == D("0.01"), "the entry's fills")
+        desk.submit(an_order(3, desk.world.now(), price=D(60_000), **exit_order))
+        desk.wait(lambda: desk.filled(3) == D("0.005"), "the exit's fills")
+    finally:
+        exchange.control("pair", symbol="BTCUSDT", parts=1)
+    ids = [event.fill.fill_id for event in desk.of(OrderFilled)]
+
+    assert len(ids) == len(set(ids)) == 6
+    assert len(desk.of(OrderAccepted, 2)) == len(desk.of(OrderAccepted, 3)) == 1
+
+
+def test_what_the_exchange_ends_itself_is_told(desk: Desk, exchange: Exchange) -> None:
+    """An order that the exchange cancels comes as its end, by the stream alone."""
+    (order,) = desk.look(1).orders
+    exchange.control("cancel", id=int(order.order_id), status="EXPIRED", account=_account(desk))
+    desk.wait(lambda: desk.of(OrderCanceled, 1), "the end")
+
+    assert [(event.filled, event.expired) for event in desk.of(OrderCanceled, 1)] == [(0, True)]
+
+
+def test_foreign_orders_are_left_alone(desk: Desk, exchange: Exchange) -> None:
+    """The user's own orders and fills are told by no event, and a look tells them as they are: foreign."""
+    manual = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "quantity": "0.02", "price": "40000"}
+    exchange.control("order", params={**manual, "timeInForce": "GTC"}, account=_account(desk))
+    exchange.control(
+        "order",
+        params={"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.1"},
+        account=_account(desk),
+    )
+    snapshot = desk.look(1)
+    foreign = [order for order in snapshot.orders if not order.client_order_id.startswith("tp")]
+
+    assert [(order.amount, order.price) for order in foreign] == [(D("0.02"), D(40_000))]
+    assert snapshot.fills == ()
+    assert desk.of(OrderFilled) == []
+    assert snapshot.position == D("0.0999")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("c", "@raw:null"),
+        ("X", "HALF_DONE"),
+        ("q", "@raw:NaN"),
+        ("i", None),
+        ("t", "@raw:null"),
+        ("L", "odd"),
+        ("n", "@raw:null"),
+    ],
+)
+def test_odd_events_end_well(desk: Desk, exchange: Exchange, field: str, value: str | None) -> None:
+    """Fields that are missing, null, no number or unknown words: nothing is lost, nothing is doubled, nobody crashes."""
+    fault = {"kind": "field_event", "stream": USER, "count": 3, "field": field}
+    exchange.control("fault", **fault, **({} if value is None else {"value": value}))
+    desk.submit(an_order(2, desk.world.now(), type=OrderType.MARKET, price=D(60_000)))
+    desk.wait(lambda: desk.filled(2) == D("0.01"), "the fill")
+    snapshot = desk.look(2)
+
+    assert len({event.fill.fill_id for event in desk.of(OrderFilled, 2)}) == 1
+    assert snapshot.unknown == ()
+    assert snapshot.position == D("0.00999")
+
+
+def _account(desk: Desk) -> str:
+    return str(desk.world.connection.trading.apiKey)  # type: ignore[attr-defined]
