@@ -20,6 +20,8 @@ RANK: Final = {priority: rank for rank, priority in enumerate(Priority)}
 GUARD: Final = RANK[Priority.GUARD]
 URGENT: Final = RANK[Priority.EXIT]
 """Ranks up to this one may use the urgent share."""
+READING: Final = RANK[Priority.RECONCILE]
+"""Of the restart share half is for whoever reads: nobody can leave or guard what nobody knows of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,7 @@ class Window:
     def room(self, rank: int, reserved: int) -> int:
         """What somebody of `rank` could still use."""
         if self.unknown:
-            most = self.restart if rank <= URGENT else 0
+            most = self.restart if rank <= URGENT else self.restart // 2 if rank == READING else 0
         elif rank <= URGENT:
             most = self.total - (0 if rank == GUARD else reserved)
         else:

@@ -15,7 +15,8 @@ Rules
     Nobody waits while what he may use is free: only requests that need the same pools wait for each other.
 
 After a restart the current windows are unknown: until the exchange says what it has counted (`report`), or
-the window ends, only the restart share can be used, which is not used otherwise, and by GUARD and EXIT.
+the window ends, only the restart share can be used, which is not used otherwise: by GUARD and EXIT, and half
+of it by RECONCILE.
 Permits of an earlier incarnation carry its epoch: whoever sends must refuse them before reporting.
 
 Cost: constant for a grant, O(log n) with n waiting.

@@ -33,6 +33,7 @@ from actors.venues.failure import Exchanged, Failure, Verdict, failure_of
 from actors.venues.used import UsedCounts
 from engine.errors import TradepitError
 from engine.market import Market
+from engine.quota import Pool, reported_pools
 from engine.settings import ExchangeConfig
 from engine.types import Millis, use_money_context
 
@@ -88,6 +89,7 @@ class Connection:
 
     `futures` asks for the markets of perpetual contracts that are settled in the quote coin, else spot.
     `keys` are ccxt's credentials (`apiKey`, `secret`, `password` …); without them only `data` is of use.
+    `reported` are the limits that the exchange itself has listed beside its markets, where it does.
     """
 
     def __init__(self, config: ExchangeConfig, *, futures: bool = False, keys: Mapping[str, str] | None = None) -> None:
@@ -102,6 +104,7 @@ class Connection:
         self._instances: dict[Any, Any] = {}
         self._markets: Mapping[str, Market] = {}
         self.used = UsedCounts()
+        self.reported: tuple[Pool, ...] = ()
         self._offset_ms = 0.0
         self._base = time.time() * 1_000 - time.monotonic() * 1_000
 
@@ -339,7 +342,10 @@ def _watched(base: Any, connection: Connection) -> Any:
             request = _REQUEST.get()
             if request is not None:
                 request.facts = Exchanged()
-            return await super().fetch(url, method, headers, body)
+            answer = await super().fetch(url, method, headers, body)
+            if isinstance(answer, dict) and "rateLimits" in answer:
+                connection.reported = reported_pools(answer["rateLimits"])
+            return answer
 
         def get_socks_proxy_session(self, proxy: str) -> Any:
             request = _REQUEST.get()

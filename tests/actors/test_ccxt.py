@@ -12,6 +12,7 @@ import pytest
 from actors.venues.ccxt import Answer, Connection, Unconnected
 from actors.venues.failure import Failure, NotLeaving, Verdict
 from actors.venues.used import UsedCounts, pool_of
+from engine.quota import Pool
 from engine.settings import ExchangeConfig
 from tests.actors.stub_server import Reply, StubServer, reset, say, whole
 
@@ -91,6 +92,17 @@ def test_markets_are_shared_and_asked_for_once(connection: Connection, server: S
     assert same
     assert server.paths() == ["GET /api/v3/time", "GET /api/v3/exchangeInfo"]
     assert (connection.trading.apiKey, connection.data.apiKey, made.apiKey) == ("key", None, None)
+
+
+def test_the_limits_that_the_exchange_lists_are_kept(connection: Connection, server: StubServer) -> None:
+    """`exchangeInfo` tells them beside the markets; ccxt drops them, so they are taken where they pass."""
+    assert connection.reported == ()
+    listed = [{"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 50}]
+    server.routes["/api/v3/exchangeInfo"] = say(whole({**MARKETS, "rateLimits": listed}))
+
+    assert connection.spawn(connection.load(again=True)).result(10).failure is None
+
+    assert connection.reported == (Pool("orders_10s", 50, 10_000),)
 
 
 def test_the_exchanges_clock_is_gone_by(connection: Connection, server: StubServer) -> None:

@@ -202,6 +202,9 @@ def test_after_a_restart_the_window_is_unknown() -> None:
     assert orders(made, 1, ENTRY, 5_000) == ["Wait"]
     assert orders(made, 3, EXIT, 5_000) == ["Grant", "Grant", "Wait"]
     made = limiter(limits, known=False)
+    assert orders(made, 2, Priority.RECONCILE, 5_000) == ["Grant", "Wait"]  # reading is half of it
+    assert orders(made, 2, EXIT, 5_000) == ["Grant", "Wait"]
+    made = limiter(limits, known=False)
     made.report("orders", 3, 5_000)
     made.report("weight", 3, 5_000)
     assert orders(made, 6, EXIT, 5_000) == ["Grant"] * 5 + ["Wait"]

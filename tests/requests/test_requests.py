@@ -176,7 +176,7 @@ def test_binances_costs_are_its_own() -> None:
     """The weights that Binance counts, of the kinds that matter most: a look-up is 4, a pair's reading 26, trades 20."""
     spot, futures = ALL["binance spot"].limits().costs, ALL["binance futures"].limits().costs
 
-    assert spot["order"] == {"weight_1m": 1, "orders_10s": 1, "orders_1d": 1, "requests_5m": 1}
+    assert spot["order"] == {"weight_1m": 1, "orders_10s": 1, "orders_1d": 1}
     assert (spot["fetch_order"]["weight_1m"], spot["snapshot"]["weight_1m"]) == (4, 26)
     assert (futures["my_trades"], futures["snapshot"]) == ({"weight_1m": 5}, {"weight_1m": 7})
 
