@@ -98,10 +98,10 @@ def backtest(arguments: argparse.Namespace) -> int:
         raise DataError("--orders says what --db keeps: give --db FILE.duckdb too, or leave --orders out.")
     _check_targets(arguments)
     start, end = span_asked(arguments.start, arguments.end)
-    taped = tape(config, folder, config.trading.pairs, start, end)
+    taped = tape(config, folder, config.trading.pairs, start, end, partly=True)
     stages = Stages(dict(taped.seconds))
     tell_left_out(taped)
-    if warning := sampled_warning(taped):
+    if not taped.interrupted and (warning := sampled_warning(taped)):
         print(warning, file=sys.stderr)
     stages.over("look ahead")
     events = arguments.verify or arguments.orders
@@ -117,7 +117,7 @@ def backtest(arguments: argparse.Namespace) -> int:
     result.seconds = stages.seconds
     kept = _keep(arguments, outcomes, stages)
     tell(outcomes, arguments.breakdown, as_json=arguments.json)
-    if result.interrupted is not None:
+    if taped.interrupted or result.interrupted is not None:
         return INTERRUPTED
     differs = bool(arguments.verify) and not _verified(config, taped, result)
     return 1 if differs or taped.failed or not kept else 0

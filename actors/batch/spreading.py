@@ -19,6 +19,7 @@ import struct
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
@@ -31,11 +32,15 @@ _RESULT: Final = struct.Struct("<qq")
 _ALIGNED: Final = 64
 
 
+@dataclass(frozen=True, slots=True)
 class Unfinished:
-    """In place of a result: why there is none."""
+    """In place of a result: why there is none; `stopped` where Ctrl-C came before it."""
 
-    def __init__(self, why: str) -> None:
-        self.why = why
+    why: str
+    stopped: bool = False
+
+
+STOPPED: Final = Unfinished("Ctrl-C came before it", stopped=True)
 
 
 def cores() -> int:
@@ -61,7 +66,7 @@ def spread(work: Callable[[T], Any], items: Sequence[T], processes: int, size: i
         sys.stdout.flush()
         children = [_child(work, items, todo, place) for place in places]
         ends = [_wait(child, todo) for child in children]
-        why = Unfinished("its process ended early" if any(ends) else "Ctrl-C came before it")
+        why = Unfinished("its process ended early") if any(ends) else STOPPED
         found = dict(result for place in places for result in _results(place))
         return [found.get(number, why) for number in range(len(items))]
     finally:

@@ -18,7 +18,7 @@ from actors.batch.data import load_file, load_repaired, locate, row_count, span_
 from actors.batch.finer import unmargined, with_more
 from actors.batch.markets import read_markets
 from actors.batch.room import BYTES_A_ROW, check_room, free_memory
-from actors.batch.spreading import cores, may_fork, spread
+from actors.batch.spreading import STOPPED, Unfinished, cores, may_fork, spread
 from actors.judging.loader import StrategyMaker, surroundings_of
 from engine.candles import Candles, timeframe_ms
 from engine.config import make_settings, quote_of
@@ -44,7 +44,8 @@ class Taped:
     """A run's input: tapes and rules by pair, the whole frames behind them, and what must be said of the data.
 
     `failed` are pairs on which the strategy fails, `left_out` those of which nothing can be traded on; each with
-    the reason. They are in none of the others.
+    the reason. They are in none of the others. `interrupted`: Ctrl-C came before all were judged, and the others
+    are left out.
     """
 
     tapes: Mapping[str, Tape]
@@ -57,15 +58,26 @@ class Taped:
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
+    interrupted: bool = False
 
 
-def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None, end: Millis | None) -> Taped:
+def tape(
+    config: Config,
+    folder: str,
+    pairs: Sequence[str],
+    start: Millis | None,
+    end: Millis | None,
+    *,
+    partly: bool = False,
+) -> Taped:
     """Read the candles, judge them all, and trim: the strategy's start-up, or what is before `start` (2.1).
 
     A pair whose strategy fails is left out, and named in `failed`; one without candles to trade on in `left_out`.
-    Without `pairs` all of the folder are meant that are traded for the coin of the stakes.
+    Without `pairs` all of the folder are meant that are traded for the coin of the stakes. `partly`: what Ctrl-C
+    leaves is better than nothing, as long as one pair can be traded.
 
     Raises:
+        KeyboardInterrupt: Ctrl-C came.
         StrategyError: the strategy cannot be loaded, or fails on every pair.
         DataError: files are missing or hold what cannot be used.
     """
@@ -81,6 +93,9 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
         if isinstance(one.error, DataError):
             raise one.error
     tapes = {pair: one.tape for pair, one in judged.items() if one.tape is not None}
+    stopped = {pair: f"{STOPPED.why}." for pair, one in judged.items() if one is _STOPPED}
+    if stopped and not (partly and tapes):
+        raise KeyboardInterrupt
     failed = {pair: str(one.error) for pair, one in judged.items() if one.error is not None}
     if not tapes and failed:
         pair, why = next(iter(failed.items()))
@@ -91,7 +106,7 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
             f"{folder}: no candles are left in the time asked for, after {facts.startup_candles} to start up;"
             f" there is {held}{f' and {len(judged) - 5} pairs more' if len(judged) > 5 else ''}."
         )
-    idle = {pair: one for pair, one in judged.items() if one.tape is None and one.error is None}
+    idle = {p: one for p, one in judged.items() if one.tape is None and one.error is None and one is not _STOPPED}
     short = {p: f"there is {one.span}, of which {facts.startup_candles} candles start up." for p, one in idle.items()}
     frames = {pair: one.frame for pair, one in judged.items() if one.frame is not None and pair in tapes}
     seconds = {"read and judge": time.perf_counter() - began}
@@ -100,7 +115,10 @@ def tape(config: Config, folder: str, pairs: Sequence[str], start: Millis | None
     rules = {pair: rules_of(config, settings, tapes[pair], known.get(pair, {})) for pair in tapes}
     unknown = [pair for pair, own in rules.items() if own.market.is_futures and not own.market.tiers]
     notes = (*notes, *unmargined(unknown), *_too_poor(config))
-    return Taped(tapes, rules, frames, settings, facts, maker, failed, notes, seconds, others | short)
+    if stopped:
+        notes += (f"Ended early: {len(stopped)} of {len(judged)} pairs were not judged; the others are traded.",)
+    others |= short | stopped
+    return Taped(tapes, rules, frames, settings, facts, maker, failed, notes, seconds, others, bool(stopped))
 
 
 def _too_poor(config: Config) -> list[str]:
@@ -156,6 +174,10 @@ class _One:
     span: str = ""
 
 
+_STOPPED: Final = _One(None, None)
+"""A pair that is not judged, since the user wants an end."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Bench:
     """Reads and judges one pair after the other."""
@@ -186,31 +208,33 @@ def _all_judged(bench: _Bench, files: Mapping[str, DataFile], workers: int | Non
     """All pairs, on all cores where that is worth the while: the first tells how long they take."""
     items = list(files.items())
     began = time.perf_counter()
-    found = [bench.judge(items[0])]
+    found = [_unless_stopped(bench, items[0])]
     left, took = items[1:], time.perf_counter() - began
     processes = cores() if workers is None else workers
     if processes > 1 and took * len(left) > WORTH_S and may_fork():
         size = sum(map(row_count, files.values())) * BYTES_A_ROW
-        spread_out = spread(bench.judge, left, processes, size)
-        found += [one if isinstance(one, _One) else _One(None, None, _Stopped(one.why)) for one in spread_out]
+        found += map(_unless_unfinished, spread(bench.judge, left, processes, size))
     else:
         for item in left:
             found.append(_unless_stopped(bench, item, found[-1]))
     return {pair: one for (pair, _), one in zip(items, found, strict=True)}
 
 
-def _unless_stopped(bench: _Bench, item: tuple[str, DataFile], before: _One) -> _One:
+def _unless_stopped(bench: _Bench, item: tuple[str, DataFile], before: _One | None = None) -> _One:
     """Judge a pair, unless Ctrl-C came with it or with one before."""
-    if isinstance(before.error, _Stopped):
+    if before is _STOPPED:
         return before
     try:
         return bench.judge(item)
     except KeyboardInterrupt:
-        return _One(None, None, _Stopped("Ctrl-C came before it"))
+        return _STOPPED
 
 
-class _Stopped(StrategyError):
-    """Not judged, since the user wants an end."""
+def _unless_unfinished(one: _One | Unfinished) -> _One:
+    """What another process made of a pair."""
+    if isinstance(one, _One):
+        return one
+    return _STOPPED if one.stopped else _One(None, None, StrategyError(one.why))
 
 
 def maker_of(config: Config, folder: str, pairs: Sequence[str], end: Millis | None = None) -> StrategyMaker:

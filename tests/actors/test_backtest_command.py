@@ -16,7 +16,8 @@ import pytest
 from loguru import logger
 
 from actors.cli import main
-from actors.commands.parsing import BAD_INPUT, FAILED, OK
+from actors.commands.parsing import BAD_INPUT, FAILED, INTERRUPTED, OK
+from tests.bots import command
 from tests.test_replay import PAIRS, STRATEGIES, made_candles
 
 Captured = pytest.CaptureFixture[str]
@@ -252,6 +253,53 @@ def test_a_history_that_stands_alone_is_ours(tmp_path: Path, words: list[str], c
 
     assert OK == main(["sql", "--db", str(db), "SELECT count(*) FROM backtests"])
     assert "1" in capsys.readouterr().out
+
+
+STOPPED_BY_USER = """
+import os, signal, time
+from tests.candle_strategies import Long
+
+BACKTEST = os.getpid()
+
+class Stopped(Long):
+    def signals(self, candles):
+        if candles.pair == {pair!r}:
+            os.kill(BACKTEST, signal.SIGINT)
+        time.sleep(0.5)  # long enough to be spread over processes
+        return super().signals(candles)
+"""
+
+
+def with_ctrl_c(folder: Path, words: list[str], workers: int, pair: str) -> subprocess.CompletedProcess[str]:
+    """A backtest in a process of its own, which gets a Ctrl-C while a pair is judged."""
+    strategy = folder / "stopped.py"
+    strategy.write_text(STOPPED_BY_USER.format(pair=pair))
+    with (folder / "config.toml").open("a") as config:
+        config.write(f"[strategy]\nworkers = {workers}\n")
+    return command("backtest", *words, "--strategy", f"{strategy}:Stopped", "--json")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_while_pairs_are_judged(tmp_path: Path, words: list[str], workers: int) -> None:
+    """The pairs judged until then are traded and told, the others named, and the status says how it ended."""
+    told = with_ctrl_c(tmp_path, words, workers, PAIRS[-2])
+    found = json.loads(told.stdout)
+    left = [pair for pair in PAIRS if pair in found["left_out"]]
+
+    assert INTERRUPTED == told.returncode
+    assert PAIRS[-1] in left
+    assert {"Ctrl-C came before it."} == set(found["left_out"].values())
+    assert f"Ended early: {len(left)} of {len(PAIRS)} pairs were not judged" in told.stderr
+    assert {} == found["failed"]
+    assert found["trades"] > 0
+    assert {pair["key"] for pair in found["pairs"]} <= set(PAIRS) - set(left)
+
+
+def test_ctrl_c_before_any_pair_is_judged(tmp_path: Path, words: list[str]) -> None:
+    """There is nothing to tell then but the status."""
+    told = with_ctrl_c(tmp_path, words, 1, PAIRS[0])
+
+    assert (INTERRUPTED, "", "") == (told.returncode, told.stdout, told.stderr)
 
 
 def test_a_stake_above_the_wallet_is_said(tmp_path: Path, words: list[str], capsys: Captured) -> None:
