@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import difflib
 import importlib.util
@@ -27,6 +28,9 @@ from engine.strategy import SETTINGS, CandleSource, Strategy, Surroundings
 OVERRIDABLE: Final = (*SETTINGS, "timeframe", "startup_candles")
 
 SHIPPED: Final = ("breakout", "ema_cross", "sample")
+
+_BASES: Final = ("engine.", "strategies.compat.")
+"""Where the classes are that strategies are derived from."""
 
 _NUMBERS: Final = (
     "stoploss",
@@ -211,12 +215,23 @@ def find_file(name: str) -> tuple[Path, str]:
 
 
 def _file_with_class(folder: Path, name: str) -> Path | None:
-    """The file of a folder that defines a class called `name`, as users of Freqtrade name their strategies."""
-    wanted = re.compile(rf"^class {name}\b", re.MULTILINE)
+    """The file of a folder that defines a class called `name`, as users of Freqtrade name their strategies.
+
+    Where none does, one that cannot be read as Python may: loading it says what is wrong with it.
+    """
+    unreadable = None
     for file in sorted(folder.glob("*.py")):
-        if wanted.search(file.read_text(encoding="utf-8", errors="replace")):
-            return file
-    return None
+        text = file.read_bytes()
+        if name.encode() not in text:
+            continue
+        try:
+            nodes = ast.walk(ast.parse(text))
+        except (SyntaxError, ValueError):
+            unreadable = unreadable or file
+        else:
+            if any(isinstance(node, ast.ClassDef) and node.name == name for node in nodes):
+                return file
+    return unreadable
 
 
 def import_file(file: Path) -> ModuleType:
@@ -247,6 +262,9 @@ def choose_class(module: ModuleType, file: Path, wanted: str) -> type[Strategy]:
         if isinstance(value, type) and issubclass(value, Strategy) and value.__module__ == module.__name__
     }
     if wanted:
+        imported = vars(module).get(wanted)
+        if isinstance(imported, type) and issubclass(imported, Strategy) and not imported.__module__.startswith(_BASES):
+            return imported
         if wanted not in own:
             raise StrategyError(f"{file} has no strategy class {wanted}; it has {', '.join(own) or 'none'}")
         return own[wanted]

@@ -47,6 +47,27 @@ def test_by_path_and_class(tmp_path: Path) -> None:
     assert refused(f"{two}:Third") == f"{two} has no strategy class Third; it has Mine, Other"
 
 
+def test_by_the_name_of_its_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in `strategies/` is found by its class, wherever and however it is written there; a mere mention is none."""
+    folder = tmp_path / "strategies"
+    folder.mkdir()
+    written(folder, '"""\nclass Hidden:\nclass Late\n"""\n' + GOOD, "a.py")
+    written(folder, "def broken(:\nclass Unreadable: pass\n", "b.py")
+    hidden = (
+        HEAD + "if True:\n    class  Hidden(Strategy):\n        def signals(self, candles):\n            return 1\n"
+    )
+    (folder / "c.py").write_bytes(b"\xef\xbb\xbf" + hidden.replace("\n", "\r\n").encode())
+    written(folder, "from a import Mine as Late\nfrom engine.strategy import Strategy\n", "d.py")
+    monkeypatch.chdir(tmp_path)
+
+    assert type(load_strategy("Mine")).__module__ == "tradepit_user_a"
+    assert type(load_strategy("Hidden")).__module__ == "tradepit_user_c"
+    assert type(load_strategy("strategies/d.py:Late")).__name__ == "Mine"
+    assert "b.py, line 1: invalid syntax" in refused("Unreadable")
+    assert "there is no strategy called 'Late'" in refused("Late")
+    assert "has no strategy class Strategy; it has none" in refused("strategies/d.py:Strategy")
+
+
 def test_parameters_and_overrides(tmp_path: Path) -> None:
     """Parameters set a strategy's own attributes, overrides its settings; unknown ones are refused with the nearest."""
     file = written(tmp_path, GOOD)
