@@ -19,7 +19,7 @@ from actors.batch.outcome import BacktestResult, Done, Outcome, outcome_of
 from actors.batch.storing import export_trades, store
 from actors.batch.tables import tell
 from actors.batch.taping import Taped, span_asked, tape, tell_left_out, timeframe_of
-from actors.commands.common import with_arguments
+from actors.commands.common import reader_may_leave, with_arguments
 from actors.config_file import read_config
 from actors.files import Files, refuse_foreign
 from engine.errors import DataError, TradepitError
@@ -104,8 +104,7 @@ def backtest(arguments: argparse.Namespace) -> int:
     if not taped.interrupted and (warning := sampled_warning(taped)):
         print(warning, file=sys.stderr)
     stages.over("look ahead")
-    events = arguments.verify or arguments.orders
-    result = run_backtest(config, taped, every_candle=arguments.candle_by_candle, keep_events=events)
+    result = run_backtest(config, taped, every_candle=arguments.candle_by_candle, keep_events=arguments.orders)
     stages.over("trade")
     outcome = outcome_of(config, taped, result)
     stages.over("reckon")
@@ -116,10 +115,11 @@ def backtest(arguments: argparse.Namespace) -> int:
         stages.over("realistic fills")
     result.seconds = stages.seconds
     kept = _keep(arguments, outcomes, stages)
-    tell(outcomes, arguments.breakdown, as_json=arguments.json)
+    with reader_may_leave():
+        tell(outcomes, arguments.breakdown, as_json=arguments.json)
     if taped.interrupted or result.interrupted is not None:
         return INTERRUPTED
-    differs = bool(arguments.verify) and not _verified(config, taped, result)
+    differs = bool(arguments.verify) and not _verified(config, taped, result, arguments)
     return 1 if differs or taped.failed or not kept else 0
 
 
@@ -165,14 +165,25 @@ def _store(db: str, outcome: Outcome) -> None:
     print(store(Files.beside(db), outcome).told, file=sys.stderr)
 
 
-def _verified(config: Config, taped: Taped, result: BacktestResult) -> bool:
-    """Whether the actors give the same events; the first that differs is said."""
-    from actors.batch.verifying import first_difference
+def _verified(config: Config, taped: Taped, result: BacktestResult, arguments: argparse.Namespace) -> bool:
+    """Whether the actors give the same events, and the trades that were told; the first difference is said.
 
-    difference = first_difference(config, taped, result.events)
+    Trades that were followed on arrays have no events: the machine, which has, is compared with both.
+    """
+    from actors.batch.verifying import first_difference, first_other_trade
+
+    machine = result
+    if not result.events:
+        machine = run_backtest(config, taped, every_candle=arguments.candle_by_candle, keep_events=True)
+    if machine.interrupted is not None:
+        raise KeyboardInterrupt
+    difference = first_difference(config, taped, machine.events) or first_other_trade(result, machine)
     if difference:
         print(f"The replay differs from the backtest, first in {difference}", file=sys.stderr)
     else:
-        count = sum(map(len, result.events.values()))
-        print(f"The replay gives the same {count} domain events.", file=sys.stderr)
+        count = sum(map(len, machine.events.values()))
+        print(
+            f"The replay gives the same {len(result.trades)} trades, and the same {count} domain events.",
+            file=sys.stderr,
+        )
     return not difference

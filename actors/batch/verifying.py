@@ -1,4 +1,4 @@
-"""`tradepit backtest --verify`: the same tapes through the real actors, and the first event that differs."""
+"""`tradepit backtest --verify`: the same tapes through the real actors, and the first event or trade that differs."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
+import numpy as np
 import orjson
 
+from actors.batch.outcome import BacktestResult
 from actors.batch.replay import run_replay
 from actors.batch.taping import INSTALLATION, Taped
 from actors.journal import MemoryJournal
 from engine.actions import Emit
 from engine.codec import to_plain
+from engine.columns import Labels, TradeColumns
+from engine.messages import TradeClosed
 from engine.settings import Config
 
 Event = tuple[str, int, Any]
@@ -55,6 +59,26 @@ def _difference(writer: str, ours: Sequence[Event], theirs: Sequence[Event]) -> 
             ts = min(event[1] for event in (mine, other) if event is not None)
             return ts, f"event {number} of {writer}:\n  backtest {_text(mine)}\n  replay   {_text(other)}"
     return None
+
+
+def first_other_trade(told: BacktestResult, machine: BacktestResult) -> str:
+    """The first trade, or column of the figures, in which what was told differs from the machine's; empty where none does."""
+    for number, (mine, other) in enumerate(zip_longest(told.trades, machine.trades), 1):
+        if mine != other:
+            pair = next(trade.pair for trade in (mine, other) if trade is not None)
+            return f"trade {number}, of {pair}:\n  told    {_trade_text(mine)}\n  replay  {_trade_text(other)}"
+    if told.counters != machine.counters:
+        return f"what was counted:\n  told    {told.counters}\n  replay  {machine.counters}"
+    ours, theirs = told.columns, TradeColumns.of(machine.trades)
+    for name in TradeColumns.__slots__:
+        mine, other = getattr(ours, name), getattr(theirs, name)
+        if not (mine.texts() == other.texts() if isinstance(mine, Labels) else np.array_equal(mine, other)):
+            return f"the figures' column {name}"
+    return ""
+
+
+def _trade_text(trade: TradeClosed | None) -> str:
+    return "has no such trade" if trade is None else orjson.dumps(to_plain(trade), option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _text(event: Event | None) -> str:

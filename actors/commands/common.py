@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -49,6 +52,17 @@ def with_arguments(config: Config, arguments: argparse.Namespace) -> Config:
     if getattr(arguments, "db", None):
         config = replace(config, history=replace(config.history, db=str(arguments.db)))
     return config
+
+
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Print to somebody who may have seen enough (`| head`): the rest goes nowhere, and the command goes on."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(value: Any) -> None:
