@@ -19,7 +19,7 @@ from engine.goals import Increase, Reduction
 from engine.messages import AdjustPosition, MarketRange
 from engine.sizing import entry_amount, max_stake, min_stake, within_distance
 from engine.telling import trade_facts
-from engine.types import ZERO, OrderType, Purpose, Side, TradingState, exact, is_number
+from engine.types import ONE, ZERO, OrderType, Purpose, Side, TradingState, exact, is_number
 from engine.work import WAITING, Pending, Work
 
 ADJUSTMENT_STOP = Decimal("-0.1")
@@ -38,7 +38,8 @@ def on_adjust(work: Work, event: AdjustPosition) -> None:
     """A candle has opened: the position may be changed at its open."""
     if is_due(work):
         price = event.price
-        rng = MarketRange(pair=event.pair, ts=event.ts, open=price, high=event.high, low=event.low, close=price)
+        high, low = event.high, event.low
+        rng = MarketRange(pair=event.pair, ts=event.ts, open=price, high=high, low=low, close=price, whole=True)
         begin(work, rng)
 
 
@@ -153,10 +154,12 @@ def _reduce(work: Work, wanted: Wanted) -> None:
     position = trade.position
     # The strategy's stake is a double made of the one it was told: by that the quotient is a whole number of steps again.
     part = abs(wanted.stake) * position.amount / exact(position.told_stake)
-    amount = market.truncate_amount(exact(float(part)))
+    amount = market.truncate_double(float(part))
     amount = min(amount, market.truncate_amount(position.amount))
     rest = (position.amount - amount) * rng.open
-    least = min_stake(market, rng.open, ADJUSTMENT_STOP, work.settings.amount_reserve, trade.leverage)
+    least = min_stake(
+        market, rng.open, ADJUSTMENT_STOP, work.settings.amount_reserve, ONE
+    )  # as the rest: all it is worth
     if amount <= ZERO or (rest and rest < least):
         why = f"{amount:f} of {position.amount:f} would leave {rest:f}, the market takes {least:f} or more"
         _refuse(work, Denial.STAKE_UNDER_MINIMUM, why, wanted)

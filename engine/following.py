@@ -292,7 +292,7 @@ class _Group:
         course, settings, sign = self.course, self.course.settings, self.course.sign
         opened, best, worst = course.candles.open[rows], course.best[rows], course.worst[rows]
         price = np.where(stop > best, opened, sign * stop)
-        inside = np.flatnonzero(moved & (stop <= best) & (rows == self.entry[who]) & (best != worst))
+        inside = np.flatnonzero(moved & (stop <= best) & (rows == self.entry[who]))
         if not len(inside):
             return price
         start, offset = opened[inside], settings.trailing_stop_positive_offset

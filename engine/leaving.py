@@ -257,7 +257,8 @@ def _may_replace(work: Work, order: Order, wish: ExitWish) -> bool:
     candle = work.settings.detail_ms or work.settings.timeframe_ms
     same = leaving is not None and leaving.reason == wish.reason
     # A market order is about to fill; one that has not in a whole candle is asked for anew.
-    once = same or order.type is not OrderType.LIMIT
+    # One that was moved at this very moment has not been looked at yet.
+    once = (same or order.type is not OrderType.LIMIT) and order.created_at < work.now
     return not (once and order.created_at // candle == work.now // candle)
 
 

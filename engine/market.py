@@ -10,7 +10,7 @@ from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, ROU
 from typing import Final
 
 from engine.margin import MarginTier
-from engine.types import ONE, ZERO
+from engine.types import ONE, ZERO, exact
 
 EIGHT_PLACES: Final = Decimal("1e-8")
 HALF_OF_EIGHT: Final = Decimal("5e-9")
@@ -98,6 +98,13 @@ class Market:
     def truncate_amount(self, amount: Decimal) -> Decimal:
         """To the amount step at or below: never more than asked."""
         return to_step(amount, self.amount_step, ROUND_DOWN)
+
+    def truncate_double(self, amount: float) -> Decimal:
+        """`truncate_amount` of a double's own digits; so many contracts are a double, too, as in the reference."""
+        coins = exact(amount).normalize()
+        if self.contract_size != ONE:
+            coins = exact(float(coins / self.contract_size)).normalize() * self.contract_size
+        return self.truncate_amount(coins)
 
     def tradable(self, amount: Decimal) -> Decimal:
         """What of `amount` an order can be for: whole steps, and ZERO where that is under the minimum."""

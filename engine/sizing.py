@@ -12,7 +12,7 @@ from typing import Final
 from engine.margin import largest_notional
 from engine.market import Market
 from engine.settings import TradingConfig
-from engine.types import ONE, ZERO, exact
+from engine.types import ONE, ZERO
 
 STOP_RESERVE_MAX: Final = Decimal("1.5")
 RAISE_MAX: Final = Decimal("1.3")
@@ -88,7 +88,7 @@ def entry_amount(market: Market, stake: Decimal, price: Decimal, leverage: Decim
     The quotient is a double's, as in the reference: where it is a whole number of steps but for binary
     noise, that decides whether the last step is bought, and equal trades are worth more than one step.
     """
-    return market.truncate_amount(exact(float(stake) / float(price) * float(leverage)).normalize())
+    return market.truncate_double(float(stake) / float(price) * float(leverage))
 
 
 def within_distance(wanted: Decimal, proposed: Decimal) -> Decimal:

@@ -130,7 +130,9 @@ class Turn:
 
     def _range(self) -> MarketRange:
         row = self.row
-        return MarketRange(pair=row.pair, ts=row.ts, open=row.open, high=row.high, low=row.low, close=row.close)
+        return MarketRange(
+            pair=row.pair, ts=row.ts, open=row.open, high=row.high, low=row.low, close=row.close, whole=True
+        )
 
 
 def is_busy(trade: Trade) -> bool:

@@ -22,7 +22,7 @@ import numpy as np
 from engine.backtest import Backtest
 from engine.candles import MINUTE, Candles
 from engine.margin import LIQUIDATION, FundingRate, MarginTier
-from engine.market import Market, round8
+from engine.market import Market, told_stake
 from engine.matching import Exchange
 from engine.matching import Rules as VenueRules
 from engine.messages import AskStrategy, Signal, StrategyAnswered, TradeClosed
@@ -257,7 +257,7 @@ def in_all(trade: Mapping[str, Any]) -> Mapping[str, Any]:
         **trade,
         "amount": float(amount),
         "open_rate": float(cost / amount),
-        "stake": float(round8(cost / exact(trade["leverage"]))),
+        "stake": float(told_stake(cost, exact(trade["leverage"]))),
         "close_rate": float(brought / left),
     }
 

@@ -41,7 +41,7 @@ class LoadHistory(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketRange(Message):
-    """Where a price went: a whole candle in a backtest, live the ticks since the last message, often one price."""
+    """Where a price went: a `whole` candle in a backtest, live the ticks since the last message, often one price."""
 
     pair: str
     ts: Millis
@@ -49,11 +49,12 @@ class MarketRange(Message):
     high: Decimal
     low: Decimal
     close: Decimal
+    whole: bool = False
 
     @property
     def is_point(self) -> bool:
-        """Whether it is one price: nothing to guess about what came first inside it."""
-        return self.high == self.low
+        """Whether it is the price of a moment: nothing to guess about what came first inside it."""
+        return self.high == self.low and not self.whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,7 +129,7 @@ def test_events_carry_the_row() -> None:
 
     assert isinstance(judged, SignalJudged)
     assert (D(1), True, D(3), D(1)) == (judged.price, judged.last_entry, judged.high, judged.low)
-    assert MarketRange(pair=PAIR, ts=1, open=D(1), high=D(3), low=D(1), close=D(2)) == seen
+    assert MarketRange(pair=PAIR, ts=1, open=D(1), high=D(3), low=D(1), close=D(2), whole=True) == seen
     assert DataEnded(pair=PAIR, ts=1, price=D(1)) == Turn(replace(ROW, final=True)).next(trade())
     assert ReviewOrders(pair=PAIR, ts=1, price=D(1)) == Turn(ROW).next(trade(order=OrderStatus.NEW))
 

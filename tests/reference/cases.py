@@ -245,6 +245,8 @@ def dca_futures(rng: random.Random, case: Case) -> None:
     """Position adjustment on margin, with any leverage, at times with funding."""
     futures_cases.funding(rng, case) if rng.random() < 0.4 else futures_cases.leveraged(rng, case)
     dca(rng, case)
+    if case["config"]["contract_size"] != 1.0:
+        case["config"].pop("cost_min", None)  # the reference takes it times the size of a contract
 
 
 def protected_dca(rng: random.Random, case: Case) -> None:

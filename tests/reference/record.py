@@ -43,18 +43,21 @@ def left_out(case: dict[str, Any], trades: list[dict[str, Any]]) -> str:
     begun = [(trade["pair"], trade["side"], trade["open_minute"]) for trade in trades]
     if len(set(begun)) < len(begun):
         return "Freqtrade entered a pair twice on one candle, on the same side"
-    if any(_sold_when_due(case, trade) for trade in trades):
-        return "Freqtrade counts funding twice that is due on the candle of a partial exit"
+    if any(_changed_when_due(case, trade) for trade in trades):
+        return "Freqtrade counts funding twice that is due on the candle on which a position is changed"
     rules = case["callbacks"]
+    if {"adjust_trade_position", "custom_entry_price", "custom_stoploss"} <= rules.keys():
+        return "Freqtrade moves the stop when a further entry is ordered, before it is filled"
     if {"adjust_trade_position", "custom_entry_price"} <= rules.keys() and len(case["config"]["pairs"]) > 1:
         return "Freqtrade does not count the capital of further entries that rest"
     return ""
 
 
-def _sold_when_due(case: dict[str, Any], trade: dict[str, Any]) -> bool:
-    """Whether part of the trade was sold on a candle on which its pair paid funding."""
+def _changed_when_due(case: dict[str, Any], trade: dict[str, Any]) -> bool:
+    """Whether the position was added to or reduced on a candle on which its pair paid funding."""
     due = {minute for minute, _ in case.get("funding", {}).get(trade["pair"], ())}
-    return any(order[1] == "exit" and order[0] in due for order in trade["orders"][:-1])
+    told = case["callbacks"].get("custom_stoploss", {}).get("takes_after_fill")
+    return any(order[0] in due for order in (trade["orders"] if told else trade["orders"][1:-1]))
 
 
 def seeds_of(text: str) -> range:
