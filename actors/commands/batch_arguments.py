@@ -14,6 +14,7 @@ def add_batch(commands: Subparsers[argparse.ArgumentParser]) -> None:
     _add_honesty(commands)
     _add_optimizing(commands)
     _add_data(commands)
+    _add_download(commands)
     _add_import(commands)
 
 
@@ -170,6 +171,29 @@ def _add_data(commands: Subparsers[argparse.ArgumentParser]) -> None:
     data.add_argument("--resample", dest="longer", metavar="1h", help="convert: make longer candles of them")
     data.add_argument("--overwrite", action="store_true", help="replace what is there, made of something else")
     add_json(data)
+
+
+def _add_download(commands: Subparsers[argparse.ArgumentParser]) -> None:
+    download = command(
+        commands,
+        "download",
+        "download",
+        "read an exchange's candles, and futures' funding rates, into files; what is there already is not read again",
+        "tradepit download --exchange binance --pairs BTC/USDT,ETH/USDT --timeframe 5m,1h --from 2025-01-01",
+        (OK, FAILED, BAD_INPUT, INTERRUPTED),
+    )
+    download.add_argument("-c", "--config", metavar="CONFIG", help="its exchange and pairs (default: ./config.toml)")
+    download.add_argument("--exchange", metavar="NAME", help="another exchange, as ccxt calls it: binance, kraken, …")
+    download.add_argument("--pairs", metavar="A,B,…", type=pair_list, help="instead of the configuration's")
+    download.add_argument(
+        "--timeframe", dest="timeframes", metavar="5m,…", type=names, required=True, help="lengths of candles"
+    )
+    download.add_argument(
+        "--from", dest="start", metavar="TIME", required=True, help="the first candle, ISO 8601, UTC: 2025-01-31"
+    )
+    download.add_argument("--to", dest="end", metavar="TIME", help="the end (default: now)")
+    download.add_argument("--data", metavar="DIR", default="candles", help="where to (default: candles)")
+    add_json(download)
 
 
 def _add_import(commands: Subparsers[argparse.ArgumentParser]) -> None:

@@ -13,7 +13,6 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from actors.venues.live_frames import rows_of
-from actors.venues.live_permits import Turnstile
 from engine.candles import Candle, timeframe_text
 from engine.mending import mend
 from engine.repair import Refusal, repair
@@ -22,6 +21,9 @@ from engine.types import Millis
 AT_ONCE: Final = 20
 ROWS_MAX: Final = 1_000
 """Candles asked for at once; a venue that gives fewer is asked again from where it stopped."""
+ROWS_USUAL: Final = 300
+"""The same where ccxt does not say how many are given: few give less."""
+
 PAGES_MAX: Final = 50
 
 
@@ -35,6 +37,16 @@ class Requests(Protocol):
     def now(self) -> Millis: ...
 
 
+class Permits(Protocol):
+    """Who lets requests through: a `Turnstile`, or a `Meter`."""
+
+    async def acquire(self, request: str) -> str: ...
+
+    def answered(self, permit_id: str) -> None: ...
+
+    def silence(self, retry_after_ms: Millis, *, banned: bool) -> None: ...
+
+
 class Health(Protocol):
     """Who hears how requests fared."""
 
@@ -46,7 +58,7 @@ class Health(Protocol):
 class Reader:
     """Asks the venue; on its loop only."""
 
-    def __init__(self, requests: Requests, turnstile: Turnstile, health: Health) -> None:
+    def __init__(self, requests: Requests, turnstile: Permits, health: Health) -> None:
         self._requests = requests
         self._turnstile = turnstile
         self._health = health
@@ -70,7 +82,7 @@ class Reader:
 
     async def candles(self, pair: str, timeframe_ms: Millis, since: Millis, count: int) -> list[Candle] | None:
         """Up to `count` candles from `since` on, as the venue tells them; None when it does not answer."""
-        limit = min(ROWS_MAX, max(2, count))
+        limit = min(rows_at_once(self._requests.data, pair), max(2, count))
         timeframe = timeframe_text(timeframe_ms)
         value = await self.ask("candles", self._requests.data.fetch_ohlcv, pair, timeframe, since, limit)
         return None if value is None else sorted(rows_of(value))
@@ -86,7 +98,8 @@ class Reader:
                 return None
             found.update((row.ts, row) for row in rows if row.ts < before)
             newest = max((row.ts for row in rows), default=since - timeframe_ms)
-            since = newest + timeframe_ms if newest >= since else since + min(left, ROWS_MAX) * timeframe_ms
+            at_once = rows_at_once(self._requests.data, pair)
+            since = newest + timeframe_ms if newest >= since else since + min(left, at_once) * timeframe_ms
             if since >= before:
                 break
         return _whole(pair, timeframe_ms, [found[ts] for ts in sorted(found)])
@@ -99,6 +112,12 @@ class Reader:
             return None if one is None else {names[0]: one}
         found = await self.ask("tickers", data.fetch_tickers, names)
         return None if found is None else {name: found[name] for name in names if name in found}
+
+
+def rows_at_once(exchange: Any, pair: str) -> int:
+    """How many candles the exchange gives at once, as far as ccxt knows."""
+    known = exchange.feature_value(pair, "fetchOHLCV", "limit") if pair in (exchange.markets or ()) else None
+    return min(ROWS_MAX, known) if isinstance(known, int) and known > 1 else ROWS_USUAL
 
 
 def _whole(pair: str, timeframe_ms: Millis, rows: Sequence[Candle]) -> tuple[Candle, ...]:
