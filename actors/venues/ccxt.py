@@ -64,12 +64,14 @@ class Answer:
     """What came of a request: `value`, unless `failure` says why there is none.
 
     `sent_at` is the exchange's time at which it was written, 0 if it never was; `took_ms` how long it all took.
+    `told` is the last answer's JSON as it came, None where it was none.
     """
 
     value: Any = None
     failure: Failure | None = None
     sent_at: Millis = 0
     took_ms: float = 0.0
+    told: Any = None
 
 
 @dataclass(slots=True)
@@ -247,6 +249,7 @@ class Connection:
         finally:
             _REQUEST.reset(token)
         answer.sent_at = request.sent_at
+        answer.told = request.facts.told
         answer.took_ms = (time.monotonic() - started) * 1_000
         return answer
 
@@ -355,6 +358,12 @@ def _watched(base: Any, connection: Connection) -> Any:
                 request.facts.written = True
                 request.sent_at = connection.now()
             return super().get_socks_proxy_session(proxy)
+
+        def parse_json(self, http_response: str) -> Any:
+            told, request = super().parse_json(http_response), _REQUEST.get()
+            if request is not None:
+                request.facts.told = told
+            return told
 
         def on_rest_response(self, code: int, *args: Any) -> Any:
             request, headers = _REQUEST.get(), args[3]

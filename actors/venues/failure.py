@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 TEXT_MAX: Final = 300
 """A sentence for a person is not longer than this; exchanges answer with whole pages at times."""
@@ -59,11 +59,15 @@ class Failure:
 
 @dataclass(slots=True)
 class Exchanged:
-    """What is known of one HTTP request: whether it was written, and its answer, if a whole one came."""
+    """What is known of one HTTP request: whether it was written, and its answer, if a whole one came.
+
+    `told` is the answer's JSON, None where it is none: ccxt makes an empty list of what it cannot read.
+    """
 
     written: bool = False
     status: int | None = None
     headers: Mapping[str, str] | None = None
+    told: Any = None
 
 
 class NotLeaving(Exception):

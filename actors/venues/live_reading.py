@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from actors.venues.failure import Failure, Verdict
 from actors.venues.live_frames import rows_of
 from engine.candles import Candle, timeframe_text
 from engine.mending import mend
@@ -72,20 +73,29 @@ class Reader:
                 answer = await self._requests.request(function, *args)
             finally:
                 self._turnstile.answered(permit_id)
-        if answer.failure is None:
+        if answer.failure is not None:
+            if answer.failure.retry_after_ms:
+                self._turnstile.silence(answer.failure.retry_after_ms, banned=answer.failure.banned)
+            self._health.failed(answer.failure)
+        elif not _is_told(answer):
+            self._health.failed(Failure(Verdict.IN_DOUBT, "", "its answer cannot be read"))
+        else:
             self._health.answered()
             return answer.value
-        if answer.failure.retry_after_ms:
-            self._turnstile.silence(answer.failure.retry_after_ms, banned=answer.failure.banned)
-        self._health.failed(answer.failure)
         return None
 
-    async def candles(self, pair: str, timeframe_ms: Millis, since: Millis, count: int) -> list[Candle] | None:
-        """Up to `count` candles from `since` on, as the venue tells them; None when it does not answer."""
+    async def candles(
+        self, pair: str, timeframe_ms: Millis, since: Millis, count: int, *, every: bool = False
+    ) -> list[Candle] | None:
+        """Up to `count` candles from `since` on, as the venue tells them; None when it does not answer.
+
+        With `every`, an answer with a row that cannot be read is none: nobody may think that nothing was traded then.
+        """
         limit = min(rows_at_once(self._requests.data, pair), max(2, count))
         timeframe = timeframe_text(timeframe_ms)
         value = await self.ask("candles", self._requests.data.fetch_ohlcv, pair, timeframe, since, limit)
-        return None if value is None else sorted(rows_of(value))
+        rows = None if value is None else sorted(rows_of(value))
+        return None if rows is None or (every and len(rows) != len(value)) else rows
 
     async def history(self, pair: str, timeframe_ms: Millis, before: Millis, count: int) -> tuple[Candle, ...] | None:
         """The newest `count` candles before `before`, whole; fewer where the venue has no more; None: no answer."""
@@ -112,6 +122,14 @@ class Reader:
             return None if one is None else {names[0]: one}
         found = await self.ask("tickers", data.fetch_tickers, names)
         return None if found is None else {name: found[name] for name in names if name in found}
+
+
+def _is_told(answer: Any) -> bool:
+    """Whether an empty answer says that there is nothing: ccxt makes one of what it cannot read, too."""
+    told = answer.told
+    if answer.value:
+        return True
+    return told == [] if isinstance(told, list) else isinstance(told, dict) and bool(told)
 
 
 def rows_at_once(exchange: Any, pair: str) -> int:

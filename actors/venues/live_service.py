@@ -116,7 +116,7 @@ class LiveService:
         pair, since = question
         asked = self._connection.now()
         count = min(ROWS_ASKED, (asked - since) // self._step + 2)
-        rows = await self._reader.candles(pair, self._step, since, count)
+        rows = await self._reader.candles(pair, self._step, since, count, every=True)
         with self._market.locked:
             if rows is None:
                 self._market.gathering.failed(pair, self._connection.now())

@@ -14,7 +14,7 @@ from tests.actors.live_feed import LiveFeed, tell
 from tests.exchange.client import Exchange
 
 BTC, ETH = "BTC/USDT", "ETH/USDT"
-IMPATIENT = Times(silence=1.5, lag=0.5, price_silence=1.0, markets=0.5)
+IMPATIENT = Times(silence=1.5, lag=0.5, price_silence=1.0, markets=0.5, retry=0.1, retry_max=0.5)
 """The stated times, shorter."""
 
 
@@ -121,6 +121,22 @@ def test_a_stream_that_is_refused_is_done_without(exchange: Exchange) -> None:
         exchange.control("clear")
         bot.wait("the streams", lambda: bot.market.status()["lines_up"] == 1 and bot.market.status()["prices_up"])
         candles_after(bot, BTC, 2)
+        assert_true_and_whole(bot)
+
+
+def test_broken_answers_make_no_candles(exchange: Exchange) -> None:
+    """Without streams, and with a quarter of the answers broken, late or empty: every candle is the exchange's own."""
+    exchange.control("fault", kind="refuse_stream", stream="connect:market")
+    for number, (kind, more) in enumerate(
+        (("broken_json", {}), ("cut", {}), ("body", {"body": "[[1,null]]"}), ("body", {"body": "{}"}), ("lost", {}))
+    ):
+        exchange.control("fault", kind=kind, endpoint="GET /api/v3/klines", probability=0.06, seed=number, **more)
+    with LiveFeed(exchange, count=8, times=IMPATIENT) as bot:
+        bot.wait("windows", lambda: len(bot.windows) == 8, 60)
+        candles_after(bot, BTC, 4)
+        bot.wait("all", lambda: all(len(bot.candles.get(pair, ())) >= 4 for pair in bot.pairs))
+        exchange.control("clear")
+
         assert_true_and_whole(bot)
 
 
