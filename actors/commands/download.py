@@ -7,7 +7,6 @@ import contextlib
 import difflib
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +20,8 @@ from engine.settings import Config, ExchangeConfig
 from engine.types import Millis
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from actors.batch.downloading import Downloaded, Progress, Wish
     from actors.venues.ccxt import Connection
     from engine.quota import Limits
@@ -130,7 +131,7 @@ def _limits(connection: Connection) -> Limits:
     from engine.quota import Limits, Pool
 
     try:
-        return capability(connection.name, futures=connection.futures).limits()
+        return capability(connection.name, futures=connection.futures).limits(connection.reported)
     except CannotTrade:
         pace_ms = max(1, int(connection.data.rateLimit))
         costs = {kind: {"requests_10s": 1} for kind in ("candles", "funding_rates")}
