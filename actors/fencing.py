@@ -1,4 +1,4 @@
-"""What a child process of ours does first: it ties itself to the bot and gives way to it."""
+"""What processes of ours do first: a child ties itself to the bot and gives way to it, the bot hides its memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import signal
 import sys
 from typing import Final
 
+from loguru import logger
+
 MIB: Final = 1024 * 1024
 _PR_SET_PDEATHSIG: Final = 1
+PR_SET_DUMPABLE: Final = 4
 _NICE: Final = 5
 
 
@@ -27,3 +30,11 @@ def fence_in(parent: int, memory_mb: int) -> None:
     if memory_mb:
         resource.setrlimit(resource.RLIMIT_AS, (memory_mb * MIB, memory_mb * MIB))
     os.nice(_NICE)
+
+
+def hide_memory() -> None:
+    """Keep other processes of the same user, strategies among them, from reading this one's memory and environment."""
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    except (OSError, AttributeError):
+        logger.debug("this system cannot hide the process's memory")

@@ -19,7 +19,7 @@ Theory of operation
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +31,7 @@ from actors.judging.rounds import Histories, Round
 from engine.candles import Candle
 from engine.errors import StrategyError
 from engine.messages import (
+    AccountTold,
     AskStrategy,
     CandlesClosed,
     EpochAnnounced,
@@ -49,6 +50,7 @@ from engine.settings import StrategyConfig
 from engine.strategy import StrategyFacts, Surroundings
 from engine.types import Millis, exact
 from engine.window import window_size
+from engine.wishes import wishes_of
 
 CHECK_MS: Final = 50
 HISTORY_MS: Final = 5_000
@@ -65,6 +67,7 @@ class _Asked:
     place: int
     reply_to: str
     expires: float
+    trade_id: str
 
 
 class JudgeActor(WorkerKeeper):
@@ -97,6 +100,7 @@ class JudgeActor(WorkerKeeper):
         self._asked: dict[str, _Asked] = {}
         self._batches = 0
         self._watching = False
+        self._account: Mapping[str, Plain] | None = None
 
     def status(self) -> dict[str, Plain]:
         """Figures for `ReportStatus`."""
@@ -210,6 +214,8 @@ class JudgeActor(WorkerKeeper):
         if verdict.outcome is Outcome.JUDGED:
             current.judged += 1
             self._strikes.clear(verdict.place)
+            for wish in wishes_of(verdict.wishes):
+                self.tell("portfolio", wish)  # before the signal, which it may be meant to stop
             if signal:
                 current.with_signal += 1
                 if signal.enter_long or signal.enter_short:
@@ -255,11 +261,14 @@ class JudgeActor(WorkerKeeper):
         """Have a callback called; where that is not possible, say so at once: the asker has a default."""
         place = self._places.get(message.pair, NOWHERE)
         expires = self.monotonic() + self.config.callback_deadline_ms / 1_000
-        asked = _Asked(message.pair, place, message.reply_to, expires)
+        trade = message.arguments.get("trade") or {}
+        asked = _Asked(message.pair, place, message.reply_to, expires, trade.get("trade_id", ""))
         refusal = self._refusal(place, message.callback)
         if self.handle is None or refusal:
             self._answer(message.request_id, asked, Answer(failed=refusal), excused=True)
             return
+        if message.account is not None:
+            self._hear(message.account)
         answer = self.handle.ask(message.request_id, place, message.callback, message.arguments)
         if answer is None:
             self._asked[message.request_id] = asked
@@ -285,20 +294,38 @@ class JudgeActor(WorkerKeeper):
 
     def _answer(self, request_id: str, asked: _Asked, answer: Answer, *, excused: bool = False) -> None:
         said = StrategyAnswered(
-            request_id=request_id, pair=asked.pair, answer=answer.answer, failed=answer.failed, excused=excused
+            request_id=request_id,
+            pair=asked.pair,
+            answer=answer.answer,
+            failed=answer.failed,
+            excused=excused,
+            trade_id=asked.trade_id,
+            custom_data=answer.custom_data,
+            wishes=wishes_of(answer.wishes),
         )
         self.tell(asked.reply_to, said)
 
-    def worker_answered(self, request_id: str, answer: Plain, failed: str) -> None:
+    def worker_answered(self, request_id: str, answer: Answer) -> None:
         """Pass the answer on, unless it has come too late."""
         asked = self._asked.pop(request_id, None)
         if asked is not None:
-            self._answered(request_id, asked, Answer(answer, failed))
+            self._answered(request_id, asked, answer)
+
+    def on_account_told(self, message: AccountTold) -> None:
+        """The account has changed: candles judged from here on see it."""
+        self._hear(message.account)
+
+    def _hear(self, account: Mapping[str, Plain]) -> None:
+        self._account = account
+        if self.handle is not None:
+            self.handle.hear(account)
 
     # ------------------------------------------------------------ the worker
 
     def worker_hired(self) -> None:
         """Ask for the candles of its windows."""
+        if self._account is not None and self.handle is not None:
+            self.handle.hear(self._account)
         self._load_histories()
         if self.config.workers != 0:
             self._watch()

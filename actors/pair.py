@@ -24,6 +24,7 @@ from engine.messages import (
     EpochAnnounced,
     ExposureChanged,
     FundingPaid,
+    LockPair,
     MarketMatched,
     MarketRange,
     MatchMarket,
@@ -50,7 +51,9 @@ from engine.messages import (
     TimerFired,
     TradeClosed,
     TradesClosed,
+    TradeTold,
     TradingStateChanged,
+    UnlockPair,
     VenueMissed,
     VenueSnapshot,
     WatchPrice,
@@ -75,6 +78,9 @@ _ADDRESS: Final[Mapping[type, str]] = {
     PassTurn: "portfolio",
     ExposureChanged: "portfolio",
     TradeClosed: "portfolio",
+    TradeTold: "portfolio",
+    LockPair: "portfolio",
+    UnlockPair: "portfolio",
     WatchPrice: "feed",
 }
 
@@ -144,13 +150,13 @@ class PairActor(CommandedActor):
                 action = TradesClosed(trades=self.trade.unheard)
             elif kind is ReserveCapital:
                 self.reserve(action)
+            elif kind in (LockPair, UnlockPair):
+                self.wish(action)
             elif kind is WatchPrice and action.watch:
                 self.start_timer("watch", WATCH_MS)
             self.tell(to, action)
         elif kind is AskStrategy:
-            self.tell(self.judge, action)
-            deadline = self.rules.settings.callback_deadline_ms
-            self.start_timer(f"ask:{action.request_id}", deadline * 4 + 2_000)
+            self.ask(action, self.judge)
         elif kind is SetTimer:
             if not (self.by_turns and action.market):  # a turn looks at the time by itself
                 self.start_timer(action.name, action.delay_ms, market=action.market)

@@ -13,11 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any, Final
 
+from actors.accounting import AccountingActor
 from actors.base import Context
-from actors.recovering import RecoveringActor
-from engine.account import close_trade, follow_venue, lock_pair, pass_time, turn_switch
-from engine.actions import Emit
-from engine.codec import to_plain
+from engine.account import close_trade, follow_venue, pass_time, turn_switch
 from engine.denials import Denial
 from engine.messages import (
     BalancesChanged,
@@ -26,13 +24,11 @@ from engine.messages import (
     Entry,
     EpochAnnounced,
     ExposureChanged,
-    LockPair,
     Notify,
     PairSettled,
     PassTurn,
     Plain,
     Proceed,
-    Recorded,
     ReserveCapital,
     RoundEnded,
     RoundJudged,
@@ -43,12 +39,10 @@ from engine.messages import (
     TimerFired,
     TradeClosed,
     TradesClosed,
-    TradesHeard,
-    TradingStateChanged,
+    TradeTold,
     TurnRow,
 )
 from engine.portfolio import Portfolio
-from engine.protections import Lock, next_candle
 from engine.rounds import Granting, Rounds
 from engine.turn import turn_order
 from engine.types import Millis, TradingState
@@ -65,7 +59,7 @@ EQUITY_MS: Final = 60_000
 """How often the account's figures become a row, in market time."""
 
 
-class PortfolioActor(RecoveringActor):
+class PortfolioActor(AccountingActor):
     """The account. `rounds` of None grants at once: in a replay turns make the order."""
 
     def __init__(
@@ -77,24 +71,31 @@ class PortfolioActor(RecoveringActor):
         rounds: Callable[[], Rounds] | None = None,
         round_deadline_ms: int = 300,
         conductor: str = "",
+        judges: Sequence[str] = (),
     ) -> None:
-        super().__init__(ctx)
-        self.account = portfolio(ctx.epoch)
-        self._pairs = tuple(pairs)
+        super().__init__(ctx, portfolio(ctx.epoch), pairs, judges)
         self._rounds = rounds() if rounds is not None else None
         self._deadline_ms = round_deadline_ms
         self._conductor = conductor
-        self._uncounted = set(self._pairs)
+        self._uncounted = set(self.pairs)
         self._census_from = 0.0
         self._held: dict[str, ReserveCapital] = {}
-        self._heard: dict[str, tuple[int, str]] = {}
         self._turns: deque[TurnRow] = deque()
         self._turn_ts = 0
         self._on_turn = ""
         self._equity_at = 0
         self._balances: tuple[tuple[str, Any, Any], ...] = ()
         self._started_rounds: dict[Millis, float] = {}
-        self._recount = cycle(self._pairs)
+        self._recount = cycle(self.pairs)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the census is over."""
+        return not self._uncounted
+
+    def moment(self) -> Millis:
+        """The candle's time in a replay, else the market's now."""
+        return self._turn_ts or self.now()
 
     def begin(self, state: Mapping[str, Plain] | None) -> None:
         """Go on from the kept figures, then count what everybody holds."""
@@ -149,6 +150,8 @@ class PortfolioActor(RecoveringActor):
         self.account.exposure_changed(message.exposure)
         if held is not None and message.asking:
             self.account.reserved[pair] = held
+        if message.view is not None:
+            self.on_trade_told(TradeTold(pair=pair, view=message.view))
         self._close(message.closed)
         self._counted(message.exposure.pair)
 
@@ -224,7 +227,7 @@ class PortfolioActor(RecoveringActor):
         """A pair says what it ties up: as good as an answer to the census. It may be new, and not know of a halt."""
         self.account.exposure_changed(message)
         if self.account.state is not TradingState.ACTIVE:
-            self._say_state_to(message.pair)
+            self.say_state_to(message.pair)
         self._counted(message.pair)
 
     def on_trades_closed(self, message: TradesClosed) -> None:
@@ -235,33 +238,9 @@ class PortfolioActor(RecoveringActor):
         for trade in trades:
             if not self.account.has_heard(trade):
                 before = self.account.state
-                self._record(close_trade(self.account, trade, self._turn_ts or self.now()), before)
+                self.record(close_trade(self.account, trade, self._turn_ts or self.now()), before)
         if trades:
-            self._heard[trades[-1].pair] = (self.outbox.seq, trades[-1].trade_id)
-            self._acknowledge()
-
-    def _acknowledge(self) -> None:
-        """Tell the pairs whose closed trades are on disk: they need not repeat them."""
-        done = [pair for pair, (seq, _) in self._heard.items() if seq <= self.outbox.recorded]
-        for pair in done:
-            _, trade_id = self._heard.pop(pair)
-            self.tell(f"pair:{pair}", TradesHeard(pair=pair, trade_id=trade_id))
-
-    def _record(self, events: Sequence[Emit], before: TradingState) -> None:
-        """Keep the account with what has happened to it; tell whom a turn of the switch, which stood at `before`, concerns."""
-        entries = [Entry(kind=e.kind, ts=e.ts, body=to_plain(e.body)) for e in events]
-        self.outbox.record(entries, self.account.to_plain())
-        if any(e.kind == "TradingStateChanged" for e in events):
-            self._notify_state()
-        if self.account.state is not before:
-            for pair in self._pairs:
-                self._say_state_to(pair)
-
-    def on_lock_pair(self, message: LockPair) -> None:
-        """A strategy or a user locks a pair."""
-        until = next_candle(message.until, self.account.timeframe_ms)
-        lock = Lock(pair=message.pair, side=message.side, until=until, reason=message.reason)
-        self._record(lock_pair(self.account, lock, self.now()), self.account.state)
+            self.heard(trades[-1].pair, trades[-1].trade_id)
 
     def on_balances_changed(self, message: BalancesChanged) -> None:
         """What the venue says: the capital where it decides about that, and reported beside our own figures."""
@@ -273,7 +252,7 @@ class PortfolioActor(RecoveringActor):
         for event in () if self._uncounted else follow_venue(self.account, self.now()):
             text = "the exchange's balance: {why} {by:+f}, now {total:f}".format_map(event.body)
             self.tell("notifier", Notify(ts=event.ts, severity="info", event="capital", text=text))
-            self._record([event], self.account.state)
+            self.record([event], self.account.state)
 
     # ------------------------------------------------------------ the kill switch
 
@@ -282,20 +261,7 @@ class PortfolioActor(RecoveringActor):
         before = self.account.state
         events = turn_switch(self.account, message, self.now())
         if events:
-            self._record(events, before)
-
-    def _notify_state(self) -> None:
-        state = self.account.state
-        calm = state is TradingState.ACTIVE or set(self.account.holds) <= {"user", "shutdown"}
-        severity = "info" if calm else "alarm"
-        text = f"trading is {state}: {self._reason()}"
-        self.tell("notifier", Notify(ts=self.now(), severity=severity, event="trading_state", text=text))
-
-    def _reason(self) -> str:
-        return "; ".join(why for _, why in self.account.holds.values()) or "entries are on again"
-
-    def _say_state_to(self, pair: str) -> None:
-        self.tell(f"pair:{pair}", TradingStateChanged(state=self.account.state, reason=self._reason()))
+            self.record(events, before)
 
     # ------------------------------------------------------------ turns (replay)
 
@@ -342,7 +308,8 @@ class PortfolioActor(RecoveringActor):
         now = self.now()
         self._pass_time(now)
         self._follow_venue()
-        for _ in range(-(-len(self._pairs) // CENSUS_TICKS)):
+        self.tell_judges()
+        for _ in range(-(-len(self.pairs) // CENSUS_TICKS)):
             pair = next(self._recount)
             self.tell(f"pair:{pair}", TakeCensus(epoch=self.epoch))
         if now - self._equity_at >= EQUITY_MS:
@@ -361,12 +328,7 @@ class PortfolioActor(RecoveringActor):
         before = self.account.state
         events = pass_time(self.account, now)
         if events:
-            self._record(events, before)
-
-    def on_recorded(self, message: Recorded) -> None:
-        """Our records are on disk."""
-        super().on_recorded(message)
-        self._acknowledge()
+            self.record(events, before)
 
     def on_shutdown(self, message: Shutdown) -> None:
         """Keep the last figures; it is over when they are on disk."""
@@ -386,7 +348,7 @@ class PortfolioActor(RecoveringActor):
             "start": str(account.start),
             "open_trades": len(account.exposures),
             "pairs": account.open_order,
-            "all_pairs": len(self._pairs),
+            "all_pairs": len(self.pairs),
             "slots": account.trading.max_open_trades,
             "uncounted": len(self._uncounted),
             "locks": [[k.pair, k.side, k.until, k.reason] for k in account.locks],

@@ -6,20 +6,26 @@ What has no answer is asked again: after a while, and when the portfolio is new.
 from __future__ import annotations
 
 import abc
+from dataclasses import replace
 from typing import Any, Final
 
 from actors.base import Context
 from actors.sending import RETRY_MS, SendingActor
 from engine.closing import heard
 from engine.messages import (
+    AskStrategy,
     CapitalDenied,
     CapitalReserved,
     CensusAnswered,
+    LockPair,
     ReserveCapital,
     TakeCensus,
     TradesHeard,
+    UnlockPair,
     WatchPrice,
+    WishHeard,
 )
+from engine.strategy import ACCOUNT
 from engine.types import ZERO
 from engine.work import Rules, exposure_of
 
@@ -33,6 +39,7 @@ class ReservingActor(SendingActor, abc.ABC):
     def __init__(self, ctx: Context, rules: Rules) -> None:
         super().__init__(ctx, rules)
         self._reserving: ReserveCapital | None = None
+        self._wishes: dict[str, LockPair | UnlockPair] = {}
         self._census = 0
 
     @abc.abstractmethod
@@ -45,10 +52,31 @@ class ReservingActor(SendingActor, abc.ABC):
         self.start_timer("reserve", RESERVE_MS)
 
     def ask_again(self) -> None:
-        """Tell the wish once more, if it has no answer."""
+        """Tell the wishes once more that have no answer."""
+        for wish in self._wishes.values():
+            self.tell("portfolio", wish)
         if self._reserving is not None:
             self.tell("portfolio", self._reserving)
+        if self._reserving is not None or self._wishes:
             self.start_timer("reserve", RESERVE_MS)
+
+    def ask(self, question: AskStrategy, judge: str) -> None:
+        """Put a question to the strategy: where it looks at the account, by way of the portfolio, which knows it."""
+        settings = self.rules.settings
+        if ACCOUNT in settings.callbacks:
+            self.tell("portfolio", replace(question, judge=judge))
+        else:
+            self.tell(judge, question)
+        self.start_timer(f"ask:{question.request_id}", settings.callback_deadline_ms * 4 + 2_000)
+
+    def wish(self, wish: LockPair | UnlockPair) -> None:
+        """Remember a lock that the strategy wants made or lifted until it is on disk."""
+        self._wishes[wish.request_id] = wish
+        self.start_timer("reserve", RESERVE_MS)
+
+    def on_wish_heard(self, message: WishHeard) -> None:
+        """It is."""
+        self._wishes.pop(message.request_id, None)
 
     def on_capital_reserved(self, message: CapitalReserved) -> None:
         """Granted."""
@@ -65,7 +93,8 @@ class ReservingActor(SendingActor, abc.ABC):
     def _answered(self, request_id: str) -> None:
         if self._reserving is not None and self._reserving.request_id == request_id:
             self._reserving = None
-            self.cancel_timer("reserve")
+            if not self._wishes:
+                self.cancel_timer("reserve")
 
     def on_take_census(self, message: TakeCensus) -> None:
         """Say what this pair holds, as soon as it knows; and to the feed, in case it has not heard, that it watches."""
@@ -80,7 +109,9 @@ class ReservingActor(SendingActor, abc.ABC):
         if not self._census or not trade.reconciled:
             return
         asking = trade.pending is not None and trade.pending.kind == "entry"
-        answer = CensusAnswered(epoch=self._census, exposure=exposure_of(trade), closed=trade.unheard, asking=asking)
+        answer = CensusAnswered(
+            epoch=self._census, exposure=exposure_of(trade), closed=trade.unheard, asking=asking, view=trade.shown
+        )
         self._census = 0
         self.tell("portfolio", answer)
 

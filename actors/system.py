@@ -9,7 +9,6 @@ more, and persistence lets the history catch up. This is the only module that kn
 
 from __future__ import annotations
 
-import ctypes
 import os
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -27,6 +26,7 @@ from actors.base import Context, EngineActor, Factory
 from actors.control import ControlActor
 from actors.disk import DiskWatch
 from actors.feed import FeedActor
+from actors.fencing import hide_memory
 from actors.files import Files
 from actors.gateway import GatewayActor
 from actors.history.process import HistoryProcess, history_end
@@ -48,6 +48,7 @@ from actors.runtime import ThreadRuntime
 from actors.screen import Snapshot
 from actors.supervisor import ChildSpec, RootActor
 from engine.candles import timeframe_ms
+from engine.chronicle import CLOSED_MAX, Chronicle
 from engine.codec import to_plain
 from engine.config import make_settings
 from engine.keeping import kept_amount
@@ -58,11 +59,10 @@ from engine.portfolio import Portfolio
 from engine.protections import protections_from
 from engine.rounds import Rounds
 from engine.settings import Config, Settings
-from engine.strategy import StrategyFacts
+from engine.strategy import ACCOUNT, TRADES, StrategyFacts
 from engine.types import Millis, TradingState
 from engine.work import Rules
 
-PR_SET_DUMPABLE: Final = 4
 HISTORY_STOP_S: Final = 20.0
 """Longer than persistence waits for the history process to catch up."""
 
@@ -138,7 +138,7 @@ def build_system(config: Config, facts: StrategyFacts, files: Files, patience: P
         DataError: candles that cannot be read.
         Outage: the exchange does not answer, and nobody wants to wait for it any more.
     """
-    _hide_memory()
+    hide_memory()
     addresses = addresses_of(config.notify)
     place = place_of(config, facts, files, patience)
     try:
@@ -283,7 +283,7 @@ class _Cast:
 
     def _portfolio(self, judges: Mapping[str, Sequence[str]]) -> ChildSpec:
         config, pairs, step = self.config, tuple(self.rules), timeframe_ms(self.facts.timeframe)
-        left, place = self.left, self.place
+        left, place, callbacks = self.left, self.place, self.facts.callbacks
         protections = protections_from((*config.protections, *self.facts.settings.get("protections", ())), step)
 
         def account(epoch: int) -> Portfolio:
@@ -296,6 +296,7 @@ class _Cast:
                 epoch=epoch,
                 exits_only=left,
                 venue=place.capital() if place.capital else None,
+                chronicle=Chronicle(CLOSED_MAX) if TRADES in callbacks else None,
             )
 
         def rounds() -> Rounds:
@@ -306,7 +307,12 @@ class _Cast:
         return self._shared(
             "portfolio",
             lambda ctx: PortfolioActor(
-                ctx, portfolio=account, pairs=pairs, rounds=rounds, round_deadline_ms=deadline_ms
+                ctx,
+                portfolio=account,
+                pairs=pairs,
+                rounds=rounds,
+                round_deadline_ms=deadline_ms,
+                judges=tuple(judges) if ACCOUNT in callbacks else (),
             ),
         )
 
@@ -389,11 +395,3 @@ def _judge_factory(
         facts=facts,
         surroundings=surroundings_of(config, run_mode(config), traded),
     )
-
-
-def _hide_memory() -> None:
-    """Keep other processes of the same user, strategies among them, from reading this one's memory and environment."""
-    try:
-        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-    except (OSError, AttributeError):
-        logger.debug("this system cannot hide the process's memory")

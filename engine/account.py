@@ -7,6 +7,7 @@ place. `Portfolio` is changed; nothing is sent.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from engine.actions import Emit
 from engine.messages import SetTradingState, TradeClosed
@@ -66,13 +67,32 @@ def follow_venue(portfolio: Portfolio, ts: Millis) -> list[Emit]:
 
 
 def lock_pair(portfolio: Portfolio, lock: Lock, ts: Millis) -> list[Emit]:
-    """Take over a lock that a user or a strategy wants."""
+    """Take over a lock that a user or a strategy wants; one that is there already is none more."""
+    if lock in portfolio.locks:
+        return []
     portfolio.locks.append(lock)
     return [_locked(lock, ts)]
 
 
+def unlock(portfolio: Portfolio, pair: str, side: str, reason: str, ts: Millis) -> list[Emit]:
+    """Lift the locks of `pair` on `side` (`*`: any), or where `pair` is empty all that have this reason."""
+
+    def meant(lock: Lock) -> bool:
+        if not pair:
+            return lock.reason == reason
+        return lock.pair == pair and side in ("*", lock.side)
+
+    ended = [lock for lock in portfolio.locks if lock.until > ts and meant(lock)]
+    portfolio.locks = [lock for lock in portfolio.locks if lock not in ended]
+    return [Emit("PairUnlocked", ts, _told(lock)) for lock in ended]
+
+
 def _locked(lock: Lock, ts: Millis) -> Emit:
-    return Emit("PairLocked", ts, {"pair": lock.pair, "side": lock.side, "until": lock.until, "reason": lock.reason})
+    return Emit("PairLocked", ts, _told(lock))
+
+
+def _told(lock: Lock) -> dict[str, Any]:
+    return {"pair": lock.pair, "side": lock.side, "until": lock.until, "reason": lock.reason}
 
 
 def _new_day(portfolio: Portfolio, before: dict[str, Hold], ts: Millis) -> list[Emit]:

@@ -15,7 +15,7 @@ def tell_filled(work: Work, order: Order) -> None:
     """Tell the strategy of an order that is done and bought or sold something; its stop is asked for when it may be."""
     trade, callbacks = work.trade, work.settings.callbacks
     if "order_filled" in callbacks and not trade.quarantined:
-        # Nobody waits for the answer: the custom data it may bring is taken, and a failure said.
+        # Nothing waits for the answer but the next turn: it may bring custom data and locks, and a failure is said.
         ask = AskStrategy(
             request_id=work.new_id(),
             pair=trade.pair,

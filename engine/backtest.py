@@ -15,6 +15,7 @@ from typing import Any
 
 from engine.account import close_trade, pass_until
 from engine.actions import Cancel, Emit, Judge, LookUp, Place
+from engine.chronicle import Chronicle
 from engine.closing import heard
 from engine.counters import Counters
 from engine.errors import IllegalTransition
@@ -25,23 +26,29 @@ from engine.messages import (
     CapitalDenied,
     CapitalReserved,
     ExposureChanged,
+    LockPair,
     Message,
     OrderAccepted,
     OrderRejected,
     ReserveCapital,
     StrategyAnswered,
     TradeClosed,
+    TradeTold,
     TurnRow,
+    UnlockPair,
 )
+from engine.onlook import with_account
 from engine.order import Order
 from engine.portfolio import Portfolio
 from engine.pursuit import LEAVING, REPLACED
 from engine.reviewing import CANCELLED, TIMED_OUT
 from engine.skipping import next_row, with_passed
+from engine.strategy import ACCOUNT, TRADES
 from engine.tape import Calendar, Reel, Tape, last_rows, moments
 from engine.trade import step
 from engine.turn import Match, Settle, Turn, turn_order, with_price_step
 from engine.types import Millis, Purpose
+from engine.wishes import grant
 from engine.work import Rules, Trade
 
 Asked = Callable[[AskStrategy], StrategyAnswered]
@@ -68,8 +75,13 @@ class Backtest:
     events: dict[str, list[Emit]] = field(default_factory=dict)
     changes: list[Emit] = field(default_factory=list)
     _opened: dict[str, Emit] = field(default_factory=dict)
+    _shows_account: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        callbacks = next((rules.settings.callbacks for rules in self.rules.values()), frozenset())
+        self._shows_account = ACCOUNT in callbacks
+        if TRADES in callbacks and self.portfolio.chronicle is None:
+            self.portfolio.chronicle = Chronicle()
         self.book = {pair: Trade(pair=pair, rules=rules, reconciled=True) for pair, rules in self.rules.items()}
         for trade in self.book.values():
             trade.state = trade.state.FLAT
@@ -205,7 +217,12 @@ class Backtest:
         elif kind is AskStrategy:
             if self.asked is None:
                 raise IllegalTransition(f"{pair}: the strategy has callbacks and nobody to call them")
-            return (self.asked(action),)
+            return (self.asked(with_account(self.portfolio, action) if self._shows_account else action),)
+        elif kind is TradeTold:
+            assert self.portfolio.chronicle is not None
+            self.portfolio.chronicle.told(pair, action.view)
+        elif kind in (LockPair, UnlockPair):
+            self._tell(grant(self.portfolio, action, ts))
         elif kind is LookUp:
             raise IllegalTransition(f"{pair}: an order is in doubt in a backtest")
         return ()

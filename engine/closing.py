@@ -9,6 +9,8 @@ from engine.actions import Alarm, Judge
 from engine.codec import to_plain
 from engine.ended import summed_up
 from engine.messages import WatchPrice
+from engine.strategy import TRADES
+from engine.telling import show_trade
 from engine.types import ZERO, Purpose, Side, trade_order
 from engine.work import Trade, Work
 
@@ -62,6 +64,8 @@ def close(work: Work) -> None:
     if trade.opened_at < work.now:
         trade.over_ts = trade.signal_ts
     trade.unheard = (*trade.unheard, closed)[-UNHEARD_MAX:]
+    if TRADES in work.settings.callbacks:
+        show_trade(work, final=True)
     work.exposure()
     work.emit("TradeClosed", **{k: v for k, v in to_plain(closed).items() if k not in ("pair", "trade_id")})
     work.do(closed)

@@ -8,6 +8,7 @@ the stop after a fill, orders that rest, the price's way since the last look.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from engine import adjusting, after_fill, entry, leaving, pursuit, reviewing
@@ -45,8 +46,7 @@ def go_on(work: Work) -> None:
 def on_answer(work: Work, event: StrategyAnswered) -> None:
     """The strategy answered, or failed to: the evaluation goes on with that, or with the default."""
     trade, pending = work.trade, work.trade.pending
-    if event.custom_data and event.trade_id == trade.trade_id:
-        trade.custom_data = {**trade.custom_data, **event.custom_data}
+    _take_asides(work, event)
     if event.request_id in trade.told:
         trade.told = tuple(told for told in trade.told if told != event.request_id)
         _weigh(work, "order_filled", event)
@@ -67,6 +67,19 @@ def _weigh(work: Work, callback: str, event: StrategyAnswered) -> None:
     work.decide(callback, "failed", Denial.STRATEGY_FAILED, event.failed)
     if not event.excused:
         callback_failed(work, event.failed)
+
+
+def _take_asides(work: Work, event: StrategyAnswered) -> None:
+    """What the strategy said besides its answer, whoever waits for that: data kept with its trade, locks."""
+    trade = work.trade
+    if event.custom_data and event.trade_id == trade.trade_id:
+        kept = trade.custom_data
+        news = {key: value for key, value in event.custom_data.items() if key not in kept or kept[key] != value}
+        if news:
+            trade.custom_data = {**kept, **news}
+            work.emit("CustomDataSet", data=news)
+    for wish in event.wishes:
+        work.do(replace(wish, request_id=work.new_id(), reply_to=f"pair:{trade.pair}"))
 
 
 def on_capital(work: Work, event: CapitalReserved) -> None:

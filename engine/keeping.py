@@ -25,7 +25,7 @@ from engine.work import Rules, Trade
 _NOT_KEPT: Final = frozenset(
     {
         "pair", "rules", "pending", "queued", "reconciled", "state", "quarantined", "strikes", "trading",
-        "untold", "told", "review_due", "reviewed_at", "repriced_candle", "adjusted_at", "unadjusted_candle",
+        "untold", "told", "shown", "review_due", "reviewed_at", "repriced_candle", "adjusted_at", "unadjusted_candle",
         "replacement", "increasing", "reducing",
     }
 )  # fmt: skip

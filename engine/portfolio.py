@@ -18,6 +18,7 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import Any, Final
 
+from engine.chronicle import Chronicle
 from engine.codec import from_plain, to_plain
 from engine.denials import Denial
 from engine.messages import (
@@ -53,6 +54,7 @@ class Portfolio:
 
     `exits_only` are pairs that are there for what they still hold, and not to be entered. With `venue` the
     capital is what the exchange says; `start` is then what it had when we first looked, and ZERO before.
+    `chronicle` is there where the strategy looks at all trades.
     """
 
     trading: TradingConfig
@@ -71,6 +73,7 @@ class Portfolio:
     heard: dict[str, str] = field(default_factory=dict)
     closed: deque[TradeClosed] = field(default_factory=deque)
     holds: dict[str, Hold] = field(default_factory=dict)
+    chronicle: Chronicle | None = None
     peak: Decimal = ZERO
     day: Millis = 0
     day_start: Decimal = ZERO
@@ -248,6 +251,8 @@ class Portfolio:
         self._new_day(trade.close_ts, trade.profit_abs)
         self.peak = max(self.peak, self.balance)
         self._remember(trade)
+        if self.chronicle is not None:
+            self.chronicle.close(trade)
         found = [
             lock
             for protection in self.protections
@@ -327,7 +332,8 @@ class Portfolio:
 
     def to_plain(self) -> dict[str, Any]:
         """What a new incarnation must know that the pairs cannot tell it."""
-        return {
+        past = {} if self.chronicle is None else {"past": self.chronicle.closed, "past_count": self.chronicle.count}
+        return past | {
             "start": str(self.start),
             "earned": {pair: str(profit) for pair, profit in self.earned.items() if profit},
             "heard": self.heard,
@@ -353,3 +359,5 @@ class Portfolio:
         self.holds = {source: (TradingState(state), why) for source, (state, why) in plain["holds"].items()}
         self.locks = [Lock(pair=p, side=s, until=u, reason=r) for p, s, u, r in plain["locks"]]
         self.closed = deque(from_plain(TradeClosed, trade) for trade in plain["closed"])
+        if self.chronicle is not None:
+            self.chronicle.restore(plain.get("past", ()), int(plain.get("past_count", 0)))

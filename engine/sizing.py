@@ -46,17 +46,22 @@ def max_stake(market: Market, price: Decimal, leverage: Decimal) -> Decimal | No
     return min(bounds) / leverage if bounds else None
 
 
+def stake_room(config: TradingConfig, *, free: Decimal, tied: Decimal, profit: Decimal) -> tuple[Decimal, Decimal]:
+    """(pool, available): what may be traded with, open trades included, and what of it is left."""
+    if config.available_capital is not None:
+        pool = config.available_capital + profit
+    else:
+        pool = (tied + free) * config.tradable_balance_ratio
+    return pool, max(min(pool - tied, free), ZERO)
+
+
 def proposed_stake(config: TradingConfig, *, free: Decimal, tied: Decimal, profit: Decimal) -> tuple[Decimal, Decimal]:
     """(stake, available) for the next trade; a stake of ZERO means there is not enough.
 
     `free` is the balance that is not tied up, `tied` the stakes of all open trades and reservations,
     `profit` what closed trades have earned since the start.
     """
-    if config.available_capital is not None:
-        pool = config.available_capital + profit
-    else:
-        pool = (tied + free) * config.tradable_balance_ratio
-    available = max(min(pool - tied, free), ZERO)
+    pool, available = stake_room(config, free=free, tied=tied, profit=profit)
     wanted = config.stake_amount
     if wanted == "unlimited":
         slots = Decimal(config.max_open_trades)

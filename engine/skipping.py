@@ -26,6 +26,7 @@ from engine.exits import MINUTE_MS, tighter
 from engine.market import Market
 from engine.position import Position
 from engine.settings import Settings
+from engine.strategy import ACCOUNT, LOOKS
 from engine.tape import Reel, Tape
 from engine.types import ZERO, Side, exact
 from engine.work import Rules, Trade
@@ -45,6 +46,7 @@ _IDLE: Final = frozenset(
         "custom_entry_price",
         "custom_exit_price",
         "leverage",
+        ACCOUNT,
     }
 )
 """Callbacks that are asked only where a rule of ours has something to do."""
@@ -52,7 +54,7 @@ _IDLE: Final = frozenset(
 _SETTINGS: Final[dict[str, Callable[[Any], bool]]] = {
     "stop_on_venue": lambda on: not on,
     "position_adjustment": lambda on: not on,
-    "callbacks": lambda names: names <= _IDLE,
+    "callbacks": lambda names: names <= _IDLE or names <= LOOKS,  # who is asked nothing sees nothing
 }
 """The settings whose value decides whether rows may be passed over."""
 

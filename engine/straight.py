@@ -30,6 +30,7 @@ from engine.market import round8
 from engine.settings import Settings
 from engine.skipping import is_known
 from engine.steps import at_or_above, at_or_below, fits, scale_of
+from engine.strategy import LOOKS
 from engine.tape import Tape
 from engine.types import ONE, ZERO, Side
 from engine.work import Rules
@@ -53,7 +54,7 @@ def covers(rules: Rules, tape: Tape) -> bool:
     scales = [scale_of(step) for step in (*steps, market.amount_step)]
     return (
         all(is_known(part) for part in (settings, rules, market, tape))
-        and not settings.callbacks
+        and settings.callbacks <= LOOKS
         and not settings.stop_on_venue
         and not settings.position_adjustment
         and not market.is_futures

@@ -11,7 +11,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from functools import cache
+from functools import cache, cached_property
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -19,6 +20,33 @@ import numpy.typing as npt
 
 from engine.candles import Bools, Candles, Floats
 from engine.parameters import set_values
+from engine.views import AccountView, Aside, LockView, OrderView, TradeView, Wishes, account_view, trade_view
+
+__all__ = [
+    "ACCOUNT",
+    "AFTER_FILL",
+    "CALLBACKS",
+    "LOOKS",
+    "SETTINGS",
+    "TAG_MAX",
+    "TRADES",
+    "AccountView",
+    "Aside",
+    "CandleSource",
+    "LockView",
+    "OrderView",
+    "Signals",
+    "Strategy",
+    "StrategyFacts",
+    "Surroundings",
+    "TradeView",
+    "crossed_above",
+    "crossed_below",
+    "facts_of",
+    "heard",
+    "no_candles",
+    "told",
+]
 
 TAG_MAX: Final = 255
 
@@ -61,6 +89,11 @@ CALLBACKS: Final = (
 values: `current_time` in milliseconds, `trade` a `TradeView`, `order` an `OrderView`."""
 AFTER_FILL: Final = "after_fill"
 """Listed among the callbacks where `custom_stoploss` takes this argument: then it is asked after fills too."""
+ACCOUNT: Final = "account"
+"""Listed among the callbacks of a strategy that looks at the account: its questions bring the figures and the locks."""
+TRADES: Final = "trades"
+"""Listed besides where it looks at all trades: its questions bring these, too."""
+LOOKS: Final = frozenset({ACCOUNT, TRADES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,59 +111,6 @@ class Signals:
     enter_tag: list[str] | npt.NDArray[np.str_] | None = None
     exit_tag: list[str] | npt.NDArray[np.str_] | None = None
     score: Floats | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OrderView:
-    """What a callback is told of an order. `price` is the limit, `average` what was paid; times in milliseconds."""
-
-    order_id: str
-    is_entry: bool
-    side: str
-    type: str
-    status: str
-    is_open: bool
-    price: float
-    average: float | None
-    amount: float
-    filled: float
-    remaining: float
-    cost: float
-    created_ts: int
-    updated_ts: int
-    tag: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TradeView:
-    """What a callback is told of its trade; floats, since a strategy computes in floats.
-
-    `entries` and `exits` count orders with a fill; `orders` are all but the guarding stop, oldest first.
-    `stop_loss_ratio` is the stop's distance as it was last set. `custom_data` is the strategy's own: what a
-    callback puts into it is kept with the trade, over restarts too; plain values only.
-    """
-
-    pair: str
-    trade_id: str
-    is_short: bool
-    open_ts: int
-    open_rate: float
-    amount: float
-    stake_amount: float
-    leverage: float
-    enter_tag: str
-    stop_loss: float
-    initial_stop_loss: float
-    max_rate: float
-    min_rate: float
-    entries: int
-    exits: int
-    stop_loss_ratio: float = 0.0
-    liquidation_price: float | None = None
-    realized_profit: float = 0.0
-    exit_reason: str = ""
-    orders: tuple[OrderView, ...] = ()
-    custom_data: dict[str, Any] = field(default_factory=dict)
 
 
 CandleSource = Callable[[str, str], Candles | None]
@@ -189,6 +169,9 @@ class Strategy:
     """One instance for all pairs of a process, instead of one for each."""
     other_pairs: ClassVar[tuple[str, ...]] = ()
     """Pairs whose candles are needed to judge any other: all pairs are then judged in one process."""
+    looks_at: ClassVar[tuple[str, ...]] = ()
+    """What of the account `self.account` is to show: "account" for figures and locks, "trades" for all trades
+    besides. It costs time with every question; nothing where it is empty."""
 
     minimal_roi: ClassVar[Mapping[str, float]] = {"0": 10.0}
     stoploss: ClassVar[float] = -0.1
@@ -223,6 +206,9 @@ class Strategy:
     candles: Candles
     """For callbacks: the pair's candles that are closed at `current_time`, the newest last. Set before
     every callback, live and in a backtest alike, so an indicator computed of it looks at nothing later."""
+    account: AccountView | None = None
+    """For strategies that look at it (`looks_at`): the account at the moment of the question; while candles are
+    judged live, as it was a second before at most, and in a backtest None: candles are judged before any trade."""
 
     def __init__(self, parameters: Mapping[str, Any] | None = None) -> None:
         """`parameters` are the config's `[strategy.parameters]`; they set attributes of the same name."""
@@ -252,9 +238,52 @@ class Strategy:
         method = getattr(self, callback)
         names, takes_all = _parameters(method.__func__)
         given = {name: value for name, value in arguments.items() if takes_all or name in names}
-        if isinstance(given.get("trade"), Mapping):
-            given["trade"] = TradeView(**given["trade"])
+        if isinstance(given.get("order"), Mapping):
+            given["order"] = OrderView(**given["order"])
+        told = given.get("trade")
+        if isinstance(told, Mapping):
+            given["trade"] = view = trade_view(told)
+            self._trade, self._kept = view, told.get("custom_data", {})
         return method(**given)
+
+    def hear(self, account: Mapping[str, Any]) -> None:
+        """Take what the account is from now on, as plain values; told only to strategies that look at it."""
+        self.account = account_view(account, self._known)
+
+    def lock_pair(self, pair: str, until: int, reason: str = "", side: str = "*") -> None:
+        """Let `pair` (`*`: all) not be entered on `side` (long, short, `*`: both) before the candle after `until`.
+
+        The lock is the account's: it holds for all, over restarts too, and is a row of `locks` in SQL.
+        """
+        self._wishes.lock(pair, side, until, reason)
+
+    def unlock_pair(self, pair: str, side: str = "*") -> None:
+        """Lift the locks of `pair`."""
+        self._wishes.unlock(pair, side)
+
+    def unlock_reason(self, reason: str) -> None:
+        """Lift all locks that were made for this reason."""
+        self._wishes.unlock_reason(reason)
+
+    def aside(self) -> Aside:
+        """What it has said besides its answers since this was last asked: custom data of its trade, and locks."""
+        view, self._trade = self._trade, None
+        changed = {}
+        if view is not None and view.custom_data != self._kept:
+            changed = {k: v for k, v in view.custom_data.items() if k not in self._kept or self._kept[k] != v}
+        return Aside(changed, self._wishes.take())
+
+    @cached_property
+    def _wishes(self) -> Wishes:
+        """Made when first needed: a subclass may have an `__init__` of its own. So the next."""
+        return Wishes()
+
+    @cached_property
+    def _known(self) -> dict[str, TradeView]:
+        return {}
+
+    _trade: TradeView | None = None
+    _kept: Mapping[str, Any] = MappingProxyType({})
 
     def takes(self, callback: str, argument: str) -> bool:
         """Whether a callback states an argument of that name."""
@@ -315,6 +344,13 @@ def _after_fill(strategy: Strategy) -> tuple[str, ...]:
     return (AFTER_FILL,) if asks else ()
 
 
+def _looked_at(strategy: Strategy) -> tuple[str, ...]:
+    """The marks of what a strategy looks at; whoever sees trades sees the account."""
+    if TRADES in strategy.looks_at:
+        return (ACCOUNT, TRADES)
+    return (ACCOUNT,) if ACCOUNT in strategy.looks_at else ()
+
+
 def facts_of(strategy: Strategy) -> StrategyFacts:
     """The plain data of `strategy` that the engine needs."""
     return StrategyFacts(
@@ -322,7 +358,7 @@ def facts_of(strategy: Strategy) -> StrategyFacts:
         timeframe=strategy.timeframe,
         startup_candles=strategy.startup_candles,
         settings={name: getattr(strategy, name) for name in SETTINGS},
-        callbacks=(*strategy.defined_callbacks(), *_after_fill(strategy)),
+        callbacks=(*strategy.defined_callbacks(), *_after_fill(strategy), *_looked_at(strategy)),
         window_candles=strategy.window_candles,
         other_pairs=strategy.other_pairs,
     )

@@ -17,7 +17,7 @@ from engine.config_rules import FREQTRADE, number_of, shown
 from engine.errors import ConfigError, Problem
 from engine.protection_settings import check_protections
 from engine.settings import Config, Settings
-from engine.strategy import AFTER_FILL, CALLBACKS, SETTINGS, Strategy, StrategyFacts
+from engine.strategy import AFTER_FILL, CALLBACKS, LOOKS, SETTINGS, Strategy, StrategyFacts
 from engine.types import ZERO
 
 Complain = Callable[[str, Any, str, str], None]
@@ -316,7 +316,7 @@ def _callbacks(facts: StrategyFacts, values: Mapping[str, Any]) -> frozenset[str
         )
         if not values[switch]
     }
-    return frozenset(name for name in facts.callbacks if name in (*CALLBACKS, AFTER_FILL)) - switched_off
+    return frozenset(name for name in facts.callbacks if name in (*CALLBACKS, AFTER_FILL, *LOOKS)) - switched_off
 
 
 def _exact(value: Any) -> Decimal:

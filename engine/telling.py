@@ -1,13 +1,14 @@
-"""What a callback is told of its trade and its orders: plain values, read from the machine's state."""
+"""What a strategy is told of its trade, its orders and the account: plain values, read from the machine's state."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
 
+from engine.messages import TradeTold
 from engine.order import Order
 from engine.types import Purpose, Side
-from engine.work import Trade, Work
+from engine.work import Trade, Work, entering
 
 
 def trade_facts(work: Work, rate: Decimal, **more: Any) -> dict[str, Any]:
@@ -33,14 +34,18 @@ def trade_view(trade: Trade) -> dict[str, Any]:
     """The fields of `engine.strategy.TradeView`."""
     position, stop = trade.position, trade.stop
     orders = [order for order in trade.orders.values() if order.purpose is not Purpose.STOP or order.filled]
+    rate, stake = float(position.rate), position.told_stake
+    if not position.amount and not position.entered_amount:
+        rate, stake = _wanted(trade)
     return {
         "pair": trade.pair,
         "trade_id": trade.trade_id,
         "is_short": trade.side is Side.SHORT,
         "open_ts": trade.opened_at,
-        "open_rate": float(position.rate),
+        "open_rate": rate,
         "amount": float(position.amount),
-        "stake_amount": position.told_stake,
+        "stake_amount": stake,
+        "max_stake_amount": float(position.entered_cost / position.leverage),
         "leverage": float(trade.leverage),
         "enter_tag": trade.enter_tag,
         "stop_loss": float(stop.level) if stop else 0.0,
@@ -50,12 +55,34 @@ def trade_view(trade: Trade) -> dict[str, Any]:
         "max_rate": float(trade.max_rate),
         "min_rate": float(trade.min_rate),
         "realized_profit": float(position.booked),
+        "funding_fees": float(position.funding),
         "exit_reason": trade.exit_reason,
         "entries": sum(1 for o in orders if o.purpose is Purpose.ENTRY and o.filled),
         "exits": sum(1 for o in orders if o.purpose is not Purpose.ENTRY and o.filled),
         "orders": [order_view(order) for order in orders],
         "custom_data": dict(trade.custom_data),
     }
+
+
+def _wanted(trade: Trade) -> tuple[float, float]:
+    """Rate and stake of the entry that waits, while nothing is bought; 0 where none does."""
+    waiting = trade.working(Purpose.ENTRY)
+    return (float(waiting[-1].price), float(entering(trade))) if waiting else (0.0, 0.0)
+
+
+def show_trade(work: Work, *, final: bool = False) -> None:
+    """Tell the portfolio how the open trade looks, where that has changed: strategies look at it when asked of others.
+
+    `final`: it is about to be closed.
+    """
+    trade = work.trade
+    if not final and (trade.is_closed or not (trade.position.amount or trade.working(Purpose.ENTRY))):
+        trade.shown = None
+        return
+    view = trade_view(trade)
+    if view != trade.shown:
+        trade.shown = view
+        work.do(TradeTold(pair=trade.pair, view=view))
 
 
 def order_view(order: Order) -> dict[str, Any]:

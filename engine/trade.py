@@ -51,6 +51,8 @@ from engine.messages import (
     TradingStateChanged,
     VenueSnapshot,
 )
+from engine.strategy import TRADES
+from engine.telling import show_trade
 from engine.types import Millis, TradeState
 from engine.work import PlaceAborted, Trade, Work, state_of
 
@@ -263,6 +265,8 @@ def step(trade: Trade, event: Message, now: Millis) -> Step:
     work = Work(trade.copy(), now)
     HANDLERS[type(event)](work, event)
     evaluating.go_on(work)
+    if TRADES in work.settings.callbacks:
+        show_trade(work)
     after = state_of(work.trade)
     if after is not trade.state and after not in allowed:
         raise IllegalTransition(f"{trade.pair}: {type(event).__name__} must not lead from {trade.state} to {after}")

@@ -137,7 +137,7 @@ class Turn:
 
 def is_busy(trade: Trade) -> bool:
     """Whether an answer is still to come, so that the turn must wait."""
-    if trade.pending is not None and trade.pending.waiting:
+    if trade.told or (trade.pending is not None and trade.pending.waiting):
         return True
     return any(o.status in AWAITED for o in trade.orders.values())
 

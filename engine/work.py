@@ -6,6 +6,7 @@ held and what is working (`state_of`), so no path can forget to set it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -78,9 +79,7 @@ NO_ANSWER = _Mark()
 
 @dataclass
 class Pending:
-    """An evaluation that waits for an answer. `answers` are those it has,
-    by key; `waiting` is the id of the request under way and `key` where its answer goes.
-    """
+    """An evaluation that waits. `answers` are those it has, `waiting` is the request under way, `key` its answer's key."""
 
     kind: str  # entry | exit | review | adjust | filled
     waiting: str = ""
@@ -100,18 +99,18 @@ class Pending:
 class Trade:
     """One pair's trading: the open trade if there is one, and what is needed for the next.
 
-    `number` counts the pair's trades and `run` is the run this one began in; `intents` the orders of this one; both make client order ids.
-    `liquidation` is where it must be left before the venue takes it, None where there is no such price.
-    `orders` holds this trade's orders by client id, in order. `leaving` is the reason under way.
-    `over_ts` is the candle in which a trade of an earlier moment was closed last.
-    `filled_at` is the time of its last fill, `payment_ids` are the funding payments booked.
-    `left_since` is when the reason under way was first wished for.
-    `retry_at` is when a refused exit or stop may be tried again. `earned` is what all closed trades of
-    the pair have earned: the portfolio adds these up, so that no lost message can lose a profit.
-    `strikes` counts its callbacks' failures in a row. `unheard` are closed trades that the portfolio has not acknowledged, the oldest first.
-    `untold` are orders whose fill the strategy is to hear of, `told` the ids of what it was told and has not answered, `review_due` says that resting orders are to be
-    looked after. `replacement`, `increasing` and `reducing` are what waits for other orders to be gone.
-    `custom_data` is the strategy's own, kept with the trade.
+    `number` counts the pair's trades and `run` is the run this one began in; `intents` the orders of this one; both
+    make client order ids. `liquidation` is where it must be left before the venue takes it, None where there is no
+    such price. `orders` holds this trade's orders by client id, in order. `leaving` is the reason under way.
+    `over_ts` is the candle in which a trade of an earlier moment was closed last. `filled_at` is the time of its last
+    fill, `payment_ids` are the funding payments booked. `left_since` is when the reason under way was first wished for,
+    `retry_at` when a refused exit or stop may be tried again.
+    `earned` is what all closed trades of the pair have earned: the portfolio adds these up, so that no lost message
+    can lose a profit. `strikes` counts its callbacks' failures in a row. `unheard` are closed trades that the
+    portfolio has not acknowledged, the oldest first. `untold` are orders whose fill the strategy is to hear of, `told`
+    the ids of what it was told and has not answered, `review_due` says that resting orders are to be looked after.
+    `replacement`, `increasing` and `reducing` are what waits for other orders to be gone. `custom_data` is the
+    strategy's own, kept with the trade. `shown` is how the trade was last shown to it (`telling`).
     """
 
     pair: str
@@ -160,6 +159,7 @@ class Trade:
     increasing: Increase | None = None
     reducing: Reduction | None = None
     custom_data: dict[str, Any] = field(default_factory=dict)
+    shown: Mapping[str, Any] | None = None
     questions: int = 0
     earned: Decimal = ZERO
     last_closed: TradeClosed | None = None
@@ -383,6 +383,7 @@ def exposure_of(trade: Trade) -> ExposureChanged:
         open_rate=trade.position.open_rate,
         earned=trade.earned,
         leverage=trade.leverage,
+        waiting=to_enter,
     )
 
 
@@ -392,9 +393,6 @@ def state_of(trade: Trade) -> TradeState:
         return S.RECONCILING
     if trade.position.amount > ZERO:
         return S.EXITING if trade.leaving is not None else S.OPEN
-    working = trade.working()
-    if any(o.purpose is Purpose.ENTRY for o in working):
-        return S.ENTERING
-    if working:
-        return S.EXITING
+    if working := trade.working():
+        return S.ENTERING if any(o.purpose is Purpose.ENTRY for o in working) else S.EXITING
     return S.QUARANTINED if trade.quarantined else S.FLAT

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from engine.candles import Candles
-from engine.strategy import Signals, Strategy, TradeView
+from engine.strategy import OrderView, Signals, Strategy, TradeView
 
 
 class Long(Strategy):
@@ -142,3 +142,30 @@ class Leveraged(Reversing):
         """Now and then, by the candle's number."""
         drawn = ((candles.ts // 300_000) * 2_654_435_761 + zlib.crc32(candles.pair.encode())) >> 9
         return Signals(enter_long=drawn % 7 == 0, enter_short=drawn % 7 == 2)
+
+
+class Watching(Long):
+    """Looks at the account and at all trades, locks pairs, and keeps data with its trade: for the account's views."""
+
+    minimal_roi: ClassVar = {"0": 0.01}
+    looks_at = ("trades",)
+
+    def order_filled(self, trade: TradeView, order: OrderView, **_: Any) -> None:
+        """Count the fills, by the order's own view."""
+        assert trade.orders[-1] == order
+        trade.custom_data["fills"] = trade.custom_data.get("fills", 0) + 1
+
+    def custom_exit(self, pair: str, trade: TradeView, current_time: int, **_: Any) -> str | None:
+        """Leave when another trade has been open for longer; the reason says what the account looked like."""
+        account = self.account
+        assert account is not None
+        assert trade.custom_data["fills"] == 1
+        older = [other for other in account.trades if other.pair != pair and other.open_ts < trade.open_ts]
+        if not older or current_time % 420_000:
+            return None
+        self.lock_pair(pair, current_time + 120_000, "watched")
+        if len(account.closed) % 5 == 0:
+            self.unlock_reason("watched")
+        return (
+            f"{account.open_trades} {len(account.closed)} {account.free:.4f} {len(account.locks)} {older[0].amount:.6f}"
+        )

@@ -2,8 +2,9 @@
 
 A case is one JSON line: `config`, `candles` by pair with the signals of each candle *before* the shift
 by one, and the `expected` trades; `callbacks` names the rules (`tests.reference.rules`) by which its strategy
-answers, where it has callbacks. Prints the first difference of each failing case, last
-`N passed, M failed`; the status is 1 when one failed, 2 when the file cannot be read.
+answers, where it has callbacks; with `--compat` the strategy itself is asked that Freqtrade ran. Prints the
+first difference of each failing case, last `N passed, M failed`; the status is 1 when one failed, 2 when the
+file cannot be read.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from engine.tape import Tape
 from engine.types import exact, use_money_context
 from engine.work import Rules
 from tests.reference.rules import answer
+from tests.reference.through_compat import asked_by, callbacks_of, maker_of
 
 Case = Mapping[str, Any]
 
@@ -164,17 +166,26 @@ def symbol_of(case: Case, pair: str) -> str:
     return f"{pair}:{pair.partition('/')[2]}" if "tiers" in case["config"] else pair
 
 
-def run_case(case: Case, *, every_candle: bool = False) -> Backtest:
-    """A case through the engine."""
-    backtest, tapes = prepared(case)
+def run_case(case: Case, *, every_candle: bool = False, compat: bool = False) -> Backtest:
+    """A case through the engine; with `compat` its callbacks are the strategy's own that Freqtrade ran.
+
+    Those that look at the account are asked so in any case.
+    """
+    backtest, tapes = prepared(case, compat=compat or bool(case.get("looks")))
     backtest.run(tapes, case["config"]["timeframe_minutes"] * MINUTE, every_candle=every_candle)
     return backtest
 
 
-def prepared(case: Case) -> tuple[Backtest, dict[str, Tape]]:
+def prepared(case: Case, *, compat: bool = False) -> tuple[Backtest, dict[str, Tape]]:
     """A case's run before it begins, and its tapes."""
     config = case["config"]
     settings, fee = settings_of(case), exact(config["fee"])
+    tapes = {symbol_of(case, pair): tape_in(case, pair) for pair in config["pairs"]}
+    asked = asked_of(case)
+    if compat:
+        maker = maker_of(case)
+        settings = replace(settings, callbacks=callbacks_of(maker))
+        asked = asked_by(maker, {pair: tape.candles for pair, tape in tapes.items()})
     stake = config["stake"]
     trading = TradingConfig(
         stake_amount=stake if isinstance(stake, str) else exact(stake),
@@ -210,8 +221,7 @@ def prepared(case: Case) -> tuple[Backtest, dict[str, Tape]]:
     exchange = Exchange({p: r.market for p, r in rules.items()}, VenueRules())
     protections = protections_from(config.get("protections", ()), settings.timeframe_ms)
     portfolio = Portfolio(trading, RiskConfig(), protections, settings.timeframe_ms, exact(config["wallet"]))
-    tapes = {symbol_of(case, pair): tape_in(case, pair) for pair in config["pairs"]}
-    return Backtest(rules, portfolio, exchange, asked_of(case)), tapes
+    return Backtest(rules, portfolio, exchange, asked), tapes
 
 
 def _maybe(value: float | None) -> Decimal | None:
@@ -302,14 +312,16 @@ def _counters(backtest: Backtest) -> dict[str, int]:
 
 def main(arguments: list[str]) -> int:
     """Run every case of the file; see the module's text."""
+    compat = "--compat" in arguments
+    arguments = [argument for argument in arguments if argument != "--compat"]
     if len(arguments) != 1:
-        print("usage: python -m tests.oracle FILE.jsonl[.gz]", file=sys.stderr)
+        print("usage: python -m tests.oracle FILE.jsonl[.gz] [--compat]", file=sys.stderr)
         return 2
     use_money_context()
     passed = failed = 0
     try:
         for number, case in enumerate(read_cases(Path(arguments[0])), 1):
-            found = difference(case, run_case(case))
+            found = difference(case, run_case(case, compat=compat))
             passed, failed = passed + (not found), failed + bool(found)
             if found:
                 print(f"case {number} (seed {case.get('seed')}): {found}")

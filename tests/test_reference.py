@@ -12,7 +12,8 @@ from engine.types import use_money_context
 from tests.oracle import difference, read_cases, run_case
 from tests.reference.cases import KINDS, draw_case
 
-FILES = sorted((Path(__file__).parent / "data").glob("reference_*.jsonl.gz"))
+DATA = Path(__file__).parent / "data"
+FILES = sorted(DATA.glob("reference_*.jsonl.gz"))
 SAMPLE = 12
 SEED = 1
 
@@ -25,6 +26,16 @@ def test_recorded_cases_come_out_equal(path: Path) -> None:
 
     for case in random.Random(SEED).sample(cases, SAMPLE):
         assert "" == difference(case, run_case(case)), f"{path.name}: seed {case['seed']}"
+
+
+@pytest.mark.parametrize("kind", ["adjusting", "dca", "callbacks", "timeouts", "mixed"])
+def test_callbacks_come_out_equal_through_freqtrades_interface(kind: str) -> None:
+    """The strategy that Freqtrade ran gives its trades here, asked through our side of Freqtrade's interface."""
+    use_money_context()
+    cases = [case for case in read_cases(DATA / f"reference_{kind}.jsonl.gz") if case["callbacks"]]
+
+    for case in random.Random(SEED).sample(cases, SAMPLE // 2):
+        assert "" == difference(case, run_case(case, compat=True)), f"{kind}: seed {case['seed']}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=[path.name.split(".")[0] for path in FILES])

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from loguru import logger
 
+from actors.batch.backtest import run_backtest
 from actors.batch.replay import closed_trades, run_replay
 from actors.batch.taping import Taped, rules_of, tape, tape_of, timeframe_of
 from actors.batch.verifying import events_of_journal, events_of_run
 from actors.journal import MemoryJournal
-from actors.judging.bench import FrameBench
+from actors.judging.bench import FrameBench, answered
 from actors.judging.loader import StrategyMaker
 from engine.backtest import Backtest
 from engine.candles import Candles
@@ -85,8 +86,9 @@ def pure(config: Config, taped: Taped) -> Backtest:
     places = {pair: place for place, pair in enumerate(taped.tapes)}
 
     def asked(ask: AskStrategy) -> StrategyAnswered:
-        answer = bench.ask(places[ask.pair], ask.callback, ask.arguments)
-        return StrategyAnswered(request_id=ask.request_id, pair=ask.pair, answer=answer.answer, failed=answer.failed)
+        if ask.account is not None:
+            bench.hear(ask.account)
+        return answered(ask, bench.ask(places[ask.pair], ask.callback, ask.arguments))
 
     timeframe = timeframe_of(taped)
     protections = protections_from(effective_protections(config, taped.facts), timeframe)
@@ -135,6 +137,21 @@ def test_longs(seed: int) -> None:
     for reason in ("roi", "trailing_stop_loss", "even"):
         assert counted(found, "TradeClosed", exit_reason=reason), reason
     assert counted(found, "SignalDecided", code="NO_FREE_SLOT")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_strategy_that_watches_the_account(seed: int) -> None:
+    """Views of trades, orders and the account, custom data and own locks are the same through the actors."""
+    config, taped = made("Watching", seed)
+    found = check_equal(config, taped, seed=seed)
+    walked = run_backtest(config, taped, keep_events=True, every_candle=True)
+    reasons = {event[2]["exit_reason"] for events in found.values() for event in events if event[0] == "TradeClosed"}
+
+    assert not counted(found, "SignalDecided", outcome="failed")
+    assert min(counted(found, "PairLocked", reason="watched"), counted(found, "PairUnlocked")) > 0
+    assert counted(found, "CustomDataSet") > 20
+    assert len([reason for reason in reasons if reason[0].isdigit()]) > 5
+    assert events_of_run(walked.events) == found
 
 
 @pytest.mark.parametrize("name", ["Long", "Stubborn", "Reversing"])

@@ -36,12 +36,14 @@ from actors.sim import SimRuntime
 from actors.supervisor import ChildSpec, RootActor
 from actors.venues.paper import PaperVenue
 from actors.venues.tape_market import TapeMarket
+from engine.chronicle import Chronicle
 from engine.errors import DataError, StorageError
 from engine.messages import ControlAnswered, Entry, Record, ReportStatus, RoundEnded, Shutdown, StartRound, TimerFired
 from engine.portfolio import Portfolio
 from engine.protections import protections_from
 from engine.quota import paper_limits
 from engine.settings import Config
+from engine.strategy import TRADES
 from engine.strategy_settings import effective_protections
 from engine.tape import last_rows, walk
 from engine.types import use_money_context
@@ -110,7 +112,10 @@ def run_replay(
     protections = protections_from(effective_protections(config, taped.facts), timeframe)
 
     def account(epoch: int) -> Portfolio:
-        return Portfolio(config.trading, config.risk, protections, timeframe, paper.wallet, epoch=epoch)
+        chronicle = Chronicle() if TRADES in taped.facts.callbacks else None
+        return Portfolio(
+            config.trading, config.risk, protections, timeframe, paper.wallet, epoch=epoch, chronicle=chronicle
+        )
 
     replays: list[ReplayActor] = []
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from actors.batch.outcome import Done
 from actors.batch.taping import Taped, timeframe_of
-from actors.judging.bench import FrameBench
+from actors.judging.bench import FrameBench, answered
 from engine.backtest import Backtest
 from engine.depth import Depth
 from engine.matching import Exchange
@@ -61,7 +61,8 @@ def _asked(taped: Taped) -> Any:
     places = {pair: place for place, pair in enumerate(taped.tapes)}
 
     def asked(ask: AskStrategy) -> StrategyAnswered:
-        answer = bench.ask(places[ask.pair], ask.callback, ask.arguments)
-        return StrategyAnswered(request_id=ask.request_id, pair=ask.pair, answer=answer.answer, failed=answer.failed)
+        if ask.account is not None:
+            bench.hear(ask.account)
+        return answered(ask, bench.ask(places[ask.pair], ask.callback, ask.arguments))
 
     return asked

@@ -16,11 +16,12 @@ import numpy as np
 from actors.judging.loader import StrategyMaker
 from engine.candles import Candle, Candles, timeframe_ms
 from engine.errors import StrategyError
-from engine.messages import NO_SIGNAL, Plain, Signal
+from engine.messages import NO_SIGNAL, AskStrategy, Plain, Signal, StrategyAnswered
 from engine.resampling import resample
 from engine.strategy import Strategy
 from engine.types import Millis
 from engine.window import CheckedSignals, Window, check_signals, last_signal, window_size
+from engine.wishes import wishes_of
 
 DAY_MS: Final = timeframe_ms("1d")
 """Candles that are longer begin on different days with different exchanges: they are not made of shorter ones."""
@@ -39,7 +40,8 @@ class Verdict(NamedTuple):
     """The judgement of one pair's candle; `reason` says in a sentence why there is none.
 
     `place` is the pair's index on its bench. `price` is the one to act at, where more is known than
-    the candle's close; `last_entry` says that the data ends with the next candle.
+    the candle's close; `last_entry` says that the data ends with the next candle. `wishes` are the locks that
+    the strategy wants, as plain data (`engine.views`).
     """
 
     place: int
@@ -48,14 +50,20 @@ class Verdict(NamedTuple):
     reason: str = ""
     price: float | None = None
     last_entry: bool = False
+    wishes: Sequence[Sequence[Plain]] = ()
 
 
 class Answer(NamedTuple):
-    """What a callback returned, as plain data; or in `failed` why the stated default must serve."""
+    """What a callback returned, as plain data; or in `failed` why the stated default must serve.
+
+    `custom_data` and `wishes` are what it has said besides (`engine.views.Aside`).
+    """
 
     answer: Plain = None
     failed: str = ""
     out_of_memory: bool = False
+    custom_data: Mapping[str, Plain] | None = None
+    wishes: Sequence[Sequence[Plain]] = ()
 
 
 class Judging(Protocol):
@@ -75,6 +83,8 @@ class Judging(Protocol):
 
     def take(self, index: int, candle: Candle) -> None: ...
 
+    def hear(self, account: Mapping[str, Plain]) -> None: ...
+
     def judge(self, index: int, candle: Candle) -> Verdict: ...
 
     def ask(self, index: int, callback: str, arguments: Mapping[str, Plain]) -> Answer: ...
@@ -86,11 +96,18 @@ class _Seats:
     def __init__(self, maker: StrategyMaker, count: int) -> None:
         self.maker = maker
         self._strategies: list[Strategy | None] = [None] * count
+        self._heard: list[Mapping[str, Plain] | None] = [None] * count
+        self.account: Mapping[str, Plain] | None = None
 
     def at(self, index: int) -> Strategy:
+        """The pair's strategy, which knows the newest account."""
         strategy = self._strategies[index]
         if strategy is None:
             strategy = self._strategies[index] = self.maker.make()
+            self._heard[index] = None
+        if self._heard[index] is not self.account and self.account is not None:
+            strategy.hear(self.account)
+            self._heard[index] = self.account
         return strategy
 
     def failed(self, index: int, error: BaseException) -> tuple[bool, str]:
@@ -101,14 +118,17 @@ class _Seats:
 
     def ask(self, index: int, callback: str, arguments: Mapping[str, Plain], candles: Candles) -> Answer:
         """Call one callback with those of `arguments` that it takes."""
+        strategy: Strategy | None = None
         try:
             strategy = self.at(index)
             if arguments.get("after_fill") and not strategy.takes(callback, "after_fill"):
                 return Answer()  # Freqtrade's rule: a method without that argument is not asked after a fill
-            return Answer(_plain(callback, strategy.asked(callback, arguments, candles)))
+            answer = Answer(_plain(f"{callback}() returned", strategy.asked(callback, arguments, candles)))
+            return _with_aside(answer, strategy)
         except (Exception, SystemExit) as error:  # noqa: BLE001 -- a user's code may raise anything
             out_of_memory, reason = self.failed(index, error)
-            return Answer(failed=reason, out_of_memory=out_of_memory)
+            answer = Answer(failed=reason, out_of_memory=out_of_memory)
+            return answer if strategy is None else _with_wishes(answer, strategy)
 
 
 class Bench:
@@ -150,9 +170,15 @@ class Bench:
         if len(window) <= self._startup:
             return Verdict(index)
         try:
-            return Verdict(index, last_signal(self._seats.at(index).signals(window.view()), len(window)))
+            strategy = self._seats.at(index)
+            signal = last_signal(strategy.signals(window.view()), len(window))
+            return Verdict(index, signal, wishes=strategy.aside().wishes)
         except (Exception, SystemExit) as error:  # noqa: BLE001 -- a user's code may raise anything
             return _failure(index, self._seats, error)
+
+    def hear(self, account: Mapping[str, Plain]) -> None:
+        """The account is like this from now on."""
+        self._seats.account = account
 
     def candles(self, pair: str, timeframe: str) -> Candles | None:
         """The window of a pair that is judged here, or slower candles made of it; None where there is neither."""
@@ -197,6 +223,10 @@ class FrameBench:
     def take(self, index: int, candle: Candle) -> None:
         """The frame has it already."""
 
+    def hear(self, account: Mapping[str, Plain]) -> None:
+        """The account is like this from now on."""
+        self._seats.account = account
+
     def judge(self, index: int, candle: Candle) -> Verdict:
         """Look up the candle's signal; the first call for a pair computes all of them."""
         answer = self._answers[index]
@@ -230,9 +260,26 @@ class FrameBench:
     def _all(self, index: int) -> CheckedSignals | Verdict:
         frame = self._frames[index]
         try:
-            return check_signals(self._seats.at(index).signals(frame), len(frame))
+            strategy = self._seats.at(index)
+            signals = check_signals(strategy.signals(frame), len(frame))
         except (Exception, SystemExit) as error:  # noqa: BLE001 -- a user's code may raise anything
             return _failure(index, self._seats, error)
+        strategy.aside()  # what it would lock lies before the first trade
+        return signals
+
+
+def answered(ask: AskStrategy, answer: Answer) -> StrategyAnswered:
+    """What the machine is told of a bench's answer."""
+    trade = ask.arguments.get("trade") or {}
+    return StrategyAnswered(
+        request_id=ask.request_id,
+        pair=ask.pair,
+        answer=answer.answer,
+        failed=answer.failed,
+        trade_id=trade.get("trade_id", ""),
+        custom_data=answer.custom_data,
+        wishes=wishes_of(answer.wishes),
+    )
 
 
 def _failure(index: int, seats: _Seats, error: BaseException) -> Verdict:
@@ -240,8 +287,22 @@ def _failure(index: int, seats: _Seats, error: BaseException) -> Verdict:
     return Verdict(index, outcome=Outcome.OUT_OF_MEMORY if out_of_memory else Outcome.FAILED, reason=reason)
 
 
-def _plain(callback: str, value: Any) -> Plain:
-    """A callback's result as plain data; NaN and infinity are no answer (`semantics.md` 1.7)."""
+def _with_aside(answer: Answer, strategy: Strategy) -> Answer:
+    """An answer, and what the strategy has said besides."""
+    data, wishes = strategy.aside()
+    if not data and not wishes:
+        return answer
+    kept = {str(key): _plain(f"custom data {key!r} is", value, mappings=True) for key, value in data.items()}
+    return answer._replace(custom_data=kept, wishes=wishes)
+
+
+def _with_wishes(answer: Answer, strategy: Strategy) -> Answer:
+    """The locks that a callback wanted before it failed; what it kept with its trade may be half done, and is dropped."""
+    return answer._replace(wishes=strategy.aside().wishes)
+
+
+def _plain(what: str, value: Any, *, mappings: bool = False) -> Plain:
+    """A strategy's value as plain data; NaN and infinity are none (`semantics.md` 1.7)."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, bool | int | str):
@@ -249,7 +310,8 @@ def _plain(callback: str, value: Any) -> Plain:
     if isinstance(value, float):
         return value if np.isfinite(value) else None
     if isinstance(value, list | tuple):
-        return [_plain(callback, part) for part in value]
-    raise StrategyError(
-        f"{callback}() returned a {type(value).__name__}; it must be a number, a text, True, False or None"
-    )
+        return [_plain(what, part, mappings=mappings) for part in value]
+    if mappings and isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _plain(what, part, mappings=True) for key, part in value.items()}
+    more = ", or a list or dict of such" if mappings else ""
+    raise StrategyError(f"{what} a {type(value).__name__}; it must be a number, a text, True, False or None{more}")

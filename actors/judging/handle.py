@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Final, NamedTuple, Protocol
 
+from actors.judging.accounts import Shown
 from actors.judging.bench import Answer, Judging, Verdict
 from actors.judging.protocol import Batch, Desk, Frames, Hand, Kind, frame_json, judge_frame, load_frame
 from actors.processes import ChildProcess, python_command
@@ -47,6 +48,8 @@ class Handle(Protocol):
     def judge(self, batch: Batch) -> None: ...
 
     def collect(self) -> list[Verdict]: ...
+
+    def hear(self, account: Mapping[str, Plain]) -> None: ...
 
     def ask(self, request_id: str, place: int, callback: str, arguments: Mapping[str, Plain]) -> Answer | None: ...
 
@@ -86,6 +89,10 @@ class InlineHandle:
         """The verdicts since the last call."""
         verdicts, self._verdicts = self._verdicts, []
         return verdicts
+
+    def hear(self, account: Mapping[str, Plain]) -> None:
+        """Let what is judged and asked from here on see this account."""
+        self._bench.hear(account)
 
     def ask(self, request_id: str, place: int, callback: str, arguments: Mapping[str, Plain]) -> Answer | None:
         """Call the callback."""
@@ -127,6 +134,7 @@ class WorkerHandle:
         self._started_at = self._given_at = clock()
         self._batch = 0
         self._seen = 0
+        self._shown = Shown()
         self._frames = Frames()
         self._desk, fd = Desk.make(len(pairs))
         try:
@@ -172,6 +180,10 @@ class WorkerHandle:
         """The verdicts that have come onto the desk since the last call. Raises StrategyError on a damaged desk."""
         verdicts, self._seen = self._desk.verdicts(self._batch, self._seen)
         return verdicts
+
+    def hear(self, account: Mapping[str, Plain]) -> None:
+        """Send what is new of the account."""
+        self.child.send(self._shown.frame(account))
 
     def ask(self, request_id: str, place: int, callback: str, arguments: Mapping[str, Plain]) -> Answer | None:
         """Send a question; the answer comes as a frame."""

@@ -9,7 +9,7 @@ from typing import Final
 import orjson
 
 from actors.base import Context, EngineActor
-from actors.judging.bench import Bench, Judging
+from actors.judging.bench import Answer, Bench, Judging
 from actors.judging.handle import Handle, InlineHandle, WorkerHandle
 from actors.judging.loader import StrategyMaker
 from actors.judging.protocol import Kind
@@ -68,7 +68,7 @@ class WorkerKeeper(EngineActor, abc.ABC):
         """The worker has said something: there may be verdicts, or it has become ready."""
 
     @abc.abstractmethod
-    def worker_answered(self, request_id: str, answer: Plain, failed: str) -> None:
+    def worker_answered(self, request_id: str, answer: Answer) -> None:
         """The worker has answered a question."""
 
     @abc.abstractmethod
@@ -147,8 +147,9 @@ class WorkerKeeper(EngineActor, abc.ABC):
             handle.ready = True
             self._stumbles = 0
         elif kind == Kind.ANSWER:
-            request_id, answer, failed = orjson.loads(body)
-            self.worker_answered(str(request_id), answer, str(failed))
+            request_id, answer, failed, custom_data, wishes = orjson.loads(body)
+            said = Answer(answer, str(failed), custom_data=custom_data, wishes=wishes)
+            self.worker_answered(str(request_id), said)
         elif kind == Kind.BROKEN:
             text = f"the strategy cannot be loaded: {orjson.loads(body)}"
             self.log.error(text)

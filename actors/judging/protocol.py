@@ -30,6 +30,9 @@ from engine.candles import Candle
 from engine.errors import StrategyError
 from engine.messages import NO_SIGNAL, Signal
 from engine.strategy import TAG_MAX
+from engine.views import REASON_MAX as LOCK_REASON_MAX
+from engine.views import WISHES_MAX
+from engine.wishes import wishes_of
 
 FRAME_MAX: Final = 16 * 1024 * 1024
 REASON_MAX: Final = 500
@@ -37,12 +40,13 @@ _ROW: Final = 6
 
 
 class Kind(IntEnum):
-    """What a frame is. The first four go to the worker, the others come from it."""
+    """What a frame is. The first five go to the worker, the others come from it."""
 
     START = 1
     LOAD = 2
     JUDGE = 3
     ASK = 4
+    ACCOUNT = 5
     READY = 16
     BROKEN = 17
     PROGRESS = 18
@@ -153,7 +157,8 @@ class Desk:
     _BATCH: Final = struct.Struct("<qI")
     _VERDICT: Final = struct.Struct("<iBBH")
     _HAND_AT, _BATCH_AT, _VERDICTS_AT = 0, 32, 64
-    _LONGEST: Final = 8 + 8 * TAG_MAX + 64  # two tags of four-byte characters; a reason is shorter
+    # Two tags of four-byte characters, and locks of as long reasons; a failure's reason is shorter.
+    _LONGEST: Final = 8 + 8 * TAG_MAX + 64 + WISHES_MAX * (4 * LOCK_REASON_MAX + 128)
     NOBODY: Final = -1
 
     def __init__(self, fd: int, places: int) -> None:
@@ -195,8 +200,8 @@ class Desk:
         flags = signal.enter_long | signal.exit_long << 1 | signal.enter_short << 2 | signal.exit_short << 3
         if verdict.outcome != Outcome.JUDGED:
             extra = verdict.reason[:REASON_MAX].encode(errors="replace")
-        elif signal.enter_tag or signal.exit_tag or signal.score:
-            extra = orjson.dumps([signal.enter_tag, signal.exit_tag, signal.score])
+        elif signal.enter_tag or signal.exit_tag or signal.score or verdict.wishes:
+            extra = orjson.dumps([signal.enter_tag, signal.exit_tag, signal.score, verdict.wishes])
         at = self._VERDICTS_AT + committed
         self._VERDICT.pack_into(self._memory, at, verdict.place, verdict.outcome, flags, len(extra))
         start = at + self._VERDICT.size
@@ -238,7 +243,8 @@ class Desk:
             if outcome != Outcome.JUDGED:
                 found.append(Verdict(place, NO_SIGNAL, Outcome(outcome), extra.decode(errors="replace")))
                 continue
-            enter_tag, exit_tag, score = orjson.loads(extra) if extra else ("", "", 0.0)
+            enter_tag, exit_tag, score, wishes = orjson.loads(extra) if extra else ("", "", 0.0, ())
+            wishes_of(wishes)  # what makes no sense is found out here
             signal = NO_SIGNAL
             if flags:
                 signal = Signal(
@@ -250,7 +256,7 @@ class Desk:
                     exit_tag=exit_tag,
                     score=score,
                 )
-            found.append(Verdict(place, signal))
+            found.append(Verdict(place, signal, wishes=tuple(wishes)))
         return found
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ from typing import Any, Final
 import orjson
 
 from actors.fencing import fence_in
+from actors.judging.accounts import Seen
 from actors.judging.bench import Bench, Outcome
 from actors.judging.loader import StrategyMaker
 from actors.judging.protocol import Batch, Desk, Frames, Kind, frame, frame_json, read_judge, read_load
@@ -75,6 +76,7 @@ class Worker:
         self._bench = bench
         self._frames = frames
         self._waiting = deque(waiting)
+        self._account = Seen()
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
 
@@ -96,6 +98,8 @@ class Worker:
             self._judge(read_judge(body))
         elif kind == Kind.ASK:
             self._ask(body)
+        elif kind == Kind.ACCOUNT:
+            self._bench.hear(self._account.take(body))
         elif kind == Kind.LOAD:
             self._bench.load(*read_load(body))
 
@@ -130,8 +134,8 @@ class Worker:
         later = deque[tuple[int, bytes]]()
         while self._waiting:
             kind, body = self._waiting.popleft()
-            if kind == Kind.ASK:
-                self._ask(body)
+            if kind in (Kind.ASK, Kind.ACCOUNT):
+                self._serve(kind, body)
             else:
                 later.append((kind, body))
         self._waiting = later
@@ -141,7 +145,8 @@ class Worker:
         self._desk.hold(place, asked=True)
         answer = self._bench.ask(place, callback, arguments)
         self._desk.release()
-        self._sock.sendall(frame_json(Kind.ANSWER, [request_id, answer.answer, answer.failed]))
+        said = [request_id, answer.answer, answer.failed, answer.custom_data, answer.wishes]
+        self._sock.sendall(frame_json(Kind.ANSWER, said))
         if answer.out_of_memory:
             self._give_up()
 

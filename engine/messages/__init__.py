@@ -29,7 +29,10 @@ from engine.messages.capital import (
     TradeClosed,
     TradesClosed,
     TradesHeard,
+    TradeTold,
     TradingStateChanged,
+    UnlockPair,
+    WishHeard,
 )
 from engine.messages.control import (
     ControlAnswered,
@@ -49,6 +52,7 @@ from engine.messages.journal import (
 )
 from engine.messages.judging import (
     NO_SIGNAL,
+    AccountTold,
     AdjustPosition,
     AskStrategy,
     ReviewOrders,
@@ -115,6 +119,7 @@ from engine.messages.turns import (
 
 __all__ = [
     "NO_SIGNAL",
+    "AccountTold",
     "AcquirePermit",
     "AdjustPosition",
     "AskStrategy",
@@ -184,14 +189,17 @@ __all__ = [
     "TakeSnapshot",
     "TimerFired",
     "TradeClosed",
+    "TradeTold",
     "TradesClosed",
     "TradesHeard",
     "TradingStateChanged",
     "TurnRow",
+    "UnlockPair",
     "UsageReported",
     "VenueMissed",
     "VenueOrder",
     "VenueSnapshot",
     "VenueStirred",
     "WatchPrice",
+    "WishHeard",
 ]

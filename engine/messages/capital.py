@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from engine.messages.base import Message
+from engine.messages.base import Message, Plain
 from engine.types import ONE, ZERO, Millis, Side, TradingState
 
 
@@ -76,7 +77,7 @@ class ExposureChanged(Message):
     the open trade have booked. `trade_id` empty means flat: nothing is tied, the slot is free.
     `opened_at` orders the open trades. `earned` sums the profits of all the pair's closed trades: a
     total, so that a lost message loses nothing. `stake` × `leverage` is what the pair's positions and
-    unfilled entries come to at their prices.
+    unfilled entries come to at their prices; `waiting` is the part of the stake that is in unfilled entries.
     """
 
     pair: str
@@ -89,6 +90,7 @@ class ExposureChanged(Message):
     open_rate: Decimal = ZERO
     earned: Decimal = ZERO
     leverage: Decimal = ONE
+    waiting: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,13 +150,15 @@ class TakeCensus(Message):
 class CensusAnswered(Message):
     """pair → portfolio: what I hold, for the census of `epoch`, and the closed trades it has not acknowledged.
 
-    `asking`: I wait for capital, so what is reserved for me is still wanted.
+    `asking`: I wait for capital, so what is reserved for me is still wanted. `view` is the open trade, of
+    strategies that look at all trades.
     """
 
     epoch: int
     exposure: ExposureChanged
     closed: tuple[TradeClosed, ...] = ()
     asking: bool = False
+    view: Mapping[str, Plain] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,9 +180,42 @@ class TradingStateChanged(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockPair(Message):
-    """pair (for its strategy) or control → portfolio: no entries on `pair` (`*`: all) until `until`."""
+    """pair or judge (for the strategy) or control → portfolio: no entries on `pair` (`*`: all) until `until`.
+
+    One with a `request_id` is answered with `WishHeard` when it is on disk; a repetition changes nothing.
+    """
 
     pair: str
     side: str  # long | short | *
     until: Millis
     reason: str
+    request_id: str = ""
+    reply_to: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlockPair(Message):
+    """pair or judge (for the strategy) → portfolio: lift the locks of `pair` on `side` (`*`: any), or, where no pair
+    is named, all that were made for `reason`. Answered as `LockPair` is.
+    """
+
+    pair: str = ""
+    side: str = "*"
+    reason: str = ""
+    request_id: str = ""
+    reply_to: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WishHeard(Message):
+    """portfolio → pair: the lock that was wished for, or its end, is on disk."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeTold(Message):
+    """pair → portfolio: my open trade, as `engine.views.TradeView` has it; of strategies that look at all trades."""
+
+    pair: str
+    view: Mapping[str, Plain]

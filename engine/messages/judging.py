@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from engine.messages.base import Message, Plain
+from engine.messages.capital import LockPair, UnlockPair
 from engine.types import Millis
 
 
@@ -94,20 +95,34 @@ class StrategyFailed(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskStrategy(Message):
-    """pair → judge: call the strategy's `callback` with `arguments` (plain values, by name)."""
+    """pair → judge: call the strategy's `callback` with `arguments` (plain values, by name).
+
+    Of a strategy that looks at the account the pair tells it to the portfolio, which adds the `account` (the
+    fields of `engine.views.AccountView`) and tells it on to `judge`.
+    """
 
     request_id: str
     pair: str
     callback: str
     arguments: Mapping[str, Plain]
     reply_to: str
+    judge: str = ""
+    account: Mapping[str, Plain] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountTold(Message):
+    """portfolio → judges: the account has changed; for strategies that look at it while they judge candles."""
+
+    account: Mapping[str, Plain]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyAnswered(Message):
     """judge → pair: what the callback returned; `failed` why the default must serve: the strategy's fault, or `excused`.
 
-    `custom_data` is what the callback has set on its trade, `trade_id`; it is kept with the trade.
+    `custom_data` is what the callback has set on its trade, `trade_id`; it is kept with the trade. `wishes` are
+    the locks that it wants made and lifted, in this order.
     """
 
     request_id: str
@@ -117,3 +132,4 @@ class StrategyAnswered(Message):
     excused: bool = False
     trade_id: str = ""
     custom_data: Mapping[str, Plain] | None = None
+    wishes: tuple[LockPair | UnlockPair, ...] = ()

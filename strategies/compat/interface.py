@@ -10,21 +10,23 @@ remembers of one pair it knows when it is asked about another.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from engine.candles import Candles
 from engine.parameters import parameters_of, set_values
-from engine.strategy import CALLBACKS, Signals, Strategy, Surroundings
-from strategies.compat.asking import converted
+from engine.strategy import ACCOUNT, CALLBACKS, TRADES, Aside, Signals, Strategy, Surroundings
+from strategies.compat.asking import converted, newest_price
+from strategies.compat.book import TradeBook
 from strategies.compat.callbacks import Callbacks
 from strategies.compat.configuration import config_of
 from strategies.compat.enums import MarketDirection
 from strategies.compat.frames import frame_of, no_tags, renamed, signals_of
-from strategies.compat.helpers import timeframe_to_minutes
+from strategies.compat.helpers import timeframe_to_minutes, timeframe_to_next_date
 from strategies.compat.informative import asset_of, informatives_of, with_informative
-from strategies.compat.locks import PairLocks
+from strategies.compat.locks import LockBook, PairLocks
+from strategies.compat.looks import looks_of
 from strategies.compat.order import moment_of
 from strategies.compat.provider import DataProvider
 from strategies.compat.trade import Trade
@@ -97,12 +99,17 @@ class IStrategy(Callbacks, Strategy):
         strategy.dp = DataProvider(strategy, surroundings)
         strategy.wallets = Wallets(surroundings)
         strategy._began = strategy._begun_at = None
+        strategy.looks_at = looks_of(cls)
+        strategy._book = TradeBook(sees_all=TRADES in strategy.looks_at)
+        strategy._locks = LockBook(strategy._wishes, strategy.timeframe, sees=ACCOUNT in strategy.looks_at)
         set_values(strategy, {**_values_in(strategy), **parameters})
         strategy.other_pairs, strategy.window_candles = needs_of(strategy)
         return strategy
 
     _began: Any = None
     _begun_at: Any = None
+    _book: TradeBook
+    _locks: LockBook
 
     @property
     def startup_candles(self) -> int:
@@ -115,6 +122,7 @@ class IStrategy(Callbacks, Strategy):
 
     window_candles: int = WINDOW  # type: ignore[misc]  # what a strategy needs is found out when it is made
     other_pairs: tuple[str, ...] = ()  # type: ignore[misc]  # likewise
+    looks_at: tuple[str, ...] = ()  # type: ignore[misc]  # likewise
 
     def defined_callbacks(self) -> tuple[str, ...]:
         """Those that the class itself defines; Freqtrade's defaults need not be asked."""
@@ -127,7 +135,7 @@ class IStrategy(Callbacks, Strategy):
     def signals(self, candles: Candles) -> Signals:
         """Run `populate_*` over the candles; keep the frame for `get_analyzed_dataframe`."""
         self._begin()
-        self.dp.judging(candles)
+        self._locks.now = self.dp.judging(candles)
         metadata = {"pair": candles.pair}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -142,8 +150,8 @@ class IStrategy(Callbacks, Strategy):
     def asked(self, callback: str, arguments: Mapping[str, Any], candles: Candles) -> Any:
         """Call `callback` with Freqtrade's objects; `candles` are those closed until now."""
         self._begin()
-        now = moment_of(int(arguments["current_time"]))
-        self.dp.at(now, candles)
+        now = self._locks.now = moment_of(int(arguments["current_time"]))
+        self.dp.at(now, candles, newest_price(arguments))
         if self._begun_at != now and self.defines("bot_loop_start"):
             self._begun_at = now
             self.bot_loop_start(current_time=now)
@@ -152,7 +160,22 @@ class IStrategy(Callbacks, Strategy):
             warnings.simplefilter("ignore")
             return getattr(self, callback)(**given)
 
+    def hear(self, account: Mapping[str, Any]) -> None:
+        """Take the account: its trades, locks and balances."""
+        self._book.hear(account)
+        self._locks.hear(account["locks"])
+        self.wallets.hear(account)
+
+    def aside(self) -> Aside:
+        """Custom data that was set on the trade, and locks that were made and lifted, since this was last asked."""
+        return Aside(self._book.take_changed(), self._wishes.take())
+
+    def _at_work(self) -> None:
+        """What `Trade` and `PairLocks` say is of this strategy from here on: in a process there may be several."""
+        Trade.book, PairLocks.book, PairLocks.timeframe = self._book, self._locks, self.timeframe
+
     def _begin(self) -> None:
+        self._at_work()
         if self._began is None:
             self._began = True
             self.bot_start()
@@ -214,25 +237,28 @@ class IStrategy(Callbacks, Strategy):
         """The class's name."""
         return type(self).__name__
 
-    def lock_pair(self, pair: str, until: datetime, reason: str | None = None, side: str = "*") -> None:
-        """Let `pair` (`*`: all) not be entered until then."""
+    def lock_pair(  # type: ignore[override]  # Freqtrade's take times as such
+        self, pair: str, until: datetime, reason: str | None = None, side: str = "*"
+    ) -> None:
+        """Let `pair` (`*`: all) not be entered until the candle after that time."""
+        self._at_work()
         PairLocks.lock_pair(pair, until, reason, side=side)
 
-    def unlock_pair(self, pair: str) -> None:
-        """Lift the locks of `pair`."""
+    def unlock_pair(self, pair: str) -> None:  # type: ignore[override]  # as above
+        """Lift the locks of `pair` that hold on both sides."""
+        self._at_work()
         PairLocks.unlock_pair(pair)
 
     def unlock_reason(self, reason: str) -> None:
         """Lift all locks with this reason."""
+        self._at_work()
         PairLocks.unlock_reason(reason)
 
     def is_pair_locked(self, pair: str, *, candle_date: datetime | None = None, side: str = "*") -> bool:
-        """Whether `pair` is locked: for the candle given, else now."""
-        return PairLocks.is_pair_locked(pair, candle_date or self.dp.now, side)
-
-    def trades_of(self, pair: str) -> Sequence[Trade]:
-        """The open trades of `pair`."""
-        return Trade.get_trades_proxy(pair=pair, is_open=True)
+        """Whether `pair` is locked: when the candle of that date has closed, else now."""
+        self._at_work()
+        when = timeframe_to_next_date(self.timeframe, candle_date) if candle_date is not None else None
+        return PairLocks.is_pair_locked(pair, when, side)
 
 
 def needs_of(strategy: IStrategy) -> tuple[tuple[str, ...], int]:

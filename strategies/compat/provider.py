@@ -27,6 +27,7 @@ class DataProvider:
         self._others: dict[tuple[str, str], Any] = {}
         self._candles: Candles | None = None
         self._until: int | None = None
+        self._price: float | None = None
         self.now = _NEVER
 
     # ------------------------------------------------------------ told by the strategy's base
@@ -35,14 +36,15 @@ class DataProvider:
         """Remember what `populate_*` made of a pair's candles."""
         self._frames[candles.pair] = (candles, frame)
 
-    def judging(self, candles: Candles) -> None:
-        """These candles are judged: what opened after they end is not known yet."""
-        self.now, self._candles = _NEVER, None
+    def judging(self, candles: Candles) -> datetime:
+        """These candles are judged: what opened after they end is not known yet. Returns the time of that end."""
+        self.now, self._candles, self._price = _NEVER, None, None
         self._until = int(candles.ts[-1]) + timeframe_ms(candles.timeframe) if len(candles) else 0
+        return datetime.fromtimestamp(self._until / 1_000, UTC)
 
-    def at(self, now: datetime, candles: Candles) -> None:
-        """It is `now`, and these are the candles closed until then."""
-        self.now, self._candles, self._until = now, candles, None
+    def at(self, now: datetime, candles: Candles, price: float | None) -> None:
+        """It is `now`, these are the candles closed until then, and `price` is the pair's price of the moment."""
+        self.now, self._candles, self._price, self._until = now, candles, price, None
 
     def is_analysed(self, pair: str) -> bool:
         """Whether the pair has been judged."""
@@ -115,23 +117,28 @@ class DataProvider:
         return [(pair, self._strategy.timeframe) for pair in self._surroundings.pairs]
 
     def ticker(self, pair: str) -> dict[str, Any]:
-        """The newest price of a pair; nothing where it is not known."""
-        close = self._last_close(pair)
-        if close is None:
+        """The newest price that is known of a pair, as all prices of a ticker; nothing where none is known.
+
+        Of the pair that a question is about it is the price of the moment, of others their newest close.
+        """
+        price = self._newest(pair)
+        if price is None:
             return {}
-        return {"symbol": pair, "last": close, "bid": close, "ask": close, "close": close}
+        return {"symbol": pair, "last": price, "bid": price, "ask": price, "close": price}
 
     def orderbook(self, pair: str, maximum: int) -> dict[str, Any]:
-        """One level at the newest price: deeper books are not seen here."""
+        """One level at the newest price: the amounts of books are not seen here."""
         del maximum
-        close = self._last_close(pair)
-        if close is None:
+        price = self._newest(pair)
+        if price is None:
             return {"symbol": pair, "bids": [], "asks": []}
-        return {"symbol": pair, "bids": [[close, 1.0]], "asks": [[close, 1.0]]}
+        return {"symbol": pair, "bids": [[price, 1.0]], "asks": [[price, 1.0]]}
 
-    def _last_close(self, pair: str) -> float | None:
+    def _newest(self, pair: str) -> float | None:
         own = self._candles if self._candles is not None and self._candles.pair == pair else None
-        candles = own or self._surroundings.candles(pair, self._strategy.timeframe)
+        if own is not None and self._price is not None:
+            return self._price
+        candles = own if own is not None else self._surroundings.candles(pair, self._strategy.timeframe)
         if candles is None or not len(candles):
             return None
         rows = self._known(candles)

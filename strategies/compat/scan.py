@@ -12,26 +12,11 @@ from strategies.compat.trade import Trade
 from strategies.compat.wallets import Wallets
 
 _FREQAI: Final = "FreqAI, which Tradepit does not have"
-_LOCKS: Final = "locks made by a strategy, which the account does not hear of; use protections"
-_LEDGER: Final = "other trades than the one asked about, which a strategy is not told of"
-_NOT_WHOLE: Final = {
-    **dict.fromkeys(
-        ("lock_pair", "unlock_pair", "unlock_reason", "is_pair_locked", "is_global_lock", "get_pair_locks"), _LOCKS
-    ),
-    **dict.fromkeys(
-        (
-            "get_trades_proxy",
-            "get_trades",
-            "get_open_trades",
-            "get_open_trade_count",
-            "total_open_trades_stakes",
-            "get_total_closed_profit",
-            "get_overall_performance",
-        ),
-        _LEDGER,
-    ),
-}
-"""Methods that are there, and would not do what they do in Freqtrade: a strategy that calls one is refused."""
+_SQL: Final = "a query of Freqtrade's database, which is another one here; use get_trades_proxy"
+_NOT_WHOLE: Final = dict.fromkeys(
+    ("get_trades", "get_trades_query", "get_trading_volume", "session", "rollback", "delete", "query"), _SQL
+)
+"""What only Freqtrade's database can answer: a strategy that asks it is refused."""
 _TRADE: Final = frozenset(
     vars(
         Trade(
@@ -59,7 +44,7 @@ def _found(tree: ast.AST) -> Iterator[str]:
         what = f"{owner}.{node.attr} (line {node.lineno})"
         if owner == "self.freqai":
             yield f"{what}: {_FREQAI}"
-        elif owner in ("self", "Trade", "LocalTrade", "PairLocks") and node.attr in _NOT_WHOLE:
+        elif owner in ("Trade", "LocalTrade") and node.attr in _NOT_WHOLE:
             yield f"{what}: {_NOT_WHOLE[node.attr]}"
         elif isinstance(node.ctx, ast.Load) and not _has(owner, node.attr):
             yield what

@@ -1,16 +1,16 @@
 """`Trade` as Freqtrade's callbacks get it: a copy of the machine's facts, in floats.
 
-Changing one changes nothing; what a callback wants it returns. Custom data is the exception: it is kept with
-the trade, in the memory of the process that judges.
+Changing one changes nothing; what a callback wants it returns. Custom data is the exception: it goes back with
+the answer, and is kept with the trade.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from strategies.compat.book import TradeBook
+from strategies.compat.all_trades import AllTrades
 from strategies.compat.order import Order, moment_of
 
 
@@ -26,11 +26,8 @@ class CustomData(NamedTuple):
         return self.cd_value
 
 
-class Trade:
+class Trade(AllTrades):
     """A position with its orders."""
-
-    book: ClassVar[TradeBook] = TradeBook()
-    use_db: ClassVar[bool] = False
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
         self.trade_id = str(facts["trade_id"])
@@ -45,10 +42,10 @@ class Trade:
         self.stake_amount = float(facts["stake_amount"])
         self.max_stake_amount = float(facts.get("max_stake_amount") or self.stake_amount)
         self.leverage = float(facts["leverage"])
-        self.enter_tag = self.buy_tag = facts["enter_tag"] or None
+        self.enter_tag = self.buy_tag = facts["enter_tag"]
         self.stop_loss, self.initial_stop_loss = float(facts["stop_loss"]), float(facts["initial_stop_loss"])
         self.max_rate, self.min_rate = float(facts["max_rate"]), float(facts["min_rate"])
-        self.fee_open, self.fee_close = float(facts.get("fee_open", 0.0)), float(facts.get("fee_close", 0.0))
+        self.fee_open, self.fee_close = float(facts.get("fee_open") or 0.0), float(facts.get("fee_close") or 0.0)
         self.realized_profit = float(facts.get("realized_profit", 0.0))
         self.funding_fees = float(facts.get("funding_fees", 0.0))
         self.liquidation_price = facts.get("liquidation_price")
@@ -66,22 +63,19 @@ class Trade:
         self.contract_size = 1.0
         self._entries, self._exits = int(facts.get("entries", 1)), int(facts.get("exits", 0))
         self.orders = [Order(order, self) for order in facts.get("orders", ())]
-        self._custom: dict[str, Any] = dict(facts.get("custom_data") or {})
-        self._kept: dict[str, Any] = {}
+        self._custom = Trade.book.custom_of({"custom_data": {}, **facts})
 
     @classmethod
     def of(cls, facts: Mapping[str, Any], strategy: Any) -> Self:
         """A trade of the machine's facts, as `strategy` sees it; the book knows it as the pair's open one."""
         trade = cls(facts)
-        trade._kept = cls.book.custom_of(trade.trade_id, trade.pair)
-        trade._custom |= trade._kept
         trade.fee_open = trade.fee_open or strategy.config.get("fee", 0.0)
         trade.fee_close = trade.fee_close or strategy.config.get("fee", 0.0)
         trade.strategy = type(strategy).__name__
         trade.timeframe = strategy.config.get("timeframe", "")
         trade.trading_mode = strategy.config.get("trading_mode", "spot")
         trade.exchange = strategy.config.get("exchange", {}).get("name", "")
-        cls.book.opened(trade)
+        cls.book.asked_about(facts)
         return trade
 
     def __repr__(self) -> str:
@@ -245,83 +239,29 @@ class Trade:
     # ------------------------------------------------------------ custom data
 
     def set_custom_data(self, key: str, value: Any) -> None:
-        """Keep a value with the trade, as long as this process lives."""
-        self._custom[key] = self._kept[key] = value
+        """Keep a value with the trade, over restarts too: numbers, texts, lists and dicts of such."""
+        Trade.book.keep(self.trade_id, self.pair, str(key), value)
+        self._custom[str(key)] = value
+
+    def delete_custom_data(self, key: str | None = None) -> None:
+        """Forget a value that was kept; without a key all."""
+        for each in [key] if key is not None else list(self._custom):
+            if each in self._custom:
+                self.set_custom_data(each, None)
 
     def get_custom_data(self, key: str, default: Any = None) -> Any:
-        """A value that was kept."""
-        return self._custom.get(key, default)
+        """A value that was kept; None is none."""
+        value = self._custom.get(key)
+        return default if value is None else value
 
     def get_custom_data_entry(self, key: str) -> CustomData | None:
         """A value that was kept, with its key."""
-        return CustomData(key, self._custom[key]) if key in self._custom else None
+        value = self._custom.get(key)
+        return None if value is None else CustomData(key, value)
 
     def get_all_custom_data(self) -> list[CustomData]:
         """All that was kept."""
-        return [CustomData(key, value) for key, value in self._custom.items()]
-
-    # ------------------------------------------------------------ all trades
-
-    @staticmethod
-    def get_trades_proxy(
-        *,
-        pair: str | None = None,
-        is_open: bool | None = None,
-        open_date: datetime | None = None,
-        close_date: datetime | None = None,
-    ) -> list[Trade]:
-        """The trades that this process knows, filtered."""
-        return [
-            trade
-            for trade in Trade.book.all()
-            if pair in (None, trade.pair)
-            and is_open in (None, trade.is_open)
-            and (open_date is None or trade.open_date > open_date)
-            and (close_date is None or (trade.close_date is not None and trade.close_date > close_date))
-        ]
-
-    @staticmethod
-    def get_open_trades() -> list[Trade]:
-        """The open ones."""
-        return Trade.get_trades_proxy(is_open=True)
-
-    @staticmethod
-    def get_open_trade_count() -> int:
-        """How many are open."""
-        return len(Trade.get_open_trades())
-
-    @staticmethod
-    def total_open_trades_stakes() -> float:
-        """The capital in open trades."""
-        return sum(trade.stake_amount for trade in Trade.get_open_trades())
-
-    @staticmethod
-    def get_total_closed_profit() -> float:
-        """What closed trades have earned."""
-        return sum(float(trade.close_profit_abs or 0.0) for trade in Trade.get_trades_proxy(is_open=False))
-
-    @staticmethod
-    def get_overall_performance(minutes: int | None = None) -> Sequence[dict[str, Any]]:
-        """The closed trades' profit by pair, best first."""
-        del minutes
-        found: dict[str, list[Trade]] = {}
-        for trade in Trade.get_trades_proxy(is_open=False):
-            found.setdefault(trade.pair, []).append(trade)
-        rows = [
-            {
-                "pair": pair,
-                "profit_ratio": sum(float(t.close_profit or 0.0) for t in trades),
-                "profit": round(100 * sum(float(t.close_profit or 0.0) for t in trades), 2),
-                "profit_abs": sum(float(t.close_profit_abs or 0.0) for t in trades),
-                "count": len(trades),
-            }
-            for pair, trades in found.items()
-        ]
-        return sorted(rows, key=lambda row: row["profit_abs"], reverse=True)
-
-    @staticmethod
-    def commit() -> None:
-        """Nothing to do: custom data goes back with the answer."""
+        return [CustomData(key, value) for key, value in self._custom.items() if value is not None]
 
 
 LocalTrade = Trade

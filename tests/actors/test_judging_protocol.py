@@ -84,7 +84,9 @@ def test_verdicts_are_read_as_they_were_put(given_: list[Signal | str], split: i
     desk, fd = Desk.make(5)
     os.close(fd)
     verdicts = [
-        Verdict(at, outcome=Outcome.FAILED, reason=what) if isinstance(what, str) else Verdict(at, what)
+        Verdict(at, outcome=Outcome.FAILED, reason=what)
+        if isinstance(what, str)
+        else Verdict(at, what, wishes=(["lock", "A/B", "*", 5, what.enter_tag],) * (at % 3))
         for at, what in enumerate(given_)
     ]
     desk.begin(3)

@@ -13,12 +13,13 @@ import pytest
 
 from actors.batch.audit import examine
 from actors.config_file import read_config
+from actors.fencing import PR_SET_DUMPABLE
 from actors.files import Files, RunLock
 from actors.follower import Follower
 from actors.history.sql import run_query
 from actors.journal import decoded
 from actors.judging.facts import load_facts
-from actors.system import PR_SET_DUMPABLE, System, build_system
+from actors.system import System, build_system
 from engine.errors import StorageError
 from engine.types import use_money_context
 from tests.bots import command

@@ -255,6 +255,38 @@ def protected_dca(rng: random.Random, case: Case) -> None:
     dca(rng, case)
 
 
+TELLS: Final = ["open", "closed", "of_pair", "earned", "free", "pool", "available", "stakes", "last", "ratio", "locked"]
+
+
+def account(rng: random.Random, case: Case) -> None:
+    """A strategy that looks at the account, tells what it sees as the reason of its exits, and locks pairs."""
+    config, rules = case["config"], case["callbacks"]
+    config["pairs"] = list(PAIRS[: rng.choice([2, 3])])
+    config["can_short"], config["leverage"] = False, 1.0
+    case["looks"], case["busy"] = True, 2.0
+    rules["custom_exit"] = {"chance": rng.choice([0.1, 0.3]), "tells": TELLS}
+    if rng.random() < 0.3:
+        rules["custom_exit"]["tells"] = ["pairs", "tags", "earned"]
+    if rng.random() < 0.5:
+        rules["custom_stake_amount"] = {
+            "of": rng.choice(["free", "pool", "available"]),
+            "factors": rng.choice([[0.05, 0.3], [0.4, 0.9]]),
+        }
+    if rng.random() < 0.4:
+        rules["confirm_trade_entry"] = {"deny": 0.1, "open_max": rng.choice([1, 2])}
+    if rng.random() < 0.7:
+        minutes = config["timeframe_minutes"]
+        rules["confirm_trade_exit"] = {
+            "deny": rng.choice([0.0, 0.2]),
+            "lock": {
+                "chance": rng.choice([0.3, 0.8]),
+                "all": rng.choice([0.0, 0.15]),
+                "minutes": minutes * rng.choice([1, 4, 10]) - rng.choice([0, 3]),
+                "side": rng.choice(["*", "*", "long", "short"]),
+            },
+        }
+
+
 def mixed(rng: random.Random, case: Case) -> None:
     """Two to four of the other kinds at once."""
     for kind in rng.sample([timeouts, adjusting, dca, protections, callbacks], rng.choice([2, 3, 4])):
@@ -271,6 +303,7 @@ KINDS: Final[dict[str, Callable[[random.Random, Case], None]]] = {
     "protections": protections,
     "callbacks": callbacks,
     "mixed": mixed,
+    "account": account,
     "leveraged": futures_cases.leveraged,
     "liquidation": futures_cases.liquidation,
     "funding": futures_cases.funding,

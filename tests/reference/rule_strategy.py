@@ -6,19 +6,43 @@ the class has just those methods that the case has rules for: Freqtrade looks at
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+from freqtrade.persistence import Trade
 from freqtrade.strategy import IStrategy
 
 from tests.reference.inside_freqtrade import CURRENT, minute_of
-from tests.reference.rules import answer
+from tests.reference.rules import answer, draw
 
 CASE = CURRENT[0]
 RULES = CASE.get("callbacks", {})
 CONFIG = CASE["config"]
 
 
-def ask(callback: str, arguments: dict[str, Any]) -> Any:
+def account_of(strategy: Any, pair: str, now: Any) -> dict[str, Any]:
+    """What the strategy sees of the account at a question about a pair."""
+    coin, wallets, closed = pair.partition("/")[2], strategy.wallets, Trade.get_trades_proxy(is_open=False)
+    open_trades = Trade.get_trades_proxy(is_open=True)
+    before = now - timedelta(minutes=CONFIG["timeframe_minutes"])
+    return {
+        "free": wallets.get_free(coin),
+        "pool": wallets.get_total_stake_amount(),
+        "available": wallets.get_available_stake_amount(),
+        "open": Trade.get_open_trade_count(),
+        "stakes": float(Trade.total_open_trades_stakes()),
+        "pairs": ",".join(sorted(f"{trade.pair}@{trade.open_rate}" for trade in open_trades)),
+        "tags": ",".join(str(trade.enter_tag) for trade in open_trades),
+        "closed": len(closed),
+        "of_pair": len(Trade.get_trades_proxy(pair=pair, is_open=False, close_date=now - timedelta(hours=12))),
+        "earned": float(Trade.get_total_closed_profit()),
+        "last": closed[-1].exit_reason.partition(" ")[0] if closed else "none",
+        "ratio": float(closed[-1].close_profit) if closed else 0.0,
+        "locked": strategy.is_pair_locked(pair, candle_date=before),
+    }
+
+
+def ask(callback: str, arguments: dict[str, Any], strategy: Any = None) -> Any:
     """The rule's answer to a callback of these arguments."""
     plain = {name: getattr(value, "value", value) for name, value in arguments.items()}
     facts = {k: v for k, v in plain.items() if isinstance(v, str | int | float | bool) or v is None}
@@ -33,9 +57,21 @@ def ask(callback: str, arguments: dict[str, Any]) -> Any:
     else:
         facts["sign"] = -1 if arguments["side"] == "short" else 1
     facts["pair"] = facts["pair"].partition(":")[0]  # futures name their pairs with the coin they settle in
+    if CASE.get("looks"):
+        facts["account"] = account_of(strategy, facts["pair"], arguments["current_time"])
+        if "lock" in RULES[callback]:
+            lock(strategy, RULES[callback]["lock"], facts, arguments["current_time"])
     if order is not None:
         facts["age"] = facts["minute"] - minute_of(order.order_date_utc)
     return answer(CASE["seed"], callback, RULES[callback], facts)
+
+
+def lock(strategy: Any, rule: dict[str, Any], facts: dict[str, Any], now: Any) -> None:
+    """Let the strategy lock a pair, or lift what it has locked, where the rule's chance says so."""
+    drawn = draw(CASE["seed"], facts, "lock")
+    if drawn < rule["chance"]:
+        pair = "*" if drawn < rule["all"] else facts["pair"]
+        strategy.lock_pair(pair, now + timedelta(minutes=rule["minutes"]), "own", side=rule["side"])
 
 
 class RuleStrategy(IStrategy):
@@ -118,7 +154,7 @@ class RuleStrategy(IStrategy):
 
 def _method(callback: str) -> Any:
     def method(self: Any, **arguments: Any) -> Any:
-        return ask(callback, arguments)
+        return ask(callback, arguments, self)
 
     method.__name__ = callback
     return method

@@ -16,7 +16,8 @@ from typing import Any
 Rule = Mapping[str, Any]
 Facts = Mapping[str, Any]
 """What a rule may look at: `pair`, `minute`, `sign` (1 long, -1 short), the callback's own numbers by their
-names, `entries`, `exits`, `stake`, `fills` of the trade, and `age` of the order in minutes."""
+names, `entries`, `exits`, `stake`, `fills` of the trade, `age` of the order in minutes, and of cases that look
+at the account in `account` what a strategy sees of it."""
 
 
 def draw(seed: int, facts: Facts, what: str) -> float:
@@ -60,7 +61,8 @@ def _adjusted_exit(rule: Rule, facts: Facts, chance: Draw) -> float | None:
 
 def _stake(rule: Rule, facts: Facts, chance: Draw) -> float:
     low, high = rule["factors"]
-    return float(facts["proposed_stake"]) * (low + (high - low) * chance())
+    of = facts["account"][rule["of"]] if "of" in rule else facts["proposed_stake"]
+    return float(of) * (low + (high - low) * chance())
 
 
 def _leverage(rule: Rule, facts: Facts, chance: Draw) -> float:
@@ -69,7 +71,9 @@ def _leverage(rule: Rule, facts: Facts, chance: Draw) -> float:
 
 
 def _confirm(rule: Rule, facts: Facts, chance: Draw) -> bool:
-    return chance(facts.get("exit_reason", "")) >= rule["deny"]
+    if "open_max" in rule and facts["account"]["open"] >= rule["open_max"]:
+        return False
+    return chance(facts.get("exit_reason", "").partition(" ")[0]) >= rule["deny"]
 
 
 def _exit(rule: Rule, facts: Facts, chance: Draw) -> str | bool | None:
@@ -77,9 +81,16 @@ def _exit(rule: Rule, facts: Facts, chance: Draw) -> str | bool | None:
         return "fills"
     if chance() >= rule.get("chance", 0.0):
         return None
+    if "tells" in rule:
+        return "saw " + " ".join(f"{name}={_written(facts['account'][name])}" for name in rule["tells"])
     tags = rule.get("tags", [])
     drawn = int(chance("tag") * (len(tags) + 1))
     return tags[drawn] if drawn < len(tags) else True
+
+
+def _written(value: Any) -> str:
+    """A number to 8 digits; money has 10 at most, so what is added keeps the doubles' error from deciding a tie."""
+    return f"{value + 3.3e-11:.8f}" if isinstance(value, float) else str(value)
 
 
 def _stoploss(rule: Rule, facts: Facts, chance: Draw) -> float | None:

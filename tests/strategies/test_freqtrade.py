@@ -128,10 +128,9 @@ def test_parameters_come_from_the_file_then_the_class(tmp_path: Path) -> None:
         ("import no_such_library_at_all", "the library no_such_library_at_all (line 2), which is not installed"),
         ("x = lambda self: self.dp.get_weather()", "self.dp.get_weather (line 2)"),
         ("x = lambda trade: trade.horoscope", "trade.horoscope (line 2)"),
-        ("x = lambda self: self.lock_pair('A/B', None)", "self.lock_pair (line 2): locks made by a strategy"),
         (
-            "from freqtrade.persistence import Trade; x = Trade.get_trades_proxy()",
-            "Trade.get_trades_proxy (line 2): other",
+            "from freqtrade.persistence import Trade; x = Trade.get_trades([])",
+            "Trade.get_trades (line 2): a query of Freqtrade's database",
         ),
         ("x = lambda self: self.freqai.start()", "self.freqai.start (line 2): FreqAI"),
     ],
