@@ -40,6 +40,7 @@ __all__ = [
     "StrategyFacts",
     "Surroundings",
     "TradeView",
+    "Wishes",
     "crossed_above",
     "crossed_below",
     "facts_of",

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import pandas as pd
 
+from strategies.compat.joining import merged_by_rows
+
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800, "M": 2_592_000, "y": 31_536_000}
 _MONDAY: Final = datetime(1970, 1, 5, tzinfo=UTC)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -124,11 +126,16 @@ def merge_informative_pair(
         raise ValueError(f"{timeframe_inf} candles are faster than {timeframe} ones: merging them would make new rows")
     if suffix and append_timeframe:
         raise ValueError("append_timeframe and a suffix cannot both be added to the columns' names")
+    ending = f"_{timeframe_inf}" if append_timeframe else f"_{suffix}" if suffix else ""
+    delay_ms = None if timeframe_inf.endswith("M") else (slow - fast) * 60_000
+    names = [f"{column}{ending}" for column in informative.columns]
+    joined = merged_by_rows(dataframe, informative, date_column, names, delay_ms=delay_ms, ffill=ffill)
+    if joined is not None:
+        return joined
     other = informative.copy(deep=False)
     other["date_merge"] = other[date_column]
     if slow > fast and len(other):
         other["date_merge"] = _known_from(other[date_column], timeframe, timeframe_inf)
-    ending = f"_{timeframe_inf}" if append_timeframe else f"_{suffix}" if suffix else ""
     if ending:
         other.columns = [f"{column}{ending}" for column in other.columns]
     key = f"date_merge{ending}"

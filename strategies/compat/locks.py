@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from engine.views import Wishes
+from engine.strategy import Wishes
 from strategies.compat.helpers import timeframe_to_next_date
 from strategies.compat.order import moment_of
 

@@ -6,9 +6,9 @@ called (`locks`, `all_trades`).
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
@@ -39,19 +39,18 @@ def _modules_of(cls: type) -> list[ModuleType]:
     """The modules of a user's class and its bases, and those loaded from the same folders."""
     own = [module for base in cls.__mro__ if (module := sys.modules.get(base.__module__)) is not None]
     own = [module for module in own if module.__name__.partition(".")[0] not in ("strategies", "engine", "builtins")]
-    folders = {file.parent for module in own if (file := _file(module)) is not None}
-    beside = [m for m in list(sys.modules.values()) if (file := _file(m)) is not None and file.parent in folders]
+    folders = {folder for module in own if (folder := _folder(module))}
+    beside = [module for module in list(sys.modules.values()) if _folder(module) in folders]
     return list({id(module): module for module in (*own, *beside)}.values())
 
 
-def _file(module: Any) -> Path | None:
+def _folder(module: Any) -> str:
     name = getattr(module, "__file__", None)
-    return Path(name) if isinstance(name, str) and name.endswith(".py") else None
+    return name.replace("\\", "/").rpartition("/")[0] if isinstance(name, str) and name.endswith(".py") else ""
 
 
 def _text(module: ModuleType) -> str:
-    file = _file(module)
     try:
-        return file.read_text(encoding="utf-8", errors="replace") if file is not None else ""
-    except OSError:
+        return inspect.getsource(module)
+    except (OSError, TypeError):
         return ""

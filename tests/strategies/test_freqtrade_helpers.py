@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from strategies.compat import helpers, indicators
 from tests.freqtrade.qtpylib_calls import CALLS, shown
@@ -91,3 +93,70 @@ def test_merging_a_faster_frame_is_refused() -> None:
 
     with pytest.raises(ValueError, match="faster"):
         helpers.merge_informative_pair(frame, frame, "1h", "15m")
+
+
+KINDS = ("float", "int", "bool", "text", "dates")
+HOLES = st.sets(st.integers(0, 59), max_size=12)
+
+
+def slow_column(kind: str, count: int) -> pd.Series:
+    """A column of a kind, with a value missing where the kind knows that."""
+    if kind == "float":
+        return pd.Series(np.where(np.arange(count) % 5 == 2, np.nan, np.arange(count) * 1.5))
+    if kind == "int":
+        return pd.Series(np.arange(count))
+    if kind == "bool":
+        return pd.Series(np.arange(count) % 3 == 0)
+    if kind == "text":
+        return pd.Series([f"t{number}" for number in range(count)], dtype=object)
+    return pd.Series(pd.date_range("2024-01-01", periods=count, freq="h", tz="UTC"))
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    gone=HOLES,
+    slow_gone=st.sets(st.integers(0, 6), max_size=4),
+    begins=st.integers(-300, 200),
+    timeframe=st.sampled_from(["15m", "1h", "5m"]),
+    ffill=st.booleans(),
+    kinds=st.lists(st.sampled_from(KINDS), max_size=3, unique=True),
+    twice=st.booleans(),
+)
+def test_merging_by_rows_is_pandas_merging(
+    gone: set[int], slow_gone: set[int], begins: int, timeframe: str, ffill: bool, kinds: list[str], twice: bool
+) -> None:
+    """Frames with any candles missing, slow ones that begin earlier or later, all types: values and types as by pandas."""
+    fast = pd.DataFrame(
+        {"date": pd.date_range("2024-01-01 06:00", periods=60, freq="5min", tz="UTC"), "own": range(60)}
+    )
+    fast = fast[~fast.index.isin(gone)]
+    start = pd.Timestamp("2024-01-01 06:00", tz="UTC") + pd.Timedelta(minutes=begins)
+    slow = pd.DataFrame(
+        {
+            "date": pd.date_range(
+                start.floor(timeframe.replace("m", "min")), periods=8, freq=timeframe.replace("m", "min")
+            )
+        }
+    )
+    for kind in kinds:
+        slow[kind] = slow_column(kind, 8)
+    slow = slow[~slow.index.isin(slow_gone)]
+    if twice:  # dates that are not in order are pandas' to merge
+        slow = pd.concat([slow, slow])
+    quick = helpers.merge_informative_pair(fast, slow, "5m", timeframe, ffill=ffill)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(helpers, "merged_by_rows", lambda *_, **__: None)
+        by_pandas = helpers.merge_informative_pair(fast, slow, "5m", timeframe, ffill=ffill)
+
+    pd.testing.assert_frame_equal(by_pandas, quick, check_column_type=False)
+
+
+def test_a_merged_frame_is_its_own() -> None:
+    """What a strategy writes into a merged frame is in neither of those that it was made of."""
+    fast = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=24, freq="5min", tz="UTC"), "own": np.zeros(24)})
+    slow = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=2, freq="h", tz="UTC"), "x": np.zeros(2)})
+    merged = helpers.merge_informative_pair(fast, slow, "5m", "1h")
+    merged.loc[:, "own"] = 1.0
+    merged.loc[:, "x_1h"] = 1.0
+
+    assert 0.0 == fast["own"].sum() == slow["x"].sum()
