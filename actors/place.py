@@ -20,7 +20,6 @@ from actors.venues.prompt import PromptMarket
 from actors.venues.trading import TradingVenue
 from engine.candles import timeframe_ms
 from engine.config_venue import PAPER
-from engine.errors import TradepitError
 from engine.market import Market
 from engine.quota import Limits, paper_limits
 from engine.settings import Config
@@ -37,18 +36,21 @@ class Place:
     `pairs` are those that are configured and there. `wallet` is the capital to start with, or ZERO where
     `capital` learns it from the exchange. `fee` is what exits are reckoned with; None takes each market's own.
     `stop_beside`: a stop may stand beside another one, or beside an exit. `fills` names the model, for the record.
+    `stop_on_venue`: it takes guarding stops; `stop_beside`: one may stand beside another, or beside an exit.
     `ready` is called with the installation's id once the journal is open: what the account holds is said then.
     """
 
     pairs: tuple[str, ...]
     markets: Mapping[str, Market]
     stream: MarketStream
-    venue: TradingVenue
+    venue: Callable[[str], TradingVenue]
     limits: Limits
     clock: MarketClock
     wallet: Decimal = ZERO
     capital: Callable[[], VenueCapital] | None = None
     fee: Decimal | None = None
+    stop_beside: bool = False
+    stop_on_venue: bool = True
     tick_ms: int = 0
     latency_ms: int = 0
     fills: str = ""
@@ -58,7 +60,7 @@ class Place:
     close: Callable[[], None] = lambda: None
 
 
-def place_of(config: Config, facts: StrategyFacts, files: Files, patience: Patience) -> Place:  # noqa: ARG001
+def place_of(config: Config, facts: StrategyFacts, files: Files, patience: Patience) -> Place:
     """The place that a configuration asks for.
 
     Raises:
@@ -69,7 +71,9 @@ def place_of(config: Config, facts: StrategyFacts, files: Files, patience: Patie
     """
     if config.mode == PAPER:
         return _paper(config, facts, files)
-    raise TradepitError('mode = "live" is not there yet. Write mode = "paper"')
+    from actors.live_place import live_place
+
+    return live_place(config, facts, files, patience)
 
 
 def _paper(config: Config, facts: StrategyFacts, files: Files) -> Place:
@@ -85,7 +89,7 @@ def _paper(config: Config, facts: StrategyFacts, files: Files) -> Place:
         pairs=pairs,
         markets=venue.markets(),
         stream=PromptMarket(source),
-        venue=venue,
+        venue=lambda _: venue,
         limits=paper_limits(config.paper),
         clock=clock,
         wallet=config.paper.wallet,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from hashlib import sha256
@@ -47,6 +47,7 @@ from actors.reaching import Patience, no_patience
 from actors.runtime import ThreadRuntime
 from actors.screen import Snapshot
 from actors.supervisor import ChildSpec, RootActor
+from actors.venues.trading import TradingVenue
 from engine.candles import timeframe_ms
 from engine.chronicle import CLOSED_MAX, Chronicle
 from engine.codec import to_plain
@@ -161,6 +162,7 @@ def _built(
     for line in place.ready(journal.installation):
         logger.info(line)
     settings = make_settings(config, facts)
+    settings = replace(settings, stop_on_venue=settings.stop_on_venue and place.stop_on_venue)
     left, findings = _left_pairs(journal, place.pairs, markets)
     pairs = (*place.pairs, *left)
     rules = {p: _rules(markets[p], settings, journal.installation, journal.run, place.fee) for p in pairs}
@@ -168,7 +170,9 @@ def _built(
     runtime = ThreadRuntime(place.clock, watchdog_s=limits.watchdog_s, deadman_s=limits.deadman_s, pin=limits.pin)
     run_seq = _record_start(journal, config, facts, place.fills, now)
     snapshots = [Snapshot(at=runtime.monotonic(), ts=now, strategy=facts.name, state="STARTING")]
-    cast = _Cast(config, facts, files, journal, place, rules, frozenset(left), addresses)
+    cast = _Cast(
+        config, facts, files, journal, place, place.venue(journal.installation), rules, frozenset(left), addresses
+    )
     specs = cast.children(snapshots)
     findings = (*opening.findings, *place.findings, *findings)
 
@@ -222,6 +226,7 @@ class _Cast:
     files: Files
     journal: FileJournal
     place: Place
+    venue: TradingVenue
     rules: Mapping[str, Rules]
     left: frozenset[str]
     addresses: Mapping[str, Sequence[str]]
@@ -254,7 +259,7 @@ class _Cast:
         )
 
     def _services(self) -> list[ChildSpec]:
-        config, files, journal, place = self.config, self.files, self.journal, self.place
+        config, files, journal, place, venue = self.config, self.files, self.journal, self.place, self.venue
         history = HistoryProcess(files, config.history)
         disk = DiskWatch(files.reserve, reserve_mb=config.history.disk_reserve_mb)
         tick_ms, latency_ms = place.tick_ms, place.latency_ms
@@ -269,7 +274,7 @@ class _Cast:
                 lambda ctx: NotifierActor(ctx, file=files.notices, config=config.notify, addresses=self.addresses),
             ),
             self._shared("limiter", lambda ctx: RateLimiterActor(ctx, place.limits)),
-            self._shared("gateway", lambda ctx: GatewayActor(ctx, place.venue, tick_ms=tick_ms, latency_ms=latency_ms)),
+            self._shared("gateway", lambda ctx: GatewayActor(ctx, venue, tick_ms=tick_ms, latency_ms=latency_ms)),
         ]
 
     def _feed(self, judges: Mapping[str, Sequence[str]]) -> ChildSpec:
