@@ -10,7 +10,12 @@ from actors.files import Files
 from tests.exchange.client import Exchange
 from tests.showing.common import sql
 
-D = Decimal
+
+def D(value: Any) -> Decimal:  # noqa: N802
+    """A figure as it is written."""
+    return Decimal(str(value))
+
+
 OPEN = ("NEW", "PARTIALLY_FILLED")
 
 

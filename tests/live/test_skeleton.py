@@ -46,7 +46,7 @@ def test_a_trade_from_candle_to_history(exchange: Exchange, tmp_path: Path) -> N
 @pytest.mark.timeout(240)
 def test_a_stop_that_the_exchange_fills_closes_the_trade(exchange: Exchange, tmp_path: Path) -> None:
     """The price falls through the stop: the exchange sells, and the trade closes by its stop with the exchange's price."""
-    parameters = {"hold": 19, "every": 20}
+    parameters = {"hold": -1}
     with LiveBot(tmp_path, exchange, ["ETH/USDT"], strategy_parameters=parameters) as bot:
         wait_until("a stop at the exchange", lambda: any(o["type"] == "STOP_LOSS" for o in orders_of(exchange)), 120)
         price = float(exchange.control("state")["markets"]["spot"]["pairs"]["ETHUSDT"]["price"])

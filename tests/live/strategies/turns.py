@@ -20,8 +20,8 @@ class Turns(Strategy):
     stoploss = -0.02
     order_types: ClassVar = {"entry": "market", "exit": "market", "stoploss_on_exchange": True}
     can_short = False
-    every = 20
-    hold = 8
+    every = 8
+    hold = 4
     offset = 0
 
     def signals(self, candles: Candles) -> Signals:
