@@ -37,7 +37,7 @@ class ExchangeClock(MarketClock):
 
 
 def live_place(config: Config, facts: StrategyFacts, files: Files, patience: Patience) -> Place:
-    """Connect, look, and describe; the errors are those of `actors.place.place_of`."""
+    """Connect, look, and describe; the errors are those of `actors.places.place_of`."""
     can = capability(config.exchange.name, futures=config.exchange.market == "futures")
     settings = make_settings(config, facts)
     refused = can.refusals(settings)

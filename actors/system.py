@@ -40,7 +40,8 @@ from actors.notifying.addresses import addresses_of
 from actors.opening import open_journal
 from actors.pair import PairActor
 from actors.persistence import PersistenceActor
-from actors.place import Place, place_of
+from actors.place import Place
+from actors.places import place_of
 from actors.portfolio import PortfolioActor
 from actors.rate_limiter import RateLimiterActor
 from actors.reaching import Patience, no_patience
