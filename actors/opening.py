@@ -8,7 +8,7 @@ that is whole. What was lost is for the exchange to tell: the caller says so, an
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from actors.inspection import Inspection, Tail, check_tail, inspect, merged, who
 from actors.journal import FileJournal, damage_record, fresh_path, new_installation
 from actors.segment import GENESIS, Head
 from engine.errors import StorageError
+from engine.keeping import kept_amount
 from engine.types import Millis
 
 HistoryEnd = Callable[[], int | None]
@@ -185,3 +186,21 @@ def segment_lost(connection: sqlite3.Connection) -> dict[int, bytes | None]:
         return segment.read_lost(connection)
     except sqlite3.DatabaseError:
         return {}
+
+
+def left_pairs(
+    journal: FileJournal, pairs: Sequence[str], available: Collection[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Pairs that are not configured any more and still hold something; what to say of those nobody can trade."""
+    left, findings = [], []
+    for writer in sorted(journal.writers()):
+        kind, _, pair = writer.partition(":")
+        state = journal.state(writer) if kind == "pair" and pair not in pairs else None
+        amount = kept_amount(state) if state is not None else None
+        if amount is None:
+            continue
+        if pair in available:
+            left.append(pair)
+        else:
+            findings.append(f"{pair} holds {amount:f} and the exchange does not have it: nobody looks after it.")
+    return tuple(left), tuple(findings)

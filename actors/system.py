@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -37,7 +37,7 @@ from actors.judging.loader import run_mode, surroundings_of
 from actors.monitor import MonitorActor, RefreshFigures
 from actors.notifier import NotifierActor
 from actors.notifying.addresses import addresses_of
-from actors.opening import open_journal
+from actors.opening import left_pairs, open_journal
 from actors.pair import PairActor
 from actors.persistence import PersistenceActor
 from actors.place import Place
@@ -53,7 +53,6 @@ from engine.candles import timeframe_ms
 from engine.chronicle import CLOSED_MAX, Chronicle
 from engine.codec import to_plain
 from engine.config import make_settings
-from engine.keeping import kept_amount
 from engine.market import Market
 from engine.messages import Entry, FreezeMarket, Notify, Record, SetTradingState
 from engine.order import prefix_of
@@ -164,7 +163,7 @@ def _built(
         logger.info(line)
     settings = make_settings(config, facts)
     settings = replace(settings, stop_on_venue=settings.stop_on_venue and place.stop_on_venue)
-    left, findings = _left_pairs(journal, place.pairs, markets)
+    left, findings = left_pairs(journal, place.pairs, markets)
     pairs = (*place.pairs, *left)
     rules = {p: _rules(markets[p], settings, journal.installation, journal.run, place.fee) for p in pairs}
     limits = config.runtime
@@ -182,24 +181,6 @@ def _built(
         journal.close()
 
     return System(runtime, config, files, specs, snapshots, findings, close, run_seq=run_seq, run=journal.run)
-
-
-def _left_pairs(
-    journal: FileJournal, pairs: Sequence[str], available: Collection[str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Pairs that are not configured any more and still hold something; what to say of those nobody can trade."""
-    left, findings = [], []
-    for writer in sorted(journal.writers()):
-        kind, _, pair = writer.partition(":")
-        state = journal.state(writer) if kind == "pair" and pair not in pairs else None
-        amount = kept_amount(state) if state is not None else None
-        if amount is None:
-            continue
-        if pair in available:
-            left.append(pair)
-        else:
-            findings.append(f"{pair} holds {amount:f} and the exchange does not have it: nobody looks after it.")
-    return tuple(left), tuple(findings)
 
 
 def _record_start(journal: FileJournal, config: Config, facts: StrategyFacts, fills: str, now: Millis) -> int:
