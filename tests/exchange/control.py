@@ -33,7 +33,7 @@ class ControlPanel:
             for name in (
                 "state", "price", "play", "script", "candles", "pair", "fault", "clear", "faults", "ledger", "order",
                 "cancel", "fill", "deposit", "user", "clock", "limits", "requests", "sockets", "kick", "fund",
-                "liquidate", "modes", "expire", "outage", "reset",
+                "liquidate", "modes", "expire", "outage", "reset", "say",
             )
         }  # fmt: skip
 
@@ -258,9 +258,16 @@ class ControlPanel:
                 "stalled": sum(socket.stalled for socket in (*hub.sockets, *world.user_streams[name].sockets)),
                 "users": [socket.account for socket in world.user_streams[name].sockets],
                 "kicked": hub.kicked,
+                "opened": hub.opened,
             }
             for name, hub in world.hubs.items()
         }
+
+    def say(self, asking: Asking) -> Any:
+        """`event`: send this down the account's stream, whatever it is."""
+        stream = self.world.user_streams[asking.get("market", "spot")]
+        stream.publish(asking.get("account", "main"), {"e": "", **asking["event"]})
+        return {"sockets": len(stream.sockets)}
 
     def kick(self, asking: Asking) -> Any:
         """Close all websockets of a market in order; `which` of `streams` or `user`: only these."""

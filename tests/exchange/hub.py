@@ -42,6 +42,7 @@ class Hub:
         self.listeners: dict[str, set[Socket]] = {}
         self.intervals: dict[str, int] = {}
         self.kicked = 0
+        self.opened = 0
         self.funding: Callable[[str], tuple[str, int]] = lambda symbol: ("0.00010000", 0)
         self._dirty: set[str] = set()
         self._boundary: dict[str, int] = {}
@@ -58,6 +59,7 @@ class Hub:
         await ws.prepare(request)
         socket = Socket(ws, request, self.faults, talk_limit=self.talk_limit)
         self.sockets.add(socket)
+        self.opened += 1
         for stream in filter(None, request.query.get("streams", "").split("/")):
             self._subscribe(socket, stream)
         try:

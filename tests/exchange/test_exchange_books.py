@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import socket
+import subprocess
+import sys
 import time
 from decimal import Decimal
 from typing import Any
@@ -12,7 +15,8 @@ from typing import Any
 import ccxt.pro
 import pytest
 
-from tests.exchange.client import Exchange, options
+from tests.exchange.client import ROOT, Exchange, options
+from tests.exchange.driving import until
 
 FAULTS = (
     "reset_before", "lost", "cut", "broken_json", "unavailable", "unavailable_code", "done_unavailable",
@@ -89,3 +93,19 @@ def test_the_books_are_right_whatever_happens(futures: bool) -> None:
     held = {name: Decimal(amount) for name, amount in ledger["balances"].items()}
     for asset in {name.rpartition(":")[2] for name in held}:
         assert 0 == sum(amount for name, amount in held.items() if name.endswith(f":{asset}"))
+
+
+def test_it_ends_with_its_parent_and_after_its_time() -> None:
+    """No exchange is left behind: not when whoever started it is gone, and not for longer than it was told."""
+    child = f"{sys.executable} -m tests.exchange --pairs 1 --for 60"
+    program = f"import subprocess; print(subprocess.Popen({child.split()!r}, stdout=subprocess.PIPE).stdout.readline())"
+    parent = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    port = int(parent.stdout.split()[-1].strip("\\n'"))
+
+    def gone() -> bool:
+        with contextlib.closing(socket.socket()) as knock:
+            return knock.connect_ex(("127.0.0.1", port)) != 0
+
+    asyncio.run(until(gone))
+    with Exchange("--pairs", "1", "--for", "0.5") as short:
+        assert 0 == short.process.wait(20)
