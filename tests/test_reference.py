@@ -24,7 +24,7 @@ def test_recorded_cases_come_out_equal(path: Path) -> None:
     use_money_context()
     cases = list(read_cases(path))
 
-    for case in random.Random(SEED).sample(cases, SAMPLE):
+    for case in random.Random(SEED).sample(cases, min(SAMPLE, len(cases))):
         assert "" == difference(case, run_case(case)), f"{path.name}: seed {case['seed']}"
 
 

@@ -45,10 +45,15 @@ def left_out(case: dict[str, Any], trades: list[dict[str, Any]]) -> str:
         return "Freqtrade entered a pair twice on one candle, on the same side"
     if any(_changed_when_due(case, trade) for trade in trades):
         return "Freqtrade counts funding twice that is due on the candle on which a position is changed"
-    rules = case["callbacks"]
+    rules, config = case["callbacks"], case["config"]
+    moves_entries = not rules.keys().isdisjoint({"adjust_entry_price", "adjust_order_price"})
+    if moves_entries and "confirm_trade_entry" in rules:
+        return "Freqtrade's backtest has an entry that is moved confirmed once more"
+    if moves_entries and config["stake"] == "unlimited" and len(config["pairs"]) > 1:
+        return "Freqtrade's free balance is that of before a moved entry was filled"
     if {"adjust_trade_position", "custom_entry_price", "custom_stoploss"} <= rules.keys():
         return "Freqtrade moves the stop when a further entry is ordered, before it is filled"
-    if {"adjust_trade_position", "custom_entry_price"} <= rules.keys() and len(case["config"]["pairs"]) > 1:
+    if {"adjust_trade_position", "custom_entry_price"} <= rules.keys() and len(config["pairs"]) > 1:
         return "Freqtrade does not count the capital of further entries that rest"
     return ""
 
