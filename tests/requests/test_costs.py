@@ -1,0 +1,124 @@
+"""What Binance's requests cost by our table is what an exchange that counts as Binance does has counted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import ccxt.pro
+import pytest
+
+from actors.venues.capabilities import Call, capability
+from engine.order import Order
+from engine.types import OrderSide, OrderType, Purpose
+from tests.exchange.client import Exchange
+from tests.requests.recorder import market_of
+
+ID = "tpABCDEFr1p0badbeeft1i"
+SPOT = "BTC/USDT"
+FUTURES = "BTC/USDT:USDT"
+
+
+@pytest.fixture(scope="module", params=["spot", "futures"])
+def exchange(request: pytest.FixtureRequest) -> Iterator[Exchange]:
+    """The local exchange, spot or futures."""
+    futures = request.param == "futures"
+    arguments = ("--pairs", "3", *(("--futures",) if futures else ()))
+    with Exchange(*arguments, futures=futures) as server:
+        yield server
+
+
+async def counted(made: Any, function: Any, *args: Any) -> int:
+    """The weight that one call has cost, by the exchange's own header."""
+    header = "X-MBX-USED-WEIGHT-1M"
+    await made.fetch_time()
+    before = int(made.last_response_headers[header])
+    await function(*args)
+    await made.fetch_time()
+    return int(made.last_response_headers[header]) - before - 1
+
+
+def test_no_request_costs_more_than_is_reckoned(exchange: Exchange) -> None:
+    """Each kind of request, made as it is made live, costs what the table says; a futures order is reckoned one too dear.
+
+    Tickers cost by how many are asked for; what is reckoned is the most.
+    """
+    futures = exchange.futures
+    table = capability("binance", futures=futures).limits().costs
+    found = asyncio.run(_costs(exchange))
+    reckoned = {kind: table[kind]["weight_1m"] for kind in found}
+    for kind in ("order", "stop") if futures else ():
+        reckoned[kind] -= 1
+
+    assert len(found) >= 14
+    assert found.pop("tickers") <= reckoned.pop("tickers")
+    assert found.pop("ticker") <= reckoned.pop("ticker")
+    assert reckoned == found
+
+
+async def _costs(exchange: Exchange) -> dict[str, int]:
+    able = capability("binance", futures=exchange.futures)
+    pair = FUTURES if exchange.futures else SPOT
+    made = ccxt.pro.binance(exchange.options())
+    try:
+        await made.load_markets()
+        price = Decimal(str((await made.fetch_ohlcv(pair, "1m", None, 1))[-1][4])).quantize(Decimal("0.1"))
+        order = Order(
+            pair=pair,
+            client_order_id=f"{ID}1",
+            purpose=Purpose.ENTRY,
+            side=OrderSide.BUY,
+            type=OrderType.LIMIT,
+            amount=Decimal("0.01"),
+            price=(price * Decimal("0.9")).quantize(Decimal("0.1")),
+            created_at=0,
+        )
+        market = market_of(able)
+
+        def call(wanted: Call | None) -> tuple[Any, ...]:
+            assert wanted is not None
+            padding = (None, None) if wanted.method == "fetch_open_orders" else ()
+            return getattr(made, wanted.method), *wanted.args, *padding, dict(wanted.params)
+
+        held = replace(order, client_order_id=f"{ID}2", type=OrderType.MARKET, price=price)
+        stop = replace(
+            order,
+            client_order_id=f"{ID}3",
+            purpose=Purpose.STOP,
+            side=OrderSide.SELL,
+            type=OrderType.STOP,
+            trigger_price=order.price,
+            reduce_only=True,
+            amount=Decimal("0.005"),
+        )
+        calls = {
+            "markets": (made.load_markets, True),
+            "time": (made.fetch_time,),
+            "candles": (made.fetch_ohlcv, pair, "1m", None, 1_000),
+            "balances": (made.fetch_balance,),
+            "my_trades": (made.fetch_my_trades, pair),
+            "ticker": (made.fetch_ticker, pair),
+            "tickers": (made.fetch_tickers, [pair]),
+            "order": call(able.create(order, market)),
+            "fetch_order": call(able.fetch(pair, f"{ID}1")),
+            "open_orders": call(able.open_orders(pair)),
+            "cancel": call(able.cancel(pair, f"{ID}1")),
+        }
+        costs = {kind: await counted(made, *asked) for kind, asked in calls.items()}
+        await counted(made, *call(able.create(held, market)))
+        costs["stop"] = await counted(made, *call(able.create(stop, market)))
+        costs["fetch_stop"] = await counted(made, *call(able.fetch(pair, f"{ID}3", stop=True)))
+        if exchange.futures:
+            costs["open_stops"] = await counted(made, *call(able.open_stops(pair)))
+            costs["positions"] = await counted(made, made.fetch_positions)
+            costs["leverage"] = await counted(made, made.set_leverage, 3, pair)
+            costs["funding_history"] = await counted(made, made.fetch_funding_history, pair)
+        costs["cancel_stop"] = await counted(made, *call(able.cancel(pair, f"{ID}3", stop=True)))
+        usage = made.fapiprivate_get_ratelimit_order if exchange.futures else made.private_get_ratelimit_order
+        costs["order_usage"] = await counted(made, usage)
+        return costs
+    finally:
+        await made.close()
