@@ -11,7 +11,7 @@ from typing import Any
 import ccxt.pro
 import pytest
 
-from actors.venues.capabilities import Call, capability
+from actors.venues.capabilities import Call, Capability, capability
 from engine.order import Order
 from engine.types import OrderSide, OrderType, Purpose
 from tests.exchange.client import Exchange
@@ -59,6 +59,27 @@ def test_no_request_costs_more_than_is_reckoned(exchange: Exchange) -> None:
     assert reckoned == found
 
 
+def order_at(pair: str, price: Decimal) -> Order:
+    """An order to buy, well below the price: it rests."""
+    return Order(
+        pair=pair,
+        client_order_id=f"{ID}1",
+        purpose=Purpose.ENTRY,
+        side=OrderSide.BUY,
+        type=OrderType.LIMIT,
+        amount=Decimal("0.01"),
+        price=(price * Decimal("0.9")).quantize(Decimal("0.1")),
+        created_at=0,
+    )
+
+
+def called(made: Any, wanted: Call | None) -> tuple[Any, ...]:
+    """A call as a function and its arguments."""
+    assert wanted is not None
+    padding = (None, None) if wanted.method == "fetch_open_orders" else ()
+    return getattr(made, wanted.method), *wanted.args, *padding, dict(wanted.params)
+
+
 async def _costs(exchange: Exchange) -> dict[str, int]:
     able = capability("binance", futures=exchange.futures)
     pair = FUTURES if exchange.futures else SPOT
@@ -66,35 +87,7 @@ async def _costs(exchange: Exchange) -> dict[str, int]:
     try:
         await made.load_markets()
         price = Decimal(str((await made.fetch_ohlcv(pair, "1m", None, 1))[-1][4])).quantize(Decimal("0.1"))
-        order = Order(
-            pair=pair,
-            client_order_id=f"{ID}1",
-            purpose=Purpose.ENTRY,
-            side=OrderSide.BUY,
-            type=OrderType.LIMIT,
-            amount=Decimal("0.01"),
-            price=(price * Decimal("0.9")).quantize(Decimal("0.1")),
-            created_at=0,
-        )
-        market = market_of(able)
-
-        def call(wanted: Call | None) -> tuple[Any, ...]:
-            assert wanted is not None
-            padding = (None, None) if wanted.method == "fetch_open_orders" else ()
-            return getattr(made, wanted.method), *wanted.args, *padding, dict(wanted.params)
-
-        held = replace(order, client_order_id=f"{ID}2", type=OrderType.MARKET, price=price)
-        stop = replace(
-            order,
-            client_order_id=f"{ID}3",
-            purpose=Purpose.STOP,
-            side=OrderSide.SELL,
-            type=OrderType.STOP,
-            trigger_price=order.price,
-            reduce_only=True,
-            amount=Decimal("0.005"),
-        )
-        calls = {
+        asked = {
             "markets": (made.load_markets, True),
             "time": (made.fetch_time,),
             "candles": (made.fetch_ohlcv, pair, "1m", None, 1_000),
@@ -102,23 +95,42 @@ async def _costs(exchange: Exchange) -> dict[str, int]:
             "my_trades": (made.fetch_my_trades, pair),
             "ticker": (made.fetch_ticker, pair),
             "tickers": (made.fetch_tickers, [pair]),
-            "order": call(able.create(order, market)),
-            "fetch_order": call(able.fetch(pair, f"{ID}1")),
-            "open_orders": call(able.open_orders(pair)),
-            "cancel": call(able.cancel(pair, f"{ID}1")),
+            "order_usage": (
+                made.fapiprivate_get_ratelimit_order if exchange.futures else made.private_get_ratelimit_order,
+            ),
         }
-        costs = {kind: await counted(made, *asked) for kind, asked in calls.items()}
-        await counted(made, *call(able.create(held, market)))
-        costs["stop"] = await counted(made, *call(able.create(stop, market)))
-        costs["fetch_stop"] = await counted(made, *call(able.fetch(pair, f"{ID}3", stop=True)))
         if exchange.futures:
-            costs["open_stops"] = await counted(made, *call(able.open_stops(pair)))
-            costs["positions"] = await counted(made, made.fetch_positions)
-            costs["leverage"] = await counted(made, made.set_leverage, 3, pair)
-            costs["funding_history"] = await counted(made, made.fetch_funding_history, pair)
-        costs["cancel_stop"] = await counted(made, *call(able.cancel(pair, f"{ID}3", stop=True)))
-        usage = made.fapiprivate_get_ratelimit_order if exchange.futures else made.private_get_ratelimit_order
-        costs["order_usage"] = await counted(made, usage)
-        return costs
+            asked["positions"] = (made.fetch_positions,)
+            asked["leverage"] = (made.set_leverage, 3, pair)
+            asked["funding_history"] = (made.fetch_funding_history, pair)
+        costs = {kind: await counted(made, *call) for kind, call in asked.items()}
+        return costs | await _order_costs(made, able, order_at(pair, price), price)
     finally:
         await made.close()
+
+
+async def _order_costs(made: Any, able: Capability, order: Order, price: Decimal) -> dict[str, int]:
+    pair, market = order.pair, market_of(able)
+    held = replace(order, client_order_id=f"{ID}2", type=OrderType.MARKET, price=price)
+    stop = replace(
+        order,
+        client_order_id=f"{ID}3",
+        purpose=Purpose.STOP,
+        side=OrderSide.SELL,
+        type=OrderType.STOP,
+        trigger_price=order.price,
+        reduce_only=True,
+        amount=Decimal("0.005"),
+    )
+    asked = [
+        ("order", able.create(order, market)),
+        ("fetch_order", able.fetch(pair, f"{ID}1")),
+        ("open_orders", able.open_orders(pair)),
+        ("cancel", able.cancel(pair, f"{ID}1")),
+        ("order", able.create(held, market)),
+        ("stop", able.create(stop, market)),
+        ("fetch_stop", able.fetch(pair, f"{ID}3", stop=True)),
+        ("open_stops", able.open_stops(pair)),
+        ("cancel_stop", able.cancel(pair, f"{ID}3", stop=True)),
+    ]
+    return {kind: await counted(made, *called(made, call)) for kind, call in asked if call is not None}
