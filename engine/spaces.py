@@ -7,7 +7,7 @@ A search moves along dimensions; `assign` turns the point it is at into values a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,20 +29,43 @@ class Assigned:
     by_space: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class OwnSpace:
+    """A strategy's own range of one of its settings' spaces: the axes, and the settings that a point on them stands for."""
+
+    dimensions: Sequence[Dimension]
+    settings: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+OwnSpaces = Mapping[str, OwnSpace]
+"""By space; those that are not there are ours."""
+NO_SPACES: Final[OwnSpaces] = {}
+
+
+def own_name(space: str, name: str) -> str:
+    """What an axis of a strategy's own space is called in a search."""
+    return f"{_PREFIX}{space}:{name}"
+
+
 def spaces_of(parameters: Mapping[str, Parameter]) -> list[str]:
     """The spaces that a strategy can be searched in: those of its parameters, then its settings'."""
     own = dict.fromkeys(p.space for p in parameters.values() if p.optimize and p.space)
     return [*own, *SETTINGS_SPACES]
 
 
-def dimensions(parameters: Mapping[str, Parameter], spaces: Sequence[str], timeframe_ms: Millis) -> list[Dimension]:
+def dimensions(
+    parameters: Mapping[str, Parameter], spaces: Sequence[str], timeframe_ms: Millis, own_spaces: OwnSpaces = NO_SPACES
+) -> list[Dimension]:
     """The axes of a search in these spaces; a space without any axis adds none."""
     own = [p.dimension() for p in parameters.values() if p.optimize and p.space in spaces]
     ours = {ROI: _roi(timeframe_ms), STOPLOSS: [_STOPLOSS], TRAILING: _TRAILING}
+    ours |= {space: list(given.dimensions) for space, given in own_spaces.items()}
     return own + [dimension for space in SETTINGS_SPACES if space in spaces for dimension in ours[space]]
 
 
-def assign(point: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> Assigned:
+def assign(
+    point: Mapping[str, Any], parameters: Mapping[str, Parameter], own_spaces: OwnSpaces = NO_SPACES
+) -> Assigned:
     """The values that a point of a search stands for."""
     own = {name: value for name, value in point.items() if not name.startswith(_PREFIX)}
     by_space: dict[str, dict[str, Any]] = {}
@@ -55,6 +78,12 @@ def assign(point: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> Ass
         settings |= by_space.setdefault(STOPLOSS, {"stoploss": point["@stoploss"]})
     if "@trailing_stop_positive" in point:
         settings |= by_space.setdefault(TRAILING, _trailing(point))
+    for space, given in own_spaces.items():
+        begins = own_name(space, "")
+        values = {name.removeprefix(begins): value for name, value in point.items() if name.startswith(begins)}
+        if values:
+            by_space[space] = dict(given.settings(values))
+            settings |= {"minimal_roi": by_space[space]} if space == ROI else by_space[space]
     return Assigned(own, settings, by_space)
 
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from engine.candles import Bools, Candles, Floats
 from engine.parameters import set_values
+from engine.spaces import NO_SPACES, OwnSpace, OwnSpaces
 from engine.views import AccountView, Aside, LockView, OrderView, TradeView, Wishes, account_view, trade_view
 
 __all__ = [
@@ -35,6 +36,8 @@ __all__ = [
     "CandleSource",
     "LockView",
     "OrderView",
+    "OwnSpace",
+    "OwnSpaces",
     "Signals",
     "Strategy",
     "StrategyFacts",
@@ -224,6 +227,10 @@ class Strategy:
     def signals(self, candles: Candles) -> Signals:
         """Say of every candle whether to enter or leave; only what was known at its close may be used."""
         raise NotImplementedError(f"{type(self).__name__} has no signals(candles) method")
+
+    def own_spaces(self) -> OwnSpaces:
+        """Ranges of its own to search its ROI table, stop and trailing stop in (`tradepit optimize`); by default ours."""
+        return NO_SPACES
 
     def defined_callbacks(self) -> tuple[str, ...]:
         """The callbacks this strategy defines; only these are ever asked."""

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final
 
 from engine.candles import Candles
 from engine.parameters import parameters_of, set_values
-from engine.strategy import ACCOUNT, CALLBACKS, TRADES, Aside, Signals, Strategy, Surroundings
+from engine.strategy import ACCOUNT, CALLBACKS, TRADES, Aside, OwnSpaces, Signals, Strategy, Surroundings
 from strategies.compat.asking import converted, newest_price
 from strategies.compat.book import TradeBook
 from strategies.compat.callbacks import Callbacks
@@ -24,6 +24,7 @@ from strategies.compat.configuration import config_of
 from strategies.compat.enums import MarketDirection
 from strategies.compat.frames import frame_of, no_tags, renamed, signals_of
 from strategies.compat.helpers import timeframe_to_minutes, timeframe_to_next_date
+from strategies.compat.hyperopt import own_spaces_of
 from strategies.compat.informative import asset_of, informatives_of, with_informative
 from strategies.compat.locks import LockBook, PairLocks
 from strategies.compat.looks import looks_of
@@ -179,6 +180,10 @@ class IStrategy(Callbacks, Strategy):
         if self._began is None:
             self._began = True
             self.bot_start()
+
+    def own_spaces(self) -> OwnSpaces:
+        """Those that a nested `class HyperOpt` sets."""
+        return own_spaces_of(self)
 
     # ------------------------------------------------------------ judging
 

@@ -280,11 +280,11 @@ def test_hooks_that_are_not_used_are_named(files: Path, capsys: pytest.CaptureFi
     """A nested HyperOpt class is not passed over in silence."""
     text = (files / "mine.py").read_text()
     (files / "hooked.py").write_text(
-        text + "\nclass Hooked(Mine):\n    class HyperOpt:\n        def roi_space():\n            return []\n"
+        text + "\nclass Hooked(Mine):\n    class HyperOpt:\n        def generate_estimator():\n            return []\n"
     )
     more = ["--strategy", f"{files}/hooked.py:Hooked", "--trials", "1", "--study", str(files / "hooked"), "--no-write"]
     assert call(files, *more) == 0
-    assert "Hooked.HyperOpt has roi_space, which is not used" in capsys.readouterr().err
+    assert "Hooked.HyperOpt.generate_estimator is not used: --sampler chooses" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

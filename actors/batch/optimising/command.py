@@ -25,21 +25,17 @@ from engine.errors import DataError
 from engine.losses import FREQTRADE_NAMES, LOSSES
 from engine.parameters import PROTECTION, Dimension, parameters_of
 from engine.settings import Config
-from engine.spaces import TRAILING, assign, dimensions, spaces_of
+from engine.spaces import TRAILING, OwnSpaces, assign, dimensions, spaces_of
+from engine.strategy import Strategy
 from engine.types import Millis, use_money_context
 
 INTERRUPTED: Final = 130
-FREQTRADE_HOOKS: Final = (
-    "roi_space",
-    "generate_roi_table",
-    "stoploss_space",
-    "trailing_space",
-    "generate_trailing_params",
-    "max_open_trades_space",
-    "generate_estimator",
-    "dimensions",
-)
-"""Methods of a strategy's nested `HyperOpt` class by which Freqtrade's users set their own spaces."""
+NOT_USED: Final = {
+    "max_open_trades_space": "max_open_trades is not searched",
+    "generate_estimator": "--sampler chooses the sampler",
+    "dimensions": "parameters of the class are searched",
+}
+"""Methods of a Freqtrade strategy's nested `HyperOpt` class that have no use here, and why."""
 NOT_BY_DEFAULT: Final = (TRAILING, PROTECTION)
 """Spaces that are searched only when they are asked for, as in Freqtrade."""
 
@@ -58,6 +54,11 @@ class Job:
     interrupted: bool = False
     written: str = ""
     walked: list[Walked] = field(default_factory=list)
+
+    def values(self, best: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """What a point stands for, by space."""
+        strategy = self.taped.maker.make()
+        return assign(best, parameters_of(strategy), strategy.own_spaces()).by_space
 
     def about(self, laboratory: Laboratory) -> dict[str, Any]:
         """What a study on disk must be about to be gone on with."""
@@ -104,9 +105,10 @@ def _job(arguments: argparse.Namespace) -> Job:
     if not folder:
         raise DataError("There are no candles to search on: give --data DIR, or set feed.data in the config.")
     taped = tape(config, folder, config.trading.pairs, None, time_of(arguments.end))
-    parameters = parameters_of(taped.maker.make())
+    strategy = taped.maker.make()
+    parameters = parameters_of(strategy)
     spaces = _spaces(arguments.spaces, spaces_of(parameters))
-    axes = dimensions(parameters, spaces, taped.settings.timeframe_ms)
+    axes = dimensions(parameters, spaces, taped.settings.timeframe_ms, _own_spaces(taped, strategy))
     if not axes:
         raise DataError(f"{taped.facts.name} has nothing to search in {', '.join(spaces)}.")
     _say_what_is_not_used(taped)
@@ -115,15 +117,19 @@ def _job(arguments: argparse.Namespace) -> Job:
 
 
 def _say_what_is_not_used(taped: Taped) -> None:
-    """Name the hooks of a Freqtrade strategy's own spaces, in whose place Tradepit's spaces are searched."""
+    """Name the hooks of a Freqtrade strategy's `HyperOpt` that nothing asks."""
     own = getattr(type(taped.maker.make()), "HyperOpt", None)
-    hooks = [name for name in FREQTRADE_HOOKS if hasattr(own, name)]
-    if hooks:
-        print(
-            f"{taped.facts.name}.HyperOpt has {', '.join(hooks)}, which is not used: "
-            "roi, stoploss and trailing are searched in Tradepit's own ranges, max_open_trades is not.",
-            file=sys.stderr,
-        )
+    for name, why in NOT_USED.items():
+        if hasattr(own, name):
+            print(f"{taped.facts.name}.HyperOpt.{name} is not used: {why}.", file=sys.stderr)
+
+
+def _own_spaces(taped: Taped, strategy: Strategy) -> OwnSpaces:
+    """The strategy's own ranges. Raises DataError where these cannot be made."""
+    try:
+        return strategy.own_spaces()
+    except (Exception, SystemExit) as error:  # a user's code may raise anything
+        raise DataError(f"The spaces of {taped.facts.name} cannot be made: {taped.maker.explain(error)}") from error
 
 
 def _spaces(asked: Sequence[str], there: Sequence[str]) -> list[str]:
@@ -239,14 +245,14 @@ def _write(job: Job, best: Mapping[str, Any], outcome: Outcome, before: Outcome 
             f"Nothing was written beside {file.name}, which came with Tradepit; copy it, and search on the copy."
         )
     else:
-        values = assign(best, parameters_of(job.taped.maker.make())).by_space
+        values = job.values(best)
         job.written = (
             f"Written to {write_optimised(file, job.taped.facts.name, values)}, where the strategy reads them."
         )
 
 
 def _tell(job: Job, best: Mapping[str, Any], outcome: Outcome, before: Outcome | None) -> None:
-    values = assign(best, parameters_of(job.taped.maker.make())).by_space
+    values = job.values(best)
     if job.arguments.json:
         print_json({"loss": job.loss, "best": asdict(outcome), "before": before and asdict(before), "values": values})
         return

@@ -101,7 +101,9 @@ class Laboratory:
         self._steps = {pair: price_steps(candles) for pair, candles in self._frames.items()}
         self._judged_as: tuple[tuple[str, Any], ...] | None = None
         self._tapes: dict[str, Tape] = {}
-        self.parameters: Mapping[str, Parameter] = parameters_of(taped.maker.make())
+        strategy = taped.maker.make()
+        self.parameters: Mapping[str, Parameter] = parameters_of(strategy)
+        self._own_spaces = strategy.own_spaces()
 
     @property
     def span(self) -> list[Millis | None]:
@@ -147,7 +149,7 @@ class Laboratory:
 
     def trade(self, point: Mapping[str, Any]) -> BacktestResult:
         """What a backtest with these values gives."""
-        assigned = assign(point, self.parameters)
+        assigned = self.assigned(point)
         maker = self._taped.maker.with_values(assigned.parameters, assigned.settings)
         tapes = self._judge(maker, point)
         facts = facts_of(maker.make())
@@ -163,7 +165,7 @@ class Laboratory:
 
     def assigned(self, point: Mapping[str, Any]) -> Assigned:
         """What a point stands for."""
-        return assign(point, self.parameters)
+        return assign(point, self.parameters, self._own_spaces)
 
     def _judge(self, maker: StrategyMaker, point: Mapping[str, Any]) -> Mapping[str, Tape]:
         values = tuple(sorted((n, v) for n, v in point.items() if needs_judging(n, self.parameters)))
