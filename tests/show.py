@@ -1,4 +1,4 @@
-"""`python -m tests.show core|backtest [NAME] [--quick]`: the long demonstrations, a line each; status 1 when one fails.
+"""`python -m tests.show core|backtest|live [NAME] [--quick]`: the long demonstrations, a line each; status 1 when one fails.
 
 They start the bot as a user does, in folders of their own, and believe only what the audit, SQL and the
 machine's own figures say. `--quick` shortens them; without a NAME all are shown, in order.
@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from tests.bots import Failed
-from tests.showing import collection, core
+from tests.showing import collection, core, live
 
-SHOWS = {"core": core.SHOWS, "backtest": {"collection": collection.show}}
+SHOWS = {"core": core.SHOWS, "backtest": {"collection": collection.show}, "live": live.SHOWS}
 
 
 def main() -> int:

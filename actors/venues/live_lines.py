@@ -40,6 +40,10 @@ class LineEnded(Exception):
     """A stream is to be started anew; the text says why."""
 
 
+class LineRenewed(LineEnded):
+    """A stream is started anew for reasons of our own: nothing is wrong."""
+
+
 class Instances(Protocol):
     """Who makes instances of ccxt: the `Connection`."""
 
@@ -56,14 +60,14 @@ class Line:
         self.name = name
         self.is_up = False
         self.restarts = 0
+        self._said_down = False
         self._instances = instances
         self._probe = probe
         self._times = times
         self._exchange: Any = None
         self._frames = 0
-        self._tasks: list[asyncio.Task[Any]] = []
+        self._tasks: list[asyncio.Future[Any]] = []
         self._wish: asyncio.Future[str] | None = None
-        self._why = ""
 
     # what a subclass adds ---------------------------------------------------
 
@@ -93,18 +97,23 @@ class Line:
         """Keep the stream going until this is cancelled."""
         failures = 0
         while True:
-            self._why = ""
-            started = asyncio.get_running_loop().time()
+            why, started = "", asyncio.get_running_loop().time()
             try:
                 await self._live()
+            except LineRenewed:
+                pass
             except LineEnded as ended:
-                self._why = str(ended)
+                why = str(ended)
             except Exception as error:  # noqa: BLE001  (whatever ends a stream, it is started again, and it is said)
-                self._why = f"{type(error).__name__}: {error}"[:200]
+                why = f"{type(error).__name__}: {error}"[:200]
             finally:
                 was_up, self.is_up = self.is_up, False
-                self.went_down(self._why or "it is ended")
                 await self._end()
+            if (
+                why and not self._said_down
+            ):  # once until it is up again: an outage of hours is not said every few seconds
+                self._said_down = True
+                self.went_down(why)
             lived = asyncio.get_running_loop().time() - started
             failures = 0 if was_up and lived > self._times.backoff_max else failures + 1
             self.restarts += 1
@@ -124,7 +133,7 @@ class Line:
         self._wish = loop.create_future()
         self._exchange = await self._instances.instance()
         self._guard(self._exchange)
-        await self.subscribe()
+        subscribing = self.spawn(self.subscribe())
         opened = heard = loop.time()
         patience, frames = self._times.silence, self._frames
         while True:
@@ -132,10 +141,12 @@ class Line:
                 [self._wish, *self._tasks], timeout=self._times.check, return_when=asyncio.FIRST_COMPLETED
             )
             self._check_tasks()
-            if frames != self._frames:
+            if not subscribing.done():
+                opened = heard = loop.time()
+            elif frames != self._frames:
                 heard, frames, patience = loop.time(), self._frames, self._times.silence
                 if not self.is_up:
-                    self.is_up = True
+                    self.is_up, self._said_down = True, False
                     self.went_up()
             elif not self.is_up and loop.time() - opened > self._times.open:
                 raise LineEnded(f"no frame within {self._times.open:.0f} s of opening it")
@@ -169,9 +180,11 @@ class Line:
             with suppress(Exception):
                 await self._instances.release(exchange)
 
-    def spawn(self, what: Awaitable[Any]) -> None:
+    def spawn(self, what: Awaitable[Any]) -> asyncio.Future[Any]:
         """Have something done that ends the line when it fails."""
-        self._tasks.append(asyncio.ensure_future(what))
+        task = asyncio.ensure_future(what)
+        self._tasks.append(task)
+        return task
 
     def _guard(self, exchange: Any) -> None:
         """See every frame before ccxt does; and let no frame end the receive loop unnoticed."""
@@ -359,7 +372,7 @@ class PriceLine(Line):
         wanted = set(self._wanted())
         gone = self._subscribed - wanted
         if len(gone) > max(10, len(wanted)):
-            raise LineEnded("most of its pairs are not watched any more")
+            raise LineRenewed("most of its pairs are not watched any more")
         fresh = sorted((wanted - self._subscribed) & exchange.markets.keys())
         self._subscribed.update(fresh)
         if exchange.has.get("watchBidsAsks"):

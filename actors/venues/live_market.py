@@ -301,6 +301,9 @@ class LiveMarket:
                 turnstile.say(self._portfolio, lock)
                 if state != before:
                     self.fault(pair, state, f"{why}: it takes no entries")
+                if state == "delisted":
+                    with self._lock:
+                        self.gathering.leave((pair,))
             elif before:
                 del self._stopped[pair]
                 self.fault(pair, "resumed", f"the exchange trades {pair} again")

@@ -12,7 +12,7 @@ What is noticed, and when
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from actors.venues.live_lines import PAIRS_A_LINE, CandleLine, Line, PriceLine
@@ -63,12 +63,23 @@ class LiveService:
         """Everything, until the connection closes."""
         self._market.markets_read(self._pairs)
         await asyncio.gather(
-            *(line.run() for line in self._lines),
-            self._prices.run(),
-            self._keep_asking(),
-            self._keep_prices(),
-            self._keep_markets(),
+            *(self._keep(line.run) for line in self._lines),
+            self._keep(self._prices.run),
+            self._keep(self._keep_asking),
+            self._keep(self._keep_prices),
+            self._keep(self._keep_markets),
         )
+
+    async def _keep(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Have something done for ever: what fails, which is a bug of ours, is said and begun again."""
+        while True:
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001  (a loop that ended unseen would be a silent stall of our own)
+                self._market.fault(
+                    "*", "stalled", f"{getattr(work, '__name__', work)} failed and is begun again: {error!r}"
+                )
+            await asyncio.sleep(self._times.retry)
 
     def status(self) -> dict[str, Any]:
         """Figures for whoever asks."""
@@ -92,15 +103,19 @@ class LiveService:
         wait_s = self._times.retry
         while pair in self._connection.markets():
             before, count = self._histories[pair]
-            rows = await self._reader.history(pair, self._step, before, count)
+            try:
+                rows = await self._reader.history(pair, self._step, before, count)
+            except Exception as error:  # noqa: BLE001  (a pair without a window would never be judged)
+                rows = None
+                self._market.fault(pair, "stalled", f"its history is asked for again: {error!r}")
             if rows is not None:
-                self._market.history(pair, rows, before)
                 break
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, self._times.retry_max)
         else:
-            self._market.history(pair, (), before)
+            rows = ()
         del self._histories[pair]
+        self._market.history(pair, rows, before)
 
     async def _keep_asking(self) -> None:
         while True:
@@ -113,7 +128,14 @@ class LiveService:
                 task.add_done_callback(self._questions.discard)
 
     async def _ask(self, question: Question) -> None:
-        pair, since = question
+        try:
+            await self._ask_candles(*question)
+        except Exception as error:  # noqa: BLE001  (a question without an end would never be asked again)
+            with self._market.locked:
+                self._market.gathering.failed(question.pair, self._connection.now())
+            self._market.fault(question.pair, "stalled", f"a question failed and is asked again: {error!r}")
+
+    async def _ask_candles(self, pair: str, since: Millis) -> None:
         asked = self._connection.now()
         count = min(ROWS_ASKED, (asked - since) // self._step + 2)
         rows = await self._reader.candles(pair, self._step, since, count, every=True)
@@ -187,7 +209,8 @@ class LiveService:
         for pair, ticker in (found or {}).items():
             before = self._market.last_price(pair)
             self._market.price(pair, ticker)
-            if before is not None and self._market.last_price(pair) != before and self._prices.is_up:
+            told = ticker.get("bid") and ticker.get("ask")  # a last price alone says nothing of the book's top
+            if told and before is not None and self._market.last_price(pair) != before and self._prices.is_up:
                 self._moved[pair] = self._moved.get(pair, 0) + 1
                 if self._moved[pair] >= MOVED_MAX:
                     self._moved.clear()

@@ -1,0 +1,10 @@
+"""What trading live promises, shown against the local exchange (issue "Live", "It must show")."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from tests.showing import live_candles
+
+SHOWS: Final[dict[str, Callable[..., str]]] = {"candles": live_candles.show}
