@@ -86,7 +86,9 @@ class LiveFeed:
         self.windows: dict[str, tuple[Candle, ...]] = {}
         self.disk = Disk()
         self.notices, self.pairs_told, self.portfolio = Seen(), Seen(), Seen()
-        self.connection = Connection(ExchangeConfig(name="binance", options=exchange.options()), futures=exchange.futures)
+        self.connection = Connection(
+            ExchangeConfig(name="binance", options=exchange.options()), futures=exchange.futures
+        )
         self.connection.start()
         loaded = self.connection.spawn(self.connection.load()).result(20)
         assert loaded.failure is None, loaded.failure
