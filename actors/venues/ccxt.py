@@ -6,12 +6,6 @@ Rules
     ones; none waits for another. ccxt's own throttle is off: permits come from our limiter.
     `request` never raises: what came of it is a value, and so are the facts that decide about a failure.
     A request may be held back until the moment it is written to the socket (`Leave`), not later.
-
-Theory of operation
-    ccxt tells of a failure by an exception's class, which does not say whether the request was written, and
-    keeps an answer's headers in one attribute for all requests at once. Both are taken here where they
-    happen: aiohttp's request object is ours and knows when it is written, and a context variable names the
-    request that an answer belongs to.
 """
 
 from __future__ import annotations
@@ -22,18 +16,18 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from loguru import logger
 
-from actors.venues.ccxt_market import market_of
-from actors.venues.failure import Exchanged, Failure, Verdict, failure_of
+from actors.venues.ccxt_market import market_of, with_tiers
+from actors.venues.ccxt_wire import REQUEST, Leave, Request, request_class, watched
+from actors.venues.failure import Failure, Verdict, failure_of
 from actors.venues.used import UsedCounts
 from engine.errors import TradepitError
 from engine.market import Market
-from engine.quota import Pool, reported_pools
+from engine.quota import Pool
 from engine.settings import ExchangeConfig
 from engine.types import Millis, use_money_context
 
@@ -46,9 +40,6 @@ CLOSE_S: Final = 5.0
 
 CONNECTIONS: Final = 100
 """Requests of one instance that may be under way at once; more wait for a socket, and are checked after that."""
-
-Leave = Callable[[], None]
-"""Called immediately before a request is written; raises `NotLeaving` where it must not leave any more."""
 
 
 class Unconnected(TradepitError):
@@ -74,24 +65,11 @@ class Answer:
     told: Any = None
 
 
-@dataclass(slots=True)
-class _Request:
-    """The request that a coroutine is in; one call to ccxt may make several, and the last one's facts count."""
-
-    leave: Leave | None = None
-    facts: Exchanged = field(default_factory=Exchanged)
-    sent_at: Millis = 0
-
-
-_REQUEST: ContextVar[_Request | None] = ContextVar("request", default=None)
-
-
 class Connection:
     """One account at one exchange, over ccxt.
 
     `futures` asks for the markets of perpetual contracts that are settled in the quote coin, else spot.
     `keys` are ccxt's credentials (`apiKey`, `secret`, `password` …); without them only `data` is of use.
-    `reported` are the limits that the exchange itself has listed beside its markets, where it does.
     """
 
     def __init__(self, config: ExchangeConfig, *, futures: bool = False, keys: Mapping[str, str] | None = None) -> None:
@@ -106,7 +84,6 @@ class Connection:
         self._instances: dict[Any, Any] = {}
         self._markets: Mapping[str, Market] = {}
         self.used = UsedCounts()
-        self.reported: tuple[Pool, ...] = ()
         self._offset_ms = 0.0
         self._base = time.time() * 1_000 - time.monotonic() * 1_000
 
@@ -190,7 +167,7 @@ class Connection:
 
     def _made(self, keys: Mapping[str, str]) -> Any:
         base = _pro(self.name)
-        instance = _watched(base, self)(self._settings(base(), keys))
+        instance = watched(base, self.now, self.used)(self._settings(base(), keys))
         instance.own_session = False
         instance.open()
         instance.session = self._session(instance)
@@ -231,15 +208,15 @@ class Connection:
 
         connector = aiohttp.TCPConnector(ssl=instance.ssl_context, limit=CONNECTIONS)
         return aiohttp.ClientSession(
-            connector=connector, request_class=_request_class(self), trust_env=instance.aiohttp_trust_env
+            connector=connector, request_class=request_class(self.now), trust_env=instance.aiohttp_trust_env
         )
 
     # ------------------------------------------------------------ requests
 
     async def request(self, function: Callable[..., Awaitable[Any]], *args: Any, leave: Leave | None = None) -> Answer:
         """Await a method of an instance; on the loop only. Whatever happens is in the answer."""
-        request = _Request(leave)
-        token = _REQUEST.set(request)
+        request = Request(leave)
+        token = REQUEST.set(request)
         started = time.monotonic()
         answer = Answer()
         try:
@@ -247,7 +224,7 @@ class Connection:
         except Exception as error:  # noqa: BLE001 - a network's faults are values, whatever their class
             answer.failure = failure_of(error, request.facts, self.now())
         finally:
-            _REQUEST.reset(token)
+            REQUEST.reset(token)
         answer.sent_at = request.sent_at
         answer.told = request.facts.told
         answer.took_ms = (time.monotonic() - started) * 1_000
@@ -265,9 +242,18 @@ class Connection:
                     instance.set_markets_from_exchange(self.data)
             mode = self.data.precisionMode
             made = (market_of(one, mode) for one in told.value.values() if self._is_ours(one))
-            self._markets = {market.pair: market for market in made if market is not None}
+            markets = {market.pair: market for market in made if market is not None}
+            self._markets = await self._with_tiers(markets)
             told.value = self._markets
         return told
+
+    async def _with_tiers(self, markets: Mapping[str, Market]) -> Mapping[str, Market]:
+        """Futures with their margin tiers, which some exchanges tell to account holders only."""
+        if not (self.futures and self._keys and self.trading.has.get("fetchLeverageTiers")):
+            return markets
+        told = await self.request(self.trading.fetch_leverage_tiers)
+        tiers = told.value if isinstance(told.value, Mapping) else {}
+        return {pair: with_tiers(market, tiers.get(pair), self.name) for pair, market in markets.items()}
 
     def _is_ours(self, told: Any) -> bool:
         if not isinstance(told, Mapping):
@@ -302,6 +288,11 @@ class Connection:
         """By how much the exchange's clock is ahead of ours, as of the last `synchronize`."""
         return self._offset_ms
 
+    @property
+    def reported(self) -> tuple[Pool, ...]:
+        """The limits that the exchange itself has listed beside its markets, where it does."""
+        return self.used.reported
+
     def markets(self) -> Mapping[str, Market]:
         """The markets that can be traded, as of the last `load`; from any thread."""
         return self._markets
@@ -335,60 +326,3 @@ def _pro(name: str) -> Any:
         known = ", ".join(sorted(ccxt.pro.exchanges))
         raise Unconnected(f'ccxt knows no exchange "{name}" with websockets. It knows {known}')
     return base
-
-
-def _watched(base: Any, connection: Connection) -> Any:
-    """A class of ccxt with our ears: a request's start and its whole answer."""
-
-    class Watched(base):  # type: ignore[misc]
-        async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
-            request = _REQUEST.get()
-            if request is not None:
-                request.facts = Exchanged()
-            answer = await super().fetch(url, method, headers, body)
-            if isinstance(answer, dict) and "rateLimits" in answer:
-                connection.reported = reported_pools(answer["rateLimits"])
-            return answer
-
-        def get_socks_proxy_session(self, proxy: str) -> Any:
-            request = _REQUEST.get()
-            if request is not None:  # a session that is not ours: nobody can tell when it writes, so it has
-                if request.leave is not None:
-                    request.leave()
-                request.facts.written = True
-                request.sent_at = connection.now()
-            return super().get_socks_proxy_session(proxy)
-
-        def parse_json(self, http_response: str) -> Any:
-            told, request = super().parse_json(http_response), _REQUEST.get()
-            if request is not None:
-                request.facts.told = told
-            return told
-
-        def on_rest_response(self, code: int, *args: Any) -> Any:
-            request, headers = _REQUEST.get(), args[3]
-            if request is not None:
-                request.facts.status, request.facts.headers = code, headers
-            now = connection.now()
-            connection.used.count(headers, now if request is None else request.sent_at, now)
-            return super().on_rest_response(code, *args)
-
-    Watched.__name__ = base.__name__
-    return Watched
-
-
-def _request_class(connection: Connection) -> Any:
-    """A request of aiohttp, which asks once more before it is written, and remembers that it was."""
-    import aiohttp
-
-    class Guarded(aiohttp.ClientRequest):
-        async def send(self, conn: Any) -> Any:
-            request = _REQUEST.get()
-            if request is not None:
-                if request.leave is not None:
-                    request.leave()
-                request.facts.written = True
-                request.sent_at = connection.now()
-            return await super().send(conn)
-
-    return Guarded

@@ -7,12 +7,14 @@ step, or with one that is no step (significant digits), cannot be traded exactly
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+from engine.margin import MarginTier
 from engine.market import Market
-from engine.types import ONE
+from engine.types import ONE, ZERO
 
 TICK_SIZE: Final = 4
 DECIMAL_PLACES: Final = 2
@@ -75,6 +77,34 @@ def market_of(told: Mapping[str, Any], mode: int) -> Market | None:
         leverage_max=positive(_part(limits, "leverage").get("max")) or ONE,
         active=told.get("active") is not False,
         contract_size=size,
+    )
+
+
+def with_tiers(market: Market, told: Any, exchange: str) -> Market:
+    """A futures market with the margin tiers that ccxt tells of it; as it is where they say nothing."""
+    tiers = tuple(tier for row in told if (tier := _tier(row)) is not None) if isinstance(told, Sequence) else ()
+    if not tiers:
+        return market
+    return replace(
+        market,
+        tiers=tuple(sorted(tiers, key=lambda tier: tier.notional_min)),
+        leverage_max=max(tier.leverage_max for tier in tiers),
+        liquidation="binance" if exchange.startswith("binance") else market.liquidation,
+    )
+
+
+def _tier(told: Any) -> MarginTier | None:
+    if not isinstance(told, Mapping):
+        return None
+    rate, leverage = number(told.get("maintenanceMarginRate")), positive(told.get("maxLeverage"))
+    if rate is None or leverage is None:
+        return None
+    return MarginTier(
+        notional_min=number(told.get("minNotional")) or ZERO,
+        notional_max=positive(told.get("maxNotional")),
+        rate=rate,
+        leverage_max=leverage,
+        amount=number(_part(told, "info").get("cum")) or ZERO,
     )
 
 

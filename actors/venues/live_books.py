@@ -119,9 +119,9 @@ class Books:
 
     # ------------------------------------------------------------ hearing
 
-    def hear_order(self, pair: str, told: VenueOrder) -> Known | None:
-        """The exchange tells of an order; None for one that is not ours."""
-        client_id = told.client_order_id or self.owner(pair, told.order_id)
+    def hear_order(self, pair: str, told: VenueOrder, became: str = "") -> Known | None:
+        """The exchange tells of an order; None for one that is not ours. `became`: the order that a stop has become."""
+        client_id = self.owner(pair, told.order_id) or told.client_order_id
         known = self._known.get(client_id)
         if known is None:
             if not self.is_ours(client_id):
@@ -136,15 +136,15 @@ class Books:
             self._reject(known, told)
             return known
         self._accept(known, told)
+        if became:
+            self._learn_id(known, became)
         if told.status in _GONE and not known.ended:
             known.ending = told
         self._settle(known)
         return known
 
     def _accept(self, known: Known, told: VenueOrder) -> None:
-        if told.order_id and not known.order_id:
-            known.order_id = told.order_id
-            self._by_order_id[known.pair, told.order_id] = known.client_order_id
+        known.order_id = known.order_id or told.order_id
         known.in_doubt = False
         if not known.accepted and known.order_id:
             known.accepted = True
@@ -152,8 +152,14 @@ class Books:
                 pair=known.pair, client_order_id=known.client_order_id, order_id=known.order_id, ts=told.ts
             )
             self._put(accepted)
-        orphans = self._orphans.pop((known.pair, known.order_id), {})
-        for filled in orphans.values():
+        self._learn_id(known, told.order_id)
+
+    def _learn_id(self, known: Known, order_id: str) -> None:
+        """An id of the exchange's that means this order; a triggered stop has two."""
+        if not order_id:
+            return
+        self._by_order_id[known.pair, order_id] = known.client_order_id
+        for filled in self._orphans.pop((known.pair, order_id), {}).values():
             self._book(known, filled)
 
     def _reject(self, known: Known, told: VenueOrder) -> None:
@@ -223,4 +229,5 @@ class Books:
             if gone is None:
                 return
             del self._known[gone.client_order_id]
-            self._by_order_id.pop((gone.pair, gone.order_id), None)
+            mine = gone.client_order_id
+            self._by_order_id = {key: owner for key, owner in self._by_order_id.items() if owner != mine}

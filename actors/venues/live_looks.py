@@ -22,7 +22,7 @@ from actors.venues.failure import Verdict
 from actors.venues.live_books import Books
 from actors.venues.live_holdings import Holdings
 from actors.venues.live_requests import Requests, Telling
-from actors.venues.live_words import fill_of, order_of, payment_of, rows, text
+from actors.venues.live_words import became_of, fill_of, order_of, payment_of, rows, text
 from actors.venues.trading import Looked, Snapshot
 from engine.market import Market
 from engine.messages import FundingPaid, OrderFilled, TakeSnapshot, VenueOrder
@@ -119,11 +119,17 @@ class Looks:
         order = order_of(told, market, self._ability.ours)
         if order is None or not order.order_id:
             return
-        known = self._books.hear_order(market.pair, order)
-        if known is not None and known.is_stop:
-            order = replace(order, type=OrderType.STOP)
-        if known is not None and not order.client_order_id:
-            order = replace(order, client_order_id=known.client_order_id)
+        known = self._books.hear_order(market.pair, order, became_of(told))
+        if (
+            known is not None
+        ):  # a triggered stop is told twice where it has become another order: the one that fills counts
+            kind = OrderType.STOP if known.is_stop else order.type
+            order = replace(order, client_order_id=known.client_order_id, type=kind)
+            twin = next((o for o in into.values() if o.client_order_id == order.client_order_id), None)
+            if twin is not None and twin.order_id != order.order_id:
+                if twin.filled > order.filled:
+                    return
+                del into[twin.order_id]
         into[order.order_id] = order
 
     def _has_unknown(self, pair: str, trades: Sequence[Any], orders: Mapping[str, VenueOrder]) -> bool:
@@ -224,11 +230,11 @@ class Looks:
         market = self._requests.connection.markets().get(pair)
         if market is None or not order_id:
             return
-        trading = self._requests.connection.trading
-        if trading.has.get("fetchOrderTrades"):
+        trading, known = self._requests.connection.trading, self._books.get(self._books.owner(pair, order_id))
+        since = known.told.ts - OVERLAP_MS if known is not None and known.told is not None and known.told.ts else None
+        function = functools.partial(trading.fetch_my_trades, pair, since, PAGE)
+        if trading.has.get("fetchOrderTrades") and not market.is_futures:
             function = functools.partial(trading.fetch_order_trades, order_id, pair)
-        else:
-            function = functools.partial(trading.fetch_my_trades, pair, None, PAGE)
         answer = await self._requests.read("my_trades", function, pair=pair)
         for told in rows(answer.value):
             if isinstance(told, Mapping):

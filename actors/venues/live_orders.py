@@ -24,7 +24,7 @@ from actors.venues.trading import Permit
 from engine.market import Market
 from engine.messages import CancelRejected, OrderInDoubt, OrderRejected
 from engine.order import Order
-from engine.types import OrderType, Priority, Purpose
+from engine.types import OrderStatus, OrderType, Priority, Purpose
 
 
 @dataclass(slots=True)
@@ -56,6 +56,10 @@ class Orders:
         self._epoch = epoch
         self._margin = margin
         self._set: dict[str, Decimal] = {}
+
+    @property
+    def _apart(self) -> bool:
+        return self._ability.stop is not None and bool(self._ability.stop.open)
 
     @property
     def _markets(self) -> Mapping[str, Market]:
@@ -229,6 +233,10 @@ class Orders:
         """Take the answer's word where it has one; what it leaves open is looked up by the pair."""
         pair, client_id = cancel.pair, cancel.client_order_id
         found = order_of(told, self._markets[pair], self._ability.ours)
+        known = self._books.get(client_id)
+        if known is not None and known.is_stop and known.told is not None and self._apart:
+            # Stops that are kept apart fill as another order: one that can still be cancelled has filled nothing.
+            found = replace(known.told, status=OrderStatus.CANCELED)
         if found is not None and found.status in ("CANCELED", "EXPIRED", "FILLED"):
             self._books.hear_order(pair, replace(found, client_order_id=client_id))
         else:

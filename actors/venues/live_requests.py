@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from actors.venues.ccxt import Answer, Connection, Leave
+from actors.venues.ccxt import Answer, Connection
+from actors.venues.ccxt_wire import Leave
 from actors.venues.failure import NotLeaving, Verdict
 from actors.venues.trading import Permit, PermitWanted, RequestEnded, VenueEvent
 from engine.types import Millis, Priority

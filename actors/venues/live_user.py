@@ -18,7 +18,7 @@ from typing import Any, Final
 from actors.venues.capabilities import Capability
 from actors.venues.live_books import Books
 from actors.venues.live_requests import Requests
-from actors.venues.live_words import is_known_status, order_of, rows, text
+from actors.venues.live_words import became_of, is_known_status, order_of, rows, text
 
 ECHO_S: Final = 5.0
 BACKOFF_S: Final = 1.0
@@ -146,7 +146,7 @@ class UserStream:
         if order is None:
             self._strange(f"an order of {market.pair} that cannot be read: {told!r}"[:300])
             return
-        known = self._books.hear_order(market.pair, order)
+        known = self._books.hear_order(market.pair, order, became_of(told))
         if known is not None and not is_known_status(told.get("status")):
             self._strange(f"order {known.client_order_id} has the status {told.get('status')!r}, which nobody knows")
 

@@ -46,12 +46,12 @@ def order_of(told: Any, market: Market, ours: Ours) -> VenueOrder | None:
     trigger = (
         positive(told.get("triggerPrice")) or positive(told.get("stopPrice")) or positive(told.get("stopLossPrice"))
     )
-    filled = positive(told.get("filled")) or ZERO
+    filled = max(positive(told.get("filled")) or ZERO, _filled_as_another(told))
     kind = OrderType.STOP if trigger is not None else _type(told)
     return VenueOrder(
         client_order_id=ours(client_id) if client_id else "",
         order_id=order_id,
-        status=status_of(told.get("status"), filled, amount),
+        status=status_of("open" if became_of(told) and filled < amount else told.get("status"), filled, amount),
         side=side,
         type=kind,
         amount=amount * size,
@@ -61,6 +61,23 @@ def order_of(told: Any, market: Market, ours: Ours) -> VenueOrder | None:
         ts=int(number(told.get("timestamp")) or ZERO),
         reduce_only=told.get("reduceOnly") is True,
     )
+
+
+def became_of(told: Any) -> str:
+    """The id of the order that a triggered stop has become, where an exchange keeps stops apart; empty for others."""
+    info = told.get("info") if isinstance(told, Mapping) else None
+    if not isinstance(info, Mapping) or not (info.get("algoId") or info.get("aid")):
+        return ""
+    found = text(info.get("actualOrderId") or info.get("ai") or info.get("ordId"))
+    return "" if found == "0" else found
+
+
+def _filled_as_another(told: Mapping[str, Any]) -> Decimal:
+    """What the order has filled that a stop has become."""
+    info = told.get("info")
+    if not became_of(told) or not isinstance(info, Mapping):
+        return ZERO
+    return positive(info.get("actualQty")) or positive(info.get("aq")) or positive(info.get("actualSz")) or ZERO
 
 
 def _type(told: Mapping[str, Any]) -> OrderType:

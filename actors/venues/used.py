@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from engine.quota import Pool
 from engine.types import Millis
 
 _COUNTED: Final = re.compile(r"x-mbx-(used-weight|order-count)-(\d+)([smhd])$", re.IGNORECASE)
@@ -29,9 +30,10 @@ def pool_of(header: str) -> tuple[str, Millis] | None:
 
 
 class UsedCounts:
-    """The exchange's newest count of each pool's window; windows are aligned to its clock."""
+    """The exchange's newest count of each pool's window, aligned to its clock; `reported` are the limits it lists."""
 
     def __init__(self) -> None:
+        self.reported: tuple[Pool, ...] = ()
         self._used: dict[str, _Used] = {}
 
     def count(self, headers: Mapping[str, str], sent_at: Millis, now: Millis) -> None:

@@ -42,6 +42,7 @@ from tests.exchange.client import Exchange
 
 D = Decimal
 PAIR = "BTC/USDT"
+FUTURE = "BTC/USDT:USDT"
 INSTALLATION = "AAAAAA"
 HORIZON_MS = 1_500
 TIMEOUT_MS = 700
@@ -73,6 +74,7 @@ class World(Protocol):
     """A venue whose market a test moves."""
 
     venue: TradingVenue
+    pair: str
 
     def now(self) -> Millis: ...
 
@@ -146,7 +148,7 @@ class Desk:
     def cancel(self, number: int, order_id: str = "") -> Any:
         """Cancel an order and wait for what becomes of that."""
         before = len(self.told)
-        outcome = self.venue.cancel(PAIR, client_id(number), order_id, self.world.now(), self.permit())
+        outcome = self.venue.cancel(self.world.pair, client_id(number), order_id, self.world.now(), self.permit())
         if isinstance(outcome, Canceled | Refused | InDoubt):
             return outcome
         answers = (OrderCanceled, CancelRejected, OrderInDoubt)
@@ -171,7 +173,7 @@ class Desk:
     def _question(self, asker: str, *numbers: int, since: Millis | None = None) -> TakeSnapshot:
         return TakeSnapshot(
             request_id=asker,
-            pair=PAIR,
+            pair=self.world.pair,
             client_order_ids=tuple(client_id(number) for number in numbers),
             since=self.world.now() - 600_000 if since is None else since,
             reply_to=asker,
@@ -194,6 +196,7 @@ class PaperWorld:
         self.at = 1_700_000_000_000
         self.ticks = Ticks({PAIR: [(self.at, 60_000.0)]})
         config = PaperConfig(wallet=D(100_000), fee_in_base=True)
+        self.pair = PAIR
         self.venue: TradingVenue = PaperVenue(path, config, self.ticks)
 
     def now(self) -> Millis:
@@ -221,12 +224,15 @@ class ExchangeWorld:
         told = exchange.options()
         told = {**told, "timeout": TIMEOUT_MS, "options": {**told["options"], "recvWindow": HORIZON_MS - 300}}
         self.connection = Connection(
-            ExchangeConfig(name="binance", options=told), keys={"apiKey": key, "secret": "secret"}
+            ExchangeConfig(name="binance", options=told),
+            futures=exchange.futures,
+            keys={"apiKey": key, "secret": "secret"},
         )
         self.connection.start()
         loaded = self.connection.spawn(self.connection.load()).result(20)
         assert loaded.failure is None, loaded.failure
-        ability = replace(capability("binance"), horizon_ms=HORIZON_MS)
+        ability = replace(capability("binance", futures=exchange.futures), horizon_ms=HORIZON_MS)
+        self.pair = FUTURE if exchange.futures else PAIR
         self.live = CcxtVenue(self.connection, ability, INSTALLATION)
         self.venue: TradingVenue = self.live
 
@@ -234,7 +240,8 @@ class ExchangeWorld:
         return self.connection.now()
 
     def move(self, price: int) -> None:
-        self.exchange.control("price", symbol="BTCUSDT", price=price)
+        market = "futures" if self.exchange.futures else "spot"
+        self.exchange.control("price", symbol="BTCUSDT", price=price, market=market)
 
     def rest(self) -> None:
         time.sleep(0.01)

@@ -1,0 +1,172 @@
+"""Futures behind ccxt: shorts, leverage, stops that are kept apart, positions, funding; and answers that go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from actors.venues.trading import RequestEnded
+from engine.messages import OrderAccepted, OrderCanceled, OrderFilled, OrderInDoubt, OrderRejected
+from engine.order import Order
+from engine.types import OrderSide, OrderStatus, OrderType, Purpose
+from tests.contract.desk import FUTURE, Desk, ExchangeWorld, an_order, client_id
+from tests.exchange.client import Exchange
+
+D = Decimal
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[Exchange]:
+    with Exchange("--pairs", "3", "--still", "--for", "300", "--futures", futures=True) as there:
+        yield there
+
+
+@pytest.fixture
+def desk(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Desk]:
+    """A desk at a fresh futures account with 100,000 USDT, bitcoin at 60,000."""
+    name = request.node.name
+    exchange.control("clear")
+    exchange.control("price", symbol="BTCUSDT", price=60_000, market="futures")
+    exchange.control("user", key=name, secret="secret", name=name, funds={"USDT": 100_000}, market="futures")
+    made = Desk(ExchangeWorld(exchange, name))
+    made.open(1)
+    try:
+        yield made
+    finally:
+        exchange.control("clear")
+        made.world.close()  # type: ignore[attr-defined]
+
+
+def short(desk: Desk, number: int = 1, **changes: Any) -> Order:
+    """A market order to sell short with leverage 3."""
+    plain = {"pair": FUTURE, "side": OrderSide.SELL, "type": OrderType.MARKET, "price": D(60_000), "leverage": D(3)}
+    return an_order(number, desk.world.now(), **{**plain, **changes})
+
+
+def stop(desk: Desk, number: int, price: int = 62_000) -> Order:
+    """The guarding stop of that short."""
+    guarding = {"purpose": Purpose.STOP, "side": OrderSide.BUY, "type": OrderType.STOP, "reduce_only": True}
+    return short(desk, number, price=D(price), trigger_price=D(price), **guarding)
+
+
+def entered(desk: Desk) -> None:
+    desk.submit(short(desk))
+    desk.wait(lambda: desk.filled(1) == D("0.01"), "the entry")
+
+
+def requests(desk: Desk) -> list[str]:
+    return [event.request for event in desk.of(RequestEnded)]
+
+
+def test_a_short_is_held_with_its_leverage(desk: Desk, exchange: Exchange) -> None:
+    """Margin mode and leverage are set before the first entry and not again; the position is negative."""
+    entered(desk)
+    desk.submit(short(desk, 2))
+    desk.wait(lambda: desk.filled(2) == D("0.01"), "the second entry")
+    asked = requests(desk)
+
+    assert desk.look(1).position == D("-0.02")
+    assert asked.index("margin_mode") < asked.index("leverage") < asked.index("order")
+    assert (asked.count("margin_mode"), asked.count("leverage"), asked.count("order")) == (1, 1, 2)
+    told = desk.world.connection.spawn(desk.world.connection.trading.fetch_positions([FUTURE])).result(10)  # type: ignore[attr-defined]
+    assert [(position["leverage"], position["marginMode"]) for position in told] == [(3.0, "isolated")]
+
+
+def test_an_exit_only_reduces(desk: Desk, exchange: Exchange) -> None:
+    """An exit closes the position and no more."""
+    entered(desk)
+    leave = {"side": OrderSide.BUY, "purpose": Purpose.EXIT, "reduce_only": True}
+    desk.submit(short(desk, 2, **leave))
+    desk.wait(lambda: desk.filled(2) == D("0.01"), "the exit")
+    again = desk.submit(short(desk, 3, **leave))
+
+    assert desk.look(2).position == 0
+    assert isinstance(again, OrderRejected)
+
+
+def test_a_stop_that_is_kept_apart_is_found_cancelled_and_replaced(desk: Desk, exchange: Exchange) -> None:
+    """It is told by looks like any order, by our id, and its cancel ends it once."""
+    entered(desk)
+    desk.submit(stop(desk, 2))
+    working = [
+        (o.client_order_id, o.status, o.type) for o in desk.look(1, 2).orders if o.client_order_id == client_id(2)
+    ]
+    desk.cancel(2)
+    desk.wait(lambda: desk.of(OrderCanceled, 2), "the end")
+    ended = [o.status for o in desk.look(2).orders if o.client_order_id == client_id(2)]
+    desk.submit(stop(desk, 3))
+
+    assert working == [(client_id(2), OrderStatus.NEW, OrderType.STOP)]
+    assert (ended, [e.filled for e in desk.of(OrderCanceled, 2)]) == ([OrderStatus.CANCELED], [0])
+    assert len(desk.of(OrderAccepted, 3)) == 1
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_triggered_stop_becomes_another_order_and_fills(desk: Desk, exchange: Exchange, heard: bool) -> None:
+    """Its fills are ours, by the stream or, with nothing heard, by a look; nothing says that it was cancelled."""
+    entered(desk)
+    desk.submit(stop(desk, 2))
+    if not heard:
+        exchange.control("fault", kind="drop", stream="user*")
+    desk.world.move(63_000)
+    desk.wait(lambda: (heard or desk.look(1, 2)) and desk.filled(2) == D("0.01"), "the stop's fill")
+    snapshot = desk.look(1, 2)
+
+    assert [o.status for o in snapshot.orders if o.client_order_id == client_id(2)] == [OrderStatus.FILLED]
+    assert {filled.fill.client_order_id for filled in snapshot.fills} == {client_id(1), client_id(2)}
+    assert snapshot.position == 0
+    assert desk.of(OrderCanceled, 2) == []
+    assert len({event.fill.fill_id for event in desk.of(OrderFilled, 2)}) == len(desk.of(OrderFilled, 2)) == 1
+
+
+@pytest.mark.parametrize("kind", ["lost", "cut", "broken_json", "reset_before", "done_unavailable"])
+def test_a_stop_whose_answer_goes_wrong(desk: Desk, exchange: Exchange, kind: str) -> None:
+    """Stops have their own address and ids; they are in doubt, found and given up like any order."""
+    entered(desk)
+    exchange.control("fault", endpoint="POST /fapi/v1/algoOrder", kind=kind, count=1)
+    desk.submit(stop(desk, 2))
+    desk.wait(lambda: (found := desk.look(1, 2)).final or not found.unknown, "certainty")
+    snapshot = desk.look(1, 2)
+    found = [order.status for order in snapshot.orders if order.client_order_id == client_id(2)]
+
+    assert desk.of(OrderInDoubt, 2)
+    assert found == ([] if kind == "reset_before" else [OrderStatus.NEW])
+    assert snapshot.unknown == ((client_id(2),) if kind == "reset_before" else ())
+
+
+def test_a_stop_beyond_the_price_is_refused_by_its_name(desk: Desk, exchange: Exchange) -> None:
+    """A stop that would trigger at once is refused as that."""
+    entered(desk)
+    refused = desk.submit(stop(desk, 2, price=59_000))
+
+    assert isinstance(refused, OrderRejected)
+    assert refused.code == "WOULD_TRIGGER"
+
+
+def test_too_much_leverage_is_refused_before_the_order(desk: Desk, exchange: Exchange) -> None:
+    """The exchange's word on leverage ends the entry; the order is not sent."""
+    refused = desk.submit(short(desk, 1, leverage=D(126)))
+
+    assert isinstance(refused, OrderRejected)
+    assert "order" not in requests(desk)
+
+
+def test_margin_that_is_missing_is_refused_by_its_name(desk: Desk, exchange: Exchange) -> None:
+    """More than the wallet carries is told as missing funds."""
+    refused = desk.submit(short(desk, 1, amount=D(20)))
+
+    assert isinstance(refused, OrderRejected)
+    assert refused.code == "INSUFFICIENT_FUNDS"
+
+
+def test_markets_have_their_margin_tiers(desk: Desk, exchange: Exchange) -> None:
+    """Leverage and maintenance margins are the exchange's own."""
+    market = desk.venue.markets()[FUTURE]
+
+    assert market.leverage_max > 20
+    assert market.tiers[0].notional_min == 0
+    assert market.liquidation == "binance"
+    assert all(a.notional_max == b.notional_min for a, b in zip(market.tiers, market.tiers[1:], strict=False))
