@@ -115,16 +115,17 @@ def recursion(
     lengths: Sequence[int] = LENGTHS,
     rows: int = CUTS,
     window: int = 0,
+    first: int = 0,
 ) -> list[Reach]:
     """For each length of window, whether its newest signal is that of the whole data.
 
     The strategy's own start-up and the window that it is handed live are always tried (`window` is what it
-    wants that to be at least); a length that the data does not reach is left out.
+    wants that to be at least); a length that the data does not reach is left out. Rows from `first` on are looked at.
     """
     tried = sorted({startup + 1, window_size(startup, window), *lengths})
     reaches = []
     for length in (n for n in tried if n < len(candles)):
-        chosen = cut_rows(candles, whole, max(startup, length - 1), rows)
+        chosen = cut_rows(candles, whole, max(startup, first, length - 1), rows)
         changed = []
         for row in chosen:
             part = candles[row + 1 - length : row + 1]

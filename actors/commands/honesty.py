@@ -9,31 +9,31 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from actors.batch.data import load_repaired
 from actors.batch.honesty import Changed, Judging, Reach, lookahead, recursion
-from actors.batch.taping import maker_of, span_asked
-from actors.commands.common import print_json, print_table, time_text, with_arguments
+from actors.batch.taping import Taped, span_asked, tape, tell_left_out
+from actors.commands.common import print_json, print_table, reader_may_leave, time_text, with_arguments
+from actors.commands.parsing import FAILED, OK
 from actors.config_file import read_config
 from actors.judging.loader import StrategyMaker
 from engine.candles import Candles
-from engine.errors import DataError, StrategyError
+from engine.errors import DataError
 from engine.messages import Signal
-from engine.strategy import facts_of
-from engine.tape import Judged
 from engine.types import Millis
-from engine.window import check_signals, window_size
+from engine.window import window_size
 
 SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One pair's candles, what the strategy says of them in one pass, and how to ask it afresh."""
+    """One pair's candles, what the strategy says of them in one pass, and how to ask it afresh.
+
+    `first` is the row of the first candle whose signal counts.
+    """
 
     candles: Candles
     whole: Mapping[Millis, Signal]
-    startup: int
-    window: int
+    first: int
     maker: StrategyMaker
 
     def judging(self) -> Judging:
@@ -42,50 +42,44 @@ class Subject:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Look at every pair; 1 where signals differ."""
-    return _lookahead(arguments) if arguments.command == "lookahead" else _recursive(arguments)
-
-
-def _subjects(arguments: argparse.Namespace) -> Iterator[Subject]:
+    """Look at every pair that a backtest would trade on; 1 where signals differ, or the strategy fails on one."""
     config = with_arguments(read_config(arguments.config), arguments)
     folder = arguments.data or config.feed.data
     if not folder:
         raise DataError("There are no candles to judge: give --data DIR, or set feed.data in the config.")
     start, end = span_asked(arguments.start, arguments.end)
-    maker = maker_of(config, folder, config.trading.pairs, end)
-    facts = facts_of(maker.make())
-    for pair, repaired in load_repaired(folder, config.trading.pairs, facts.timeframe).items():
-        candles = _part(repaired.candles, start, end)
-        if len(candles) <= facts.startup_candles:
-            raise DataError(
-                f"{folder}: {pair} has {len(candles)} candles in the time asked for; "
-                f"{facts.startup_candles} are the strategy's start-up, so none is left to look at."
-            )
-        try:
-            answer = check_signals(maker.signals(candles), len(candles))
-        except StrategyError as error:
-            raise StrategyError(f"The strategy fails on {pair}: {error}") from error
-        yield Subject(candles, Judged(answer, candles.ts), facts.startup_candles, facts.window_candles, maker)
+    taped = tape(config, folder, config.trading.pairs, start, end)
+    tell_left_out(taped)
+    with reader_may_leave():
+        differ = (_lookahead if arguments.command == "lookahead" else _recursive)(arguments, taped)
+    return FAILED if differ or taped.failed else OK
 
 
-def _part(candles: Candles, start: Millis | None, end: Millis | None) -> Candles:
-    first = 0 if start is None else int(np.searchsorted(candles.ts, start))
-    last = len(candles) if end is None else int(np.searchsorted(candles.ts, end))
-    return candles[first:last]
+def _subjects(taped: Taped) -> Iterator[Subject]:
+    for pair, own in taped.tapes.items():
+        frame = taped.frames[pair]
+        yield Subject(frame, own.signals, int(np.searchsorted(frame.ts, own.candles.ts[0])), taped.maker)
 
 
-def _lookahead(arguments: argparse.Namespace) -> int:
+def _lookahead(arguments: argparse.Namespace, taped: Taped) -> bool:
+    """Whether a signal changes when the future is cut off."""
     changed: list[Changed] = []
     signals = pairs = 0
-    for subject in _subjects(arguments):
-        found = lookahead(subject.judging, subject.candles, subject.whole, subject.startup, arguments.cuts)
+    for subject in _subjects(taped):
+        found = lookahead(subject.judging, subject.candles, subject.whole, subject.first, arguments.cuts)
         changed += found
         signals += len(subject.whole)
         pairs += 1
         _progress(arguments, f"{subject.candles.pair}: {len(found)} signals changed")
     if arguments.json:
         print_json(
-            {"pairs": pairs, "signals": signals, "cuts": arguments.cuts, "changed": [asdict(c) for c in changed]}
+            {
+                "pairs": pairs,
+                "signals": signals,
+                "cuts": arguments.cuts,
+                "changed": [asdict(c) for c in changed],
+                "failed": dict(taped.failed),
+            }
         )
     elif changed:
         print(f"{len(changed)} signals are not the same when the future is cut off; the first of them:")
@@ -96,22 +90,38 @@ def _lookahead(arguments: argparse.Namespace) -> int:
         print(f"No signal on {pairs} pairs, so nothing could be compared.")
     else:
         print(f"No lookahead was found: {signals} signals on {pairs} pairs, {arguments.cuts} cuts a pair.")
-    return 1 if changed else 0
+    return bool(changed)
 
 
-def _recursive(arguments: argparse.Namespace) -> int:
+def _recursive(arguments: argparse.Namespace, taped: Taped) -> bool:
+    """Whether the newest signal of the window that is handed live hangs on what came before."""
     reaches: list[Reach] = []
-    startup = live = 0
-    for subject in _subjects(arguments):
-        startup, live = subject.startup, window_size(subject.startup, subject.window)
+    facts = taped.facts
+    startup, window = facts.startup_candles, facts.window_candles
+    live = window_size(startup, window)
+    for subject in _subjects(taped):
         reaches += recursion(
-            subject.judging, subject.candles, subject.whole, startup, arguments.lengths, arguments.cuts, subject.window
+            subject.judging,
+            subject.candles,
+            subject.whole,
+            startup,
+            arguments.lengths,
+            arguments.cuts,
+            window,
+            first=subject.first,
         )
         _progress(arguments, f"{subject.candles.pair}: done")
     bad = [r for r in reaches if r.length >= live and r.differ]
     if arguments.json:
-        print_json({"startup": startup, "live_window": live, "lengths": [asdict(r) for r in reaches]})
-        return 1 if bad else 0
+        print_json(
+            {
+                "startup": startup,
+                "live_window": live,
+                "lengths": [asdict(r) for r in reaches],
+                "failed": dict(taped.failed),
+            }
+        )
+        return bool(bad)
     rows = [
         _reach_row(r.length, [x for x in reaches if x.length == r.length], startup, live) for r in _by_length(reaches)
     ]
@@ -123,7 +133,7 @@ def _recursive(arguments: argparse.Namespace) -> int:
         print("A longer startup_candles makes live and backtest agree.")
     else:
         print(f"Live, a window of {live} candles gives the signals that the whole data gives.")
-    return 1 if bad else 0
+    return bool(bad)
 
 
 def _by_length(reaches: list[Reach]) -> list[Reach]:

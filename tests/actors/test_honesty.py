@@ -178,7 +178,7 @@ def test_too_few_candles_are_a_sentence(files: Path, capsys: pytest.CaptureFixtu
     """A range that holds nothing after the start-up is refused with what is there."""
     status, text = said("lookahead", files, "Plain", capsys, "--to", "2020-09-13T13:00")
     assert status == 2
-    assert "AAA/BBB has 6 candles in the time asked for; 10 are the strategy's start-up" in text
+    assert "no candles are left in the time asked for, after 10 to start up; there is AAA/BBB" in text
 
 
 def test_every_backtest_warns_of_a_strategy_that_knows_the_future(
