@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import numpy as np
 
+from engine.counters import Counters
 from engine.lanes import Lane
 from engine.messages import TradeClosed
 from engine.quick import by_machine, renamed
@@ -20,13 +21,13 @@ def are_apart(lanes: Sequence[Lane], slots: int) -> bool:
     return not 0 <= slots < len(lanes) and not any(lane.reverses for lane in lanes)
 
 
-def run_apart(lanes: Sequence[Lane], stake: Decimal, end: Millis) -> tuple[Taken, int]:
-    """All trades of all lanes, and how many exit orders the machine gave up meanwhile."""
+def run_apart(lanes: Sequence[Lane], stake: Decimal, end: Millis) -> tuple[Taken, Counters]:
+    """All trades of all lanes, and what was counted meanwhile."""
     entries: list[int] = []
     numbers: list[int] = []
     counts: list[int] = []
     closed: dict[int, TradeClosed] = {}
-    given_up = 0
+    given_up = refused = 0
     for lane in lanes:
         entry, before, count = 0, len(entries), len(lane.rows)
         while entry < count:
@@ -38,6 +39,7 @@ def run_apart(lanes: Sequence[Lane], stake: Decimal, end: Millis) -> tuple[Taken
             if entry < known:
                 alone = by_machine(lane, entry, stake, end)
                 given_up += alone.counters.timedout_exit_orders
+                refused += alone.counters.refused_stakes
                 if alone.trades:
                     trade = closed[len(entries)] = renamed(alone.trades[0], lane, len(entries) - before + 1)
                     entries.append(entry)
@@ -49,9 +51,8 @@ def run_apart(lanes: Sequence[Lane], stake: Decimal, end: Millis) -> tuple[Taken
         given_up += int(lane.given_up[entries[before:]].sum())
         numbers += range(1, counts[-1] + 1)
     lane_of = np.repeat(np.arange(len(lanes)), counts)
-    return _in_order(
-        Taken(lanes, lane_of, np.array(entries, np.int64), np.array(numbers, np.int64), [], closed)
-    ), given_up
+    taken = Taken(lanes, lane_of, np.array(entries, np.int64), np.array(numbers, np.int64), [], closed)
+    return _in_order(taken), Counters(timedout_exit_orders=given_up, refused_stakes=refused)
 
 
 def _in_order(taken: Taken) -> Taken:

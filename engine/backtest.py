@@ -17,7 +17,7 @@ from engine.account import close_trade, pass_until
 from engine.actions import Cancel, Emit, Judge, LookUp, Place
 from engine.chronicle import Chronicle
 from engine.closing import heard
-from engine.counters import Counters
+from engine.counters import REFUSED_STAKES, Counters
 from engine.errors import IllegalTransition
 from engine.matching import Accepted, Exchange, Range, Refused, VenueEvent
 from engine.messages import (
@@ -256,6 +256,8 @@ class Backtest:
     def _note(self, writer: str, event: Emit) -> None:
         if event.kind == "PairLocked":
             self.counters.locks += 1
+        elif event.kind == "SignalDecided":
+            self.counters.refused_stakes += _is_refused_stake(event.body)
         elif event.kind == "TradeOpened":
             self._opened[writer] = event
         elif event.kind == "TradeChanged":
@@ -263,3 +265,8 @@ class Backtest:
             self.changes += [event] if first is None else [first, event]
         if self.keeps_events:
             self.events.setdefault(writer, []).append(event)
+
+
+def _is_refused_stake(decision: Mapping[str, Any]) -> bool:
+    """Whether an entry came to nothing since its stake was not there, or too small for the market."""
+    return decision["code"] in REFUSED_STAKES and str(decision["signal"]).startswith("enter_")

@@ -46,6 +46,7 @@ def run_plain(
     run = Run(lanes, purse, end, until)
     run.run()
     run.counters.rejected_signals, run.counters.locks = portfolio.rejected, purse.locks
+    run.counters.refused_stakes += purse.refused
     return PlainTrades(Taken.of(lanes, run.trades)), run.counters, run.interrupted
 
 
@@ -55,8 +56,8 @@ def _counting_slots(
     """As if there were money for every slot."""
     slots = portfolio.trading.max_open_trades
     if are_apart(lanes, slots):
-        taken, given_up = run_apart(lanes, stake, end)
-        return PlainTrades(taken), Counters(timedout_exit_orders=given_up), None
+        taken, counters = run_apart(lanes, stake, end)
+        return PlainTrades(taken), counters, None
     counting = Plenty(stake, slots)
     run = Run(lanes, counting, end, end)
     run.run()

@@ -9,6 +9,7 @@ from decimal import Decimal
 from engine.account import close_trade
 from engine.actions import Emit
 from engine.booked import closed_trade, entered
+from engine.counters import REFUSED_STAKES
 from engine.lanes import SIDES, Lane
 from engine.messages import CapitalDenied, ExposureChanged, ReserveCapital
 from engine.portfolio import Portfolio
@@ -19,11 +20,15 @@ from engine.types import ZERO, Millis, exact
 
 @dataclass(slots=True)
 class Purse:
-    """See the module's text. `passes` lets time pass for the portfolio; `locks` counts those that came."""
+    """See the module's text. `passes` lets time pass for the portfolio.
+
+    `locks` counts those that came, `refused` the stakes that were not there, or too small.
+    """
 
     portfolio: Portfolio
     passes: Callable[[Millis], Sequence[Emit]]
     locks: int = 0
+    refused: int = 0
     earned: dict[str, Decimal] = field(default_factory=dict)
 
     def pass_time(self, ts: Millis) -> None:
@@ -47,7 +52,10 @@ class Purse:
             ),
             ts,
         )
-        return None if isinstance(answer, CapitalDenied) else answer.stake
+        if isinstance(answer, CapitalDenied):
+            self.refused += answer.code in REFUSED_STAKES
+            return None
+        return answer.stake
 
     def enter(self, held: Held, stake: Decimal, ts: Millis) -> bool:
         """Buy; False where that is refused, as by the machine."""

@@ -140,6 +140,7 @@ class Run:
         lane.know(entry)
         held = self._held(lane, entry, stake)
         if held is None or not self.account.enter(held, stake, ts):
+            self.counters.refused_stakes += held is not None
             self.account.release(lane)
             self._wait(lane, entry + 1)
             return None
@@ -162,6 +163,7 @@ class Run:
             return Held(lane, entry, number, self.entries, lane.exit.item(entry), ends)
         alone = by_machine(lane, entry, stake, self.end)
         self.counters.timedout_exit_orders += alone.counters.timedout_exit_orders
+        self.counters.refused_stakes += alone.counters.refused_stakes
         if not alone.trades:
             amount = alone.book[lane.pair].position.amount
             last = len(lane.times) - 1
