@@ -23,6 +23,7 @@ from engine.protection_settings import METHODS
 from engine.settings import Config
 from engine.strategy import SETTINGS, Strategy
 from tests.exchange_docs import EXCHANGES_PAGE, exchanges_page
+from tests.local_exchange_docs import LOCAL_PAGE, local_page
 from tests.machine_docs import DENIALS_PAGE, MACHINE_PAGE, denials_page, machine_page
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -219,6 +220,7 @@ def main() -> None:
         (MACHINE_PAGE, machine_page()),
         (DENIALS_PAGE, denials_page()),
         (EXCHANGES_PAGE, exchanges_page()),
+        (LOCAL_PAGE, local_page()),
     )
     for page, text in pages:
         page.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The pages about the machine, and about exchanges, are what these are."""
+"""The pages about the machine, about exchanges and about the local one are what these are."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import pytest
 from engine.denials import MEANING, Denial
 from engine.trade import TRADE_TRANSITIONS
 from tests.exchange_docs import EXCHANGES_PAGE, exchanges_page
+from tests.local_exchange_docs import LOCAL_PAGE, local_page
 from tests.machine_docs import DENIALS_PAGE, MACHINE_PAGE, denials_page, machine_page
 
 
 @pytest.mark.parametrize(
     ("page", "text"),
-    [(MACHINE_PAGE, machine_page()), (DENIALS_PAGE, denials_page()), (EXCHANGES_PAGE, exchanges_page())],
+    [
+        (MACHINE_PAGE, machine_page()),
+        (DENIALS_PAGE, denials_page()),
+        (EXCHANGES_PAGE, exchanges_page()),
+        (LOCAL_PAGE, local_page()),
+    ],
 )
 def test_pages_are_current(page: object, text: str) -> None:
     """Each is what `python -m tests.docs` writes."""

@@ -1,4 +1,7 @@
-"""How clients get here: ccxt's options, calls of the control endpoints, and the exchange as a child process."""
+"""How clients get here: ccxt's options, calls of the control endpoints, and the exchange as a child process.
+
+`python -m tests.exchange.client PORT [--futures]` prints the line for a configuration's `[exchange]`.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +43,13 @@ def options(port: int, *, futures: bool = False) -> dict[str, Any]:
         chosen["defaultType"] = "swap"
         chosen["defaultSubType"] = "linear"
     return {"urls": {"api": urls}, "options": chosen}
+
+
+def as_toml(value: Any) -> str:
+    """An inline TOML value, for a configuration file."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(name)} = {as_toml(inner)}" for name, inner in value.items()) + "}"
+    return json.dumps(value)
 
 
 class Control:
@@ -89,3 +99,7 @@ class Exchange:
         """Ccxt's constructor arguments: the addresses, the key of the account `main`, no throttler."""
         made = options(self.port, futures=self.futures)
         return {**made, "apiKey": "key", "secret": "secret", "enableRateLimit": False, **more}
+
+
+if __name__ == "__main__":
+    print("options =", as_toml(options(int(sys.argv[1]), futures="--futures" in sys.argv)))

@@ -78,6 +78,11 @@ Handler = Callable[[Asked], Any]
 Weight = int | Callable[[Params], int]
 
 
+def by_symbol(one: int, every: int) -> Weight:
+    """A weight that is another for one pair than for all."""
+    return lambda params: one if params.get("symbol") else every
+
+
 @dataclass(slots=True, kw_only=True)
 class Endpoint:
     """One endpoint. `access`: `none`, `key` (without signature), `read`, `trade`."""

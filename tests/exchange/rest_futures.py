@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.exchange.algo import AlgoOrder
-from tests.exchange.door import Asked, Endpoint, Params, User
+from tests.exchange.door import Asked, Endpoint, Params, User, by_symbol
 from tests.exchange.errors import NO_SUCH_ORDER, Refusal, missing
 from tests.exchange.events import short
 from tests.exchange.futures import FuturesVenue
@@ -36,17 +36,17 @@ class FuturesRest(MarketRest):
             ("GET", api + "klines"): Endpoint(handler=self.klines, weight=_klines_weight),
             ("GET", api + "depth"): Endpoint(handler=self.depth, weight=_depth_weight),
             ("GET", api + "trades"): Endpoint(handler=self.trades, weight=5),
-            ("GET", api + "ticker/24hr"): Endpoint(handler=self.ticker_24hr, weight=_by_symbol(1, 40)),
-            ("GET", api + "ticker/price"): Endpoint(handler=self.ticker_price, weight=_by_symbol(1, 2)),
-            ("GET", "/fapi/v2/ticker/price"): Endpoint(handler=self.ticker_price, weight=_by_symbol(1, 2)),
-            ("GET", api + "ticker/bookTicker"): Endpoint(handler=self.book_ticker, weight=_by_symbol(2, 5)),
+            ("GET", api + "ticker/24hr"): Endpoint(handler=self.ticker_24hr, weight=by_symbol(1, 40)),
+            ("GET", api + "ticker/price"): Endpoint(handler=self.ticker_price, weight=by_symbol(1, 2)),
+            ("GET", "/fapi/v2/ticker/price"): Endpoint(handler=self.ticker_price, weight=by_symbol(1, 2)),
+            ("GET", api + "ticker/bookTicker"): Endpoint(handler=self.book_ticker, weight=by_symbol(2, 5)),
             ("POST", api + "order"): Endpoint(handler=self.create, weight=0, access="trade", counts=True),
             ("POST", api + "order/test"): Endpoint(handler=self.test, weight=0, access="trade"),
             ("PUT", api + "order"): Endpoint(handler=self.amend, weight=1, access="trade", counts=True),
             ("GET", api + "order"): Endpoint(handler=self.order, weight=1, access="read"),
             ("DELETE", api + "order"): Endpoint(handler=self.cancel, weight=1, access="trade"),
             ("GET", api + "openOrder"): Endpoint(handler=self.order, weight=1, access="read"),
-            ("GET", api + "openOrders"): Endpoint(handler=self.open_orders, weight=_by_symbol(1, 40), access="read"),
+            ("GET", api + "openOrders"): Endpoint(handler=self.open_orders, weight=by_symbol(1, 40), access="read"),
             ("DELETE", api + "allOpenOrders"): Endpoint(handler=self.cancel_all, weight=1, access="trade"),
             ("GET", api + "allOrders"): Endpoint(handler=self.all_orders, weight=5, access="read"),
             ("GET", api + "userTrades"): Endpoint(handler=self.my_trades, weight=5, access="read"),
@@ -54,7 +54,7 @@ class FuturesRest(MarketRest):
             ("POST", api + "algoOrder"): Endpoint(handler=self.create_algo, weight=0, access="trade", counts=True),
             ("GET", api + "algoOrder"): Endpoint(handler=self.algo, weight=1, access="read"),
             ("DELETE", api + "algoOrder"): Endpoint(handler=self.cancel_algo, weight=1, access="trade"),
-            ("GET", api + "openAlgoOrders"): Endpoint(handler=self.open_algos, weight=_by_symbol(1, 40), access="read"),
+            ("GET", api + "openAlgoOrders"): Endpoint(handler=self.open_algos, weight=by_symbol(1, 40), access="read"),
             ("DELETE", api + "algoOpenOrders"): Endpoint(handler=self.cancel_algos, weight=1, access="trade"),
             ("GET", api + "allAlgoOrders"): Endpoint(handler=self.all_algos, weight=5, access="read"),
         }
@@ -279,10 +279,6 @@ def _page(asked: Asked, rows: list[Any], first_name: str, when: Any) -> list[Any
         and (end is None or when(row) <= end)
     ]
     return found[:limit] if first is not None or start is not None else found[-limit:]
-
-
-def _by_symbol(one: int, every: int) -> Any:
-    return lambda params: one if params.get("symbol") else every
 
 
 def _klines_weight(params: Params) -> int:

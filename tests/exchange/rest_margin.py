@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any, Final
 
-from tests.exchange.door import Asked, Endpoint
+from tests.exchange.door import Asked, Endpoint, by_symbol
 from tests.exchange.errors import Refusal, missing
 from tests.exchange.events import short
 from tests.exchange.futures import FuturesVenue
@@ -28,7 +28,7 @@ class MarginRest:
         """All of them, by method and path."""
         api = "/fapi/v1/"
         made: dict[tuple[str, str], Endpoint] = {
-            ("GET", api + "premiumIndex"): Endpoint(handler=self.premium_index, weight=_by_symbol(1, 10)),
+            ("GET", api + "premiumIndex"): Endpoint(handler=self.premium_index, weight=by_symbol(1, 10)),
             ("GET", api + "fundingRate"): Endpoint(handler=self.funding_rates, weight=1),
             ("GET", api + "fundingInfo"): Endpoint(handler=lambda _: [], weight=1),
             ("GET", api + "positionSide/dual"): Endpoint(handler=self.side_mode, weight=30, access="read"),
@@ -325,7 +325,3 @@ class MarginRest:
         """Whose stream a key opens, if it is still good."""
         name, ends = self.listen_keys.get(key, ("", 0))
         return name if ends > self.venue.clock.now() else None
-
-
-def _by_symbol(one: int, every: int) -> Any:
-    return lambda params: one if params.get("symbol") else every

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from tests.exchange.door import Asked, Endpoint, Params, User
+from tests.exchange.door import Asked, Endpoint, Params, User, by_symbol
 from tests.exchange.errors import NO_SUCH_ORDER, Refusal, missing
 from tests.exchange.orders import TRIGGERED_TYPES, ZERO, Order, Trade
 from tests.exchange.rest_market import MarketRest
@@ -33,8 +33,8 @@ class SpotRest(MarketRest):
             ("GET", api + "depth"): Endpoint(handler=self.depth, weight=_depth_weight),
             ("GET", api + "trades"): Endpoint(handler=self.trades, weight=25),
             ("GET", api + "ticker/24hr"): Endpoint(handler=self.ticker_24hr, weight=_tickers_weight),
-            ("GET", api + "ticker/price"): Endpoint(handler=self.ticker_price, weight=_by_symbol(2, 4)),
-            ("GET", api + "ticker/bookTicker"): Endpoint(handler=self.book_ticker, weight=_by_symbol(2, 4)),
+            ("GET", api + "ticker/price"): Endpoint(handler=self.ticker_price, weight=by_symbol(2, 4)),
+            ("GET", api + "ticker/bookTicker"): Endpoint(handler=self.book_ticker, weight=by_symbol(2, 4)),
             ("GET", api + "account"): Endpoint(handler=self.account, weight=20, access="read"),
             ("POST", api + "order"): Endpoint(handler=self.create, weight=1, access="trade", counts=True),
             ("POST", api + "order/test"): Endpoint(handler=self.test, weight=1, access="trade"),
@@ -43,7 +43,7 @@ class SpotRest(MarketRest):
             ("POST", api + "order/cancelReplace"): Endpoint(
                 handler=self.cancel_replace, weight=1, access="trade", counts=True
             ),
-            ("GET", api + "openOrders"): Endpoint(handler=self.open_orders, weight=_by_symbol(6, 80), access="read"),
+            ("GET", api + "openOrders"): Endpoint(handler=self.open_orders, weight=by_symbol(6, 80), access="read"),
             ("DELETE", api + "openOrders"): Endpoint(handler=self.cancel_all, weight=1, access="trade"),
             ("GET", api + "allOrders"): Endpoint(handler=self.all_orders, weight=20, access="read"),
             ("GET", api + "myTrades"): Endpoint(handler=self.my_trades, weight=_trades_weight, access="read"),
@@ -328,10 +328,6 @@ def _trade(trade: Trade) -> dict[str, Any]:
 
 def _some(row: dict[str, str]) -> bool:
     return Decimal(row["free"]) != ZERO or Decimal(row["locked"]) != ZERO
-
-
-def _by_symbol(one: int, every: int) -> Any:
-    return lambda params: one if params.get("symbol") else every
 
 
 def _trades_weight(params: Params) -> int:

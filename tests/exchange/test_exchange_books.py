@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -69,21 +70,27 @@ async def _trade(exchange: Exchange, seed: int, *, futures: bool) -> int:
     return count
 
 
-@pytest.mark.parametrize("futures", [False, True], ids=["spot", "futures"])
-def test_the_books_are_right_whatever_happens(futures: bool) -> None:
-    """All fills are within their orders, every posting balances, and the exchange itself fails at nothing."""
-    market = "futures" if futures else "spot"
-    with Exchange("--pairs", "5", "--rate", "20", "--volatility", "0.002", "--for", "60", futures=futures) as exchange:
+@pytest.fixture(scope="module")
+def torn() -> Iterator[tuple[Any, ...]]:
+    """The state, and both markets' ledgers, of an exchange after two clients and all faults."""
+    with Exchange("--pairs", "5", "--rate", "20", "--volatility", "0.002", "--for", "60", futures=True) as exchange:
 
         async def two() -> list[int]:
-            return list(await asyncio.gather(*(_trade(exchange, seed, futures=futures) for seed in (0, 1))))
+            return list(await asyncio.gather(*(_trade(exchange, seed, futures=seed == 1) for seed in (0, 1))))
 
-        counts = asyncio.run(two())
+        assert all(asyncio.run(two()))
         exchange.control("clear")
         time.sleep(0.6)  # the last late request
-        ledger, state = exchange.control("ledger", market=market), exchange.control("state")
+        ledgers = {market: exchange.control("ledger", market=market) for market in ("spot", "futures")}
+        yield exchange.control("state"), ledgers
 
-    assert all(counts)
+
+@pytest.mark.parametrize("market", ["spot", "futures"])
+def test_the_books_are_right_whatever_happens(torn: tuple[Any, ...], market: str) -> None:
+    """All fills are within their orders, every posting balances, and the exchange itself fails at nothing."""
+    state, ledgers = torn
+    ledger = ledgers[market]
+
     assert [] == state["failures"]
     assert ledger["orders"]
     for order in ledger["orders"]:

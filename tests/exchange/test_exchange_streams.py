@@ -19,7 +19,7 @@ PAIR = "BTC/USDT"
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[Exchange]:
     """One exchange whose prices move by themselves."""
-    with Exchange("--pairs", "30", "--rate", "4", "--for", "300", "--funds", "USDT=1000000") as there:
+    with Exchange("--pairs", "30", "--rate", "8", "--for", "300", "--funds", "USDT=1000000") as there:
         yield there
 
 
@@ -48,7 +48,7 @@ def test_candles_of_many_pairs_close_in_time_and_in_order(exchange: Exchange) ->
 
     async def work(socket: Any) -> list[dict[str, Any]]:
         frames: list[dict[str, Any]] = []
-        while sum(frame["k"]["x"] for frame in frames) < 15:
+        while sum(frame["k"]["x"] for frame in frames) < 10:
             frames.append(await socket.receive_json())
         return frames
 
@@ -164,7 +164,7 @@ def test_a_stalled_stream_is_silent_and_its_socket_lives(exchange: Exchange) -> 
         exchange.control("fault", kind="stall", stream="btcusdt@trade")
         while True:
             try:
-                await asyncio.wait_for(socket.receive(), 1.5)
+                await asyncio.wait_for(socket.receive(), 0.8)
             except TimeoutError:
                 if exchange.control("sockets")["spot"]["stalled"]:
                     await socket.ping()
@@ -208,8 +208,8 @@ def test_a_client_that_talks_too_much_is_closed(exchange: Exchange) -> None:
 
 
 def test_the_clock_runs_as_fast_as_it_is_told() -> None:
-    """At a speed of 60 a candle of a minute closes each second, and signed requests pass without a fitting time."""
-    with Exchange("--pairs", "2", "--speed", "60", "--for", "60") as fast:
+    """At a speed of 240 a candle of a minute closes four times a second, and signed requests pass without a fitting time."""
+    with Exchange("--pairs", "2", "--speed", "240", "--for", "60") as fast:
 
         async def work(socket: Any) -> list[int]:
             closed: list[int] = []
