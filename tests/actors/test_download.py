@@ -174,10 +174,10 @@ def test_a_file_is_filled_and_then_only_what_is_missing(
 
 
 def test_trouble_is_outlived(exchange: Exchange, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A reset, a 503, a 429 with its silence and broken answers cost time, and no candle."""
-    for kind in ("reset_before", "unavailable", "broken_json", "cut"):
+    """A 503, a broken answer and a 429 with its silence cost time, and no candle."""
+    for kind in ("unavailable", "broken_json"):
         exchange.control("fault", kind=kind, endpoint="GET /api/v3/klines", count=1)
-    exchange.control("fault", kind="too_many", endpoint="GET /api/v3/klines", count=1, skip=4, retry_after=1)
+    exchange.control("fault", kind="too_many", endpoint="GET /api/v3/klines", count=1, skip=2, retry_after=1)
     status, (told,) = download(capsys, arguments(exchange, tmp_path))
     exchange.control("clear")
 
