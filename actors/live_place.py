@@ -43,7 +43,7 @@ def live_place(config: Config, facts: StrategyFacts, files: Files, patience: Pat
     refused = can.refusals(settings)
     if refused:
         raise ConfigError(refused)
-    connection = connected(config)
+    connection = connected(config, facts.timeframe)
     try:
         first = not files.journal.exists()
         pairs, gone, account = patiently(connection, patience, lambda: looked_at(connection, config, strict=first))

@@ -40,18 +40,23 @@ def no_patience(seconds: float) -> bool:
     return seconds == 0
 
 
-def connected(config: Config) -> Connection:
-    """A started connection with the account's keys; nothing was asked yet.
+def connected(config: Config, timeframe: str) -> Connection:
+    """A started connection with the account's keys, for candles of `timeframe`; nothing was asked yet.
 
     Raises:
         CannotTrade: nothing is known of the exchange, or it cannot be traded safely.
-        ConfigError: the keys are not there.
+        ConfigError: the keys are not there, or the exchange has no such candles.
         Unconnected: ccxt knows no such exchange.
     """
     can = capability(config.exchange.name, futures=config.exchange.market == "futures")
     exchange = replace(config.exchange, options=with_options(can.options, config.exchange.options))
     connection = Connection(exchange, futures=exchange.market == "futures", keys=keys_of(exchange))
     connection.start()
+    there = tuple(connection.data.timeframes or ())
+    if there and timeframe not in there:
+        connection.close()
+        why, cure = f"{exchange.name} has no candles of {timeframe}, which it wants", f"It has {', '.join(there)}"
+        raise ConfigError([Problem("strategy.name", f'"{config.strategy.name}"', why, cure)])
     return connection
 
 

@@ -79,7 +79,7 @@ def would_trade(config: Config, facts: StrategyFacts) -> tuple[list[str], list[s
     from actors.venues.examining import described
 
     files = Files.beside(config.history.db)
-    connection = connected(config)
+    connection = connected(config, facts.timeframe)
     try:
         first = not files.journal.exists()
         pairs, gone, account = patiently(connection, no_patience, lambda: looked_at(connection, config, strict=first))
