@@ -101,6 +101,7 @@ class Books:
         self.entries = 0
         self.run = 0
         self.ended_in_order = False
+        self.mode = ""
         self.damage = Damage()
         self.decisions: dict[int, tuple[str, str, str, str]] = {}
         self.other_decisions_at: list[int] = []
@@ -128,6 +129,8 @@ class Books:
             elif kind == "JournalDamaged":
                 self.damage.run, self.damage.seq = max(self.damage.run, run), seq
                 self.damage.texts.append(str(orjson.loads(body)["what"]))
+            elif kind == "RunStarted":
+                self.mode = str(orjson.loads(body).get("mode"))
             elif kind == "RunEnded":
                 self.ended_in_order = True
 
@@ -146,6 +149,14 @@ class Books:
     def fill_ids(self) -> AbstractSet[str]:
         """Every fill of which there is an entry."""
         return self._fill_ids
+
+    def pairs(self) -> dict[str, Millis]:
+        """Every pair that was traded, and the time of its first entry."""
+        found: dict[str, Millis] = {}
+        for trade_id, events in self._events.items():
+            pair, first = self._pairs[trade_id], events[0][1]
+            found[pair] = min(found.get(pair, first), first)
+        return found
 
     def trade_ids(self) -> Iterator[str]:
         """Every trade of which there is an entry, in the order of their first."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from actors.commands.common import files_of, print_json
 from actors.commands.parsing import FAILED, OK
+from actors.config_file import read_config
+from engine.config_venue import PAPER
 from engine.errors import StorageError
 
 
@@ -17,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     files = files_of(arguments)
     if not files.journal.exists() and not files.db.exists() and not files.segments():
         raise StorageError(f"There is nothing to audit: neither {files.db} nor {files.journal} exists.")
-    report = examine(files)
+    report = examine(files, _reader(arguments))
     counts = {"entries": report.entries, "trades": report.trades, "orders": report.orders, "fills": report.fills}
     differences = [str(difference) for difference in report.differences]
     if arguments.json:
@@ -33,3 +37,14 @@ def run(arguments: argparse.Namespace) -> int:
         return FAILED
     print(f"Everything agrees to the last digit: {seen}.")
     return OK
+
+
+def _reader(arguments: argparse.Namespace) -> Callable[[Any], Any] | None:
+    """Who asks the exchange, where a configuration for a real one is given; the keys are needed for that."""
+    path = getattr(arguments, "config", None)
+    config = read_config(path) if path else None
+    if config is None or config.mode == PAPER:
+        return None
+    from actors.batch.audit_exchange import exchange_reader
+
+    return exchange_reader(config)

@@ -94,3 +94,45 @@ def _compare_balances(ledger: Mapping[str, Any], found: list[str]) -> None:
         held = sum((D(ledger["balances"].get(f"{name}:{asset}", "0")) for name in ("free", "locked")), D(0))
         if held != amount:
             found.append(f"the exchange's own books: {held} {asset}, its trades give {amount}")
+
+
+def naked(exchange: Exchange) -> tuple[float, str]:
+    """The longest time in seconds that a position of the bot's had neither stop nor exit at the exchange, and where.
+
+    Read off the exchange's own times of trades and orders; what is under a thousandth of a trade is dust.
+    """
+    ledger = exchange.control("ledger", market="futures" if exchange.futures else "spot")
+    now = float(exchange.control("state")["clock"]["now"])
+    longest, where = 0.0, "nothing"
+    for symbol in sorted({order["symbol"] for order in ledger["orders"] if _ours(order)}):
+        gap, at = _longest_gap(ledger, symbol, now)
+        if gap > longest:
+            longest, where = gap, f"{symbol} at {at:.0f}"
+    return longest / 1_000, where
+
+
+def _longest_gap(ledger: Mapping[str, Any], symbol: str, now: float) -> tuple[float, float]:
+    orders = [o for o in ledger["orders"] if _ours(o) and o["symbol"] == symbol]
+    entering = {o["id"] for o in orders if not _is_exit(o)}
+    events: list[tuple[float, Decimal, int]] = []
+    for trade in ledger["trades"]:
+        if _ours(trade) and trade["symbol"] == symbol:
+            amount = D(trade["qty"])
+            events.append((trade["ts"], amount if trade["order_id"] in entering else -amount, 0))
+    for order in orders:
+        if order["id"] not in entering:
+            events.append((order["created"], D(0), 1))
+            events.append((now if order["status"] in OPEN else order["updated"], D(0), -1))
+    held, guards, since, longest, at = D(0), 0, 0.0, 0.0, 0.0
+    largest = max((D(o["qty"]) for o in orders), default=D(0))
+    for ts, amount, guard in sorted([*events, (now, D(0), 0)], key=lambda e: (e[0], -e[2])):
+        if since and ts - since > longest:
+            longest, at = ts - since, since
+        held, guards = held + amount, guards + guard
+        bare = held > largest / 100 and guards <= 0
+        since = (since or ts) if bare else 0.0
+    return longest, at
+
+
+def _is_exit(order: Mapping[str, Any]) -> bool:
+    return bool(order["reduce_only"]) or "STOP" in order["type"] or order["side"] == "SELL"

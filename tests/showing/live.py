@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tests.showing import live_candles
+from tests.showing import live_candles, live_kills
 
-SHOWS: Final[dict[str, Callable[..., str]]] = {"candles": live_candles.show}
+SHOWS: Final[dict[str, Callable[..., str]]] = {
+    "candles": live_candles.show,
+    **live_kills.SHOWS,
+}

@@ -1,0 +1,163 @@
+"""The audit's second reader: a real exchange's record of an account, read and never changed.
+
+What an exchange shows is less than the simulated one's own books: orders and executions of a pair, and what is
+held. So everything of ours is compared order by order and fill by fill; that its balances follow from all
+deposits is the exchange's business. Prices of orders that name none are not compared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from actors.batch.audit_books import Books
+from actors.batch.audit_entries import ToldOrder
+from actors.batch.audit_venue import VenueBooks, VenueSide
+from actors.reaching import connected, looked_at, no_patience, patiently
+from actors.venues.capabilities import Capability, capability
+from actors.venues.ccxt import Answer, Connection
+from actors.venues.ccxt_market import number
+from actors.venues.examining import refusal_of
+from actors.venues.live_words import fill_of, order_of, rows, text
+from engine.candles import MINUTE
+from engine.market import Market
+from engine.messages import VenueOrder
+from engine.settings import Config
+from engine.types import ONE, ZERO, Millis, OrderSide, OrderStatus, OrderType
+
+PAGE: Final = 500
+OVERLAP_MS: Final = 60_000
+BUDGET: Final = 2
+"""The part of the exchange's weight in a minute that an audit leaves to others: it goes slowly beside a bot."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ExchangeBooks(VenueBooks):
+    """An exchange's record: ids of orders and fills are its own within a pair."""
+
+    @property
+    def shows_prices(self) -> bool:
+        """Only of orders that name one."""
+        return False
+
+    def key(self, told: ToldOrder) -> str:
+        """Where an order is found."""
+        return f"{told.pair} {told.order_id}"
+
+
+def exchange_reader(config: Config) -> Callable[[Books], VenueBooks]:
+    """Reads the configured account; each call connects and looks anew."""
+
+    def read(books: Books) -> VenueBooks:
+        can = capability(config.exchange.name, futures=config.exchange.market == "futures")
+        connection = connected(config)
+        try:
+            patiently(connection, no_patience, lambda: looked_at(connection, config, strict=False))
+            return patiently(connection, no_patience, lambda: _Reading(connection, can).books(books.pairs()))
+        finally:
+            connection.close()
+
+    return read
+
+
+class _Reading:
+    """One reading of the account."""
+
+    def __init__(self, connection: Connection, can: Capability) -> None:
+        self._connection = connection
+        self._can = can
+        self._weight = next((pool.limit for pool in can.pools if pool.name == "weight_1m"), 0)
+
+    async def books(self, pairs: Mapping[str, Millis]) -> VenueBooks:
+        """All orders and executions of these pairs since these times."""
+        books = ExchangeBooks(name=self._connection.name)
+        markets = self._connection.markets()
+        for pair, since in pairs.items():
+            market = markets.get(pair)
+            if market is not None:
+                await self._read_pair(market, max(since - OVERLAP_MS, 0), books)
+        return books
+
+    async def _read_pair(self, market: Market, since: Millis, books: ExchangeBooks) -> None:
+        trading = self._connection.trading
+        orders: dict[str, VenueOrder] = {}
+        for told in await self._pages(trading.fetch_orders, market.pair, since):
+            self._take(told, market, orders)
+        for call in (self._can.open_orders(market.pair), self._can.open_stops(market.pair)):
+            if call is not None:
+                method = getattr(trading, call.method)
+                for told in rows((await self._ask(method, *call.args, params=dict(call.params))).value):
+                    self._take(told, market, orders)
+        trades = await self._pages(trading.fetch_my_trades, market.pair, since)
+        fills: dict[str, list[Any]] = {}
+        for told in trades:
+            fills.setdefault(text(told.get("order")), []).append(told)
+        for order in orders.values():
+            self._add(order, fills.get(order.order_id, []), market, books)
+
+    def _take(self, told: Any, market: Market, orders: dict[str, VenueOrder]) -> None:
+        order = order_of(told, market, self._can.ours)
+        if order is not None and order.order_id:
+            orders[order.order_id] = order
+
+    def _add(self, order: VenueOrder, trades: list[Any], market: Market, books: ExchangeBooks) -> None:
+        told = ToldOrder(
+            client_order_id=order.client_order_id,
+            order_id=order.order_id,
+            pair=market.pair,
+            side=OrderSide(order.side),
+            type=OrderType(order.type),
+            amount=order.amount,
+            price=order.price,
+            ts=order.ts,
+        )
+        key = books.key(told)
+        found = [fill for one in trades if (fill := fill_of(one, order.client_order_id, market)) is not None]
+        cost = sum((f.fill.amount * f.fill.price for f in found), ZERO)
+        side = VenueSide(
+            told=told,
+            status=OrderStatus(order.status),
+            filled=order.filled,
+            cost=cost,
+            leverage=ONE,
+            account="",
+            currency="",
+            locked=ZERO,
+        )
+        books.orders[key] = side
+        books.by_client_id.setdefault(order.client_order_id or key, []).append(side)
+        for one in sorted(found, key=lambda f: f.fill.ts):
+            books.fills.append((key, one.fill))
+            books.fills_of.setdefault(key, []).append(one.fill)
+
+    # ------------------------------------------------------------ asking, slowly
+
+    async def _pages(self, method: Callable[..., Any], pair: str, since: Millis) -> list[Mapping[str, Any]]:
+        found: dict[str, Mapping[str, Any]] = {}
+        start = since
+        while True:
+            page = [
+                told for told in rows((await self._ask(method, pair, start, PAGE)).value) if isinstance(told, Mapping)
+            ]
+            fresh = [told for told in page if text(told.get("id")) not in found]
+            found.update((text(told.get("id")), told) for told in page)
+            last = max((int(number(told.get("timestamp")) or 0) for told in page), default=0)
+            if len(page) < PAGE or not fresh:
+                return list(found.values())
+            start = last + 1 if last == start else last
+
+    async def _ask(self, method: Callable[..., Any], *args: Any, **params: Any) -> Answer:
+        connection = self._connection
+
+        async def call() -> Any:
+            return await method(*args, **params)
+
+        now = connection.now()
+        if self._weight and connection.usage(now).get("weight_1m", 0) > self._weight // BUDGET:
+            await asyncio.sleep((MINUTE - now % MINUTE) / 1_000)
+        answer = await connection.request(call)
+        if answer.failure is not None:
+            raise refusal_of(connection.name, answer.failure)
+        return answer

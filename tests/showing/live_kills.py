@@ -1,0 +1,178 @@
+"""The whole bot on the local exchange, which is made to fail in every way while the bot is killed again and again."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from tests.bots import Failed
+from tests.exchange.client import Exchange
+from tests.live.bots import LiveBot, pairs_of
+from tests.live.ledger import differences, naked
+from tests.showing.common import JUDGED, last_seq, sql
+
+ORDERS: Final = "POST */order"
+FAULTS: Final[Sequence[Mapping[str, Any]]] = (
+    {"kind": "lost", "endpoint": "POST *rder", "probability": 0.03},
+    {"kind": "hang", "endpoint": "POST *rder", "probability": 0.01, "seconds": 3},
+    {"kind": "cut", "endpoint": "POST *rder", "probability": 0.02},
+    {"kind": "broken_json", "endpoint": "POST *rder", "probability": 0.02},
+    {"kind": "done_unavailable", "endpoint": "POST *rder", "probability": 0.02},
+    {"kind": "done_unavailable_code", "endpoint": "POST *rder", "probability": 0.02, "code": -1007},
+    {"kind": "reset_before", "endpoint": "POST *rder", "probability": 0.02},
+    {"kind": "unavailable", "endpoint": "POST *rder", "probability": 0.01},
+    {"kind": "late", "endpoint": "POST *rder", "probability": 0.01, "seconds": 2},
+    {"kind": "slow", "endpoint": "POST *rder", "probability": 0.3, "seconds": 0.15},
+    {"kind": "lost", "endpoint": "DELETE *rder", "probability": 0.04},
+    {"kind": "reset_before", "endpoint": "DELETE *rder", "probability": 0.03},
+    {"kind": "unavailable", "endpoint": "GET *", "probability": 0.02},
+    {"kind": "cut", "endpoint": "GET *", "probability": 0.01},
+    {"kind": "drop", "stream": "user*", "probability": 0.04},
+    {"kind": "duplicate", "stream": "user*", "probability": 0.05},
+    {"kind": "reorder", "stream": "user*", "probability": 0.05},
+    {"kind": "delay", "stream": "user*", "probability": 0.05, "seconds": 0.5},
+    {"kind": "garbage", "stream": "user*", "probability": 0.005},
+    {"kind": "close", "stream": "user*", "probability": 0.005},
+    {"kind": "drop", "stream": "*@kline_*", "probability": 0.01},
+    {"kind": "duplicate", "stream": "*@kline_*", "probability": 0.01},
+    {"kind": "close", "stream": "*@kline_*", "probability": 0.0002},
+)
+"""All at once; probabilities are of each request or event."""
+
+BOUND_S: Final = 30.0
+"""The longest that a position may be without a stop or an exit at the exchange, a restart in between included."""
+
+
+def chaos(folder: Path, *, quick: bool, futures: bool = False) -> str:
+    """Every fault at once and kill -9 every few seconds; then quiet, and the books are compared."""
+    pairs, lasts_s = (12, 60.0) if quick else (50, 600.0)
+    arguments = ("--pairs", str(pairs), "--seed", "11", "--funds", "USDT=20000", "--rate", "2")
+    chance = random.Random(5)  # moments to kill at
+    with Exchange(*arguments, futures=futures) as exchange:
+        bot = bot_of(folder, exchange, pairs, every=60 if pairs > 20 else 20)
+        for number, fault in enumerate(FAULTS):
+            exchange.control("fault", seed=number, **_for_market(fault, futures=futures))
+        until = time.monotonic() + lasts_s
+        kills = 0
+        while time.monotonic() < until:
+            bot.start()
+            mark = last_seq(bot.files)
+            bot.wait_for("candles after a restart", f"{JUDGED} AND seq > {mark}", 1, 120)
+            time.sleep(chance.uniform(0.5, 8.0))
+            _disturb(exchange, chance)
+            bot.check_alive()
+            bot.kill()
+            kills += 1
+        exchange.control("clear")
+        return f"{kills} kills with {len(FAULTS)} kinds of faults; {settled(bot, exchange)}"
+
+
+def windows(folder: Path, *, quick: bool, futures: bool = False) -> str:
+    """Killed between the exchange's acceptance of an order and its answer, 150 ms later: entries, exits, stops each."""
+    times = 2 if quick else 8
+    shown = []
+    for what in ("entry", "exit", "stop"):
+        (folder / what).mkdir()
+        with Exchange("--pairs", "6", "--seed", "4", "--funds", "USDT=5000", futures=futures) as exchange:
+            bot = bot_of(folder / what, exchange, 6, every=12)
+            endpoint = "POST *rder"
+            exchange.control("fault", kind="slow", endpoint=endpoint, probability=1, seconds=0.15)
+            exchange.control("fault", kind="delay", stream="user*", probability=1, seconds=0.2)
+            for _ in range(times):
+                seen = {order["id"] for order in our_orders(exchange)}
+                bot.start()
+                _await_order(bot, exchange, what, seen)
+                bot.kill()
+            exchange.control("clear")
+            shown.append(f"{what}: {times} kills, {settled(bot, exchange)}")
+    return "; ".join(shown)
+
+
+def bot_of(folder: Path, exchange: Exchange, pairs: int, *, every: int) -> LiveBot:
+    """A bot whose pairs trade all the time."""
+    more: dict[str, Mapping[str, Any]] = {}
+    if exchange.futures:
+        more = {"trading": {"leverage": 3}, "strategy_parameters": {"every": every, "hold": every // 3}}
+        more["strategy_overrides"] = {"can_short": True}
+    else:
+        more = {"strategy_parameters": {"every": every, "hold": every // 3}}
+    return LiveBot(folder, exchange, pairs_of(exchange, pairs), runtime={"log_level": "INFO"}, **more)
+
+
+def our_orders(exchange: Exchange) -> list[dict[str, Any]]:
+    """The bot's orders, as the exchange has them."""
+    ledger = exchange.control("ledger", market="futures" if exchange.futures else "spot")
+    return [order for order in ledger["orders"] if order["client_id"].startswith("tp")]
+
+
+def settled(bot: LiveBot, exchange: Exchange) -> str:
+    """Let the bot end what is under way without faults, and compare; the figures, or `Failed`."""
+    with bot:
+        mark = last_seq(bot.files)
+        bot.wait_for("candles in the quiet", f"{JUDGED} AND seq > {mark}", 20, 180)
+        time.sleep(15)
+    found = differences(exchange, bot.files)
+    if found:
+        raise Failed(f"{len(found)} differences: {' · '.join(found[:4])}")
+    state = exchange.control("state")["markets"]["futures" if exchange.futures else "spot"]
+    breaches = {name: state["breaches"][name] for name in ("weight_429", "order_429", "bans_418")}
+    if any(breaches.values()):
+        raise Failed(f"the limits were passed by our own fault: {breaches}")
+    gap_s, where = naked(exchange)
+    if gap_s > BOUND_S:
+        raise Failed(f"{where} was without a stop for {gap_s:.1f} s")
+    (row,) = sql(bot.files, "SELECT count(*) AS orders, sum(cost) AS turnover FROM orders")
+    (trades,) = sql(bot.files, "SELECT count(*) AS n FROM closed_trades")
+    doubts = sql(bot.files, "SELECT count(*) AS n FROM orders WHERE status = 'IN_DOUBT'")[0]["n"]
+    return (
+        f"{row['orders']} orders, {trades['n']} trades, {doubts} still in doubt, turnover {Decimal(str(row['turnover'])):.0f};"
+        f" books equal; longest without a stop {gap_s:.1f} s; no 429"
+    )
+
+
+def _for_market(fault: Mapping[str, Any], *, futures: bool) -> dict[str, Any]:
+    return {**fault, "market": "futures"} if futures else dict(fault)
+
+
+def _disturb(exchange: Exchange, chance: random.Random) -> None:
+    """Something of the world's: a price falls, or the user trades by hand."""
+    market = "futures" if exchange.futures else "spot"
+    told = exchange.control("state")["markets"][market]["pairs"]
+    symbol = chance.choice(sorted(told))
+    if chance.random() < 0.5:
+        price = Decimal(told[symbol]["price"])
+        fallen = (price * Decimal("0.97")).quantize(price)
+        exchange.control("price", market=market, symbol=symbol, price=str(fallen))
+    else:
+        order = {"symbol": symbol, "side": "BUY", "type": "MARKET", "quoteOrderQty": "30"}
+        if market == "spot":
+            exchange.control("order", params=order)
+
+
+def _await_order(bot: LiveBot, exchange: Exchange, what: str, seen: set[Any]) -> None:
+    """Wait until an order of a kind has been accepted, and not longer: its answer is still to come."""
+    until = time.monotonic() + 180
+    while time.monotonic() < until:
+        bot.check_alive()
+        for order in our_orders(exchange):
+            if order["id"] not in seen and kind_of(order) == what:
+                return
+        time.sleep(0.02)
+    raise Failed(f"no {what} came within 180 s")
+
+
+def kind_of(order: Mapping[str, Any]) -> str:
+    """What an order of the test's strategy is for, on spot."""
+    if "STOP" in order["type"]:
+        return "stop"
+    return "entry" if order["side"] == "BUY" else "exit"
+
+
+SHOWS: Final = {
+    "chaos": chaos,
+    "windows": windows,
+}
