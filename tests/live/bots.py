@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bots import Bot
+from tests.bots import Bot, ask, command
 from tests.exchange.client import Exchange
 
 STRATEGIES: Final = Path(__file__).with_name("strategies")
@@ -49,20 +51,48 @@ class LiveBot(Bot):
     def __init__(self, folder: Path, exchange: Exchange, pairs: list[str], **sections: Mapping[str, Any]) -> None:
         super().__init__(folder, {})
         self.exchange = exchange
+        self.killed: list[float] = []
         self.config_path.write_text(live_toml(exchange, pairs, **sections), encoding="utf-8")
 
     def start(self) -> None:
         """Start it with the account's keys in its environment; does not wait."""
-        before = {name: os.environ.get(name) for name in KEYS}
-        os.environ.update(KEYS)
-        try:
+        with keys():
             super().start()
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+
+    def kill(self) -> None:
+        """End it as kill -9 does, and note when."""
+        super().kill()
+        self.killed.append(time.time() * 1_000)
+
+    def away(self) -> list[tuple[float, float]]:
+        """The times in ms in which it was dead or still starting: from each kill to the next run's first entry."""
+        rows = ask(self.files.journal, "SELECT ts FROM entries WHERE kind = 'RunStarted' ORDER BY seq", default=())
+        starts = [float(row[0]) for row in rows]
+        return [(at, next((ts for ts in starts if ts > at), float("inf"))) for at in self.killed]
+
+    def audit(self) -> list[str]:
+        """What `tradepit audit` finds when it asks the exchange."""
+        with keys():
+            done = command("audit", "-c", self.config_path, "--db", self.files.db, "--json", timeout_s=180)
+        if not done.stdout:
+            return [done.stderr[-400:]]
+        found: list[str] = json.loads(done.stdout)["differences"]
+        return found
+
+
+@contextmanager
+def keys() -> Iterator[None]:
+    """The account's keys in the environment."""
+    before = {name: os.environ.get(name) for name in KEYS}
+    os.environ.update(KEYS)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def pairs_of(exchange: Exchange, count: int) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,9 @@ def D(value: Any) -> Decimal:  # noqa: N802
     """A figure as it is written."""
     return Decimal(str(value))
 
+
+DUST = Decimal("0.03")
+"""What a whole exit may leave of the largest order: the fee in coins makes amounts that are no multiple of the step."""
 
 OPEN = ("NEW", "PARTIALLY_FILLED")
 
@@ -96,22 +99,25 @@ def _compare_balances(ledger: Mapping[str, Any], found: list[str]) -> None:
             found.append(f"the exchange's own books: {held} {asset}, its trades give {amount}")
 
 
-def naked(exchange: Exchange) -> tuple[float, str]:
+def naked(exchange: Exchange, away: Sequence[tuple[float, float]] = ()) -> tuple[float, str]:
     """The longest time in seconds that a position of the bot's had neither stop nor exit at the exchange, and where.
 
-    Read off the exchange's own times of trades and orders; what is under a thousandth of a trade is dust.
+    Read off the exchange's own times of trades and orders; The
+    times `away`, in ms, in which no bot ran do not count.
     """
     ledger = exchange.control("ledger", market="futures" if exchange.futures else "spot")
     now = float(exchange.control("state")["clock"]["now"])
     longest, where = 0.0, "nothing"
     for symbol in sorted({order["symbol"] for order in ledger["orders"] if _ours(order)}):
-        gap, at = _longest_gap(ledger, symbol, now)
+        gap, at = _longest_gap(ledger, symbol, now, away)
         if gap > longest:
             longest, where = gap, f"{symbol} at {at:.0f}"
     return longest / 1_000, where
 
 
-def _longest_gap(ledger: Mapping[str, Any], symbol: str, now: float) -> tuple[float, float]:
+def _longest_gap(
+    ledger: Mapping[str, Any], symbol: str, now: float, away: Sequence[tuple[float, float]]
+) -> tuple[float, float]:
     orders = [o for o in ledger["orders"] if _ours(o) and o["symbol"] == symbol]
     entering = {o["id"] for o in orders if not _is_exit(o)}
     events: list[tuple[float, Decimal, int]] = []
@@ -126,10 +132,13 @@ def _longest_gap(ledger: Mapping[str, Any], symbol: str, now: float) -> tuple[fl
     held, guards, since, longest, at = D(0), 0, 0.0, 0.0, 0.0
     largest = max((D(o["qty"]) for o in orders), default=D(0))
     for ts, amount, guard in sorted([*events, (now, D(0), 0)], key=lambda e: (e[0], -e[2])):
-        if since and ts - since > longest:
-            longest, at = ts - since, since
+        alone = sum(max(min(end, ts) - max(start, since), 0.0) for start, end in away) if since else 0.0
+        if since and ts - since - alone > longest:
+            longest, at = ts - since - alone, since
         held, guards = held + amount, guards + guard
-        bare = held > largest / 100 and guards <= 0
+        if amount < 0 and held < largest * DUST:
+            held = D(0)  # what an exit leaves is under a step of the market, and written off
+        bare = held > 0 and guards <= 0
         since = (since or ts) if bare else 0.0
     return longest, at
 

@@ -40,7 +40,7 @@ def test_a_trade_from_candle_to_history(exchange: Exchange, tmp_path: Path) -> N
     assert {("MARKET", "BUY"), ("STOP_LOSS", "SELL"), ("MARKET", "SELL")} <= kinds
     assert row["trades"] >= 2
     assert [] == differences(exchange, bot.files)
-    assert "hushhush" not in bot.log()
+    assert [] == bot.audit()
 
 
 @pytest.mark.timeout(240)
