@@ -40,8 +40,8 @@ def no_patience(seconds: float) -> bool:
     return seconds == 0
 
 
-def connected(config: Config, timeframe: str) -> Connection:
-    """A started connection with the account's keys, for candles of `timeframe`; nothing was asked yet.
+def connected(config: Config, timeframe: str | None = None) -> Connection:
+    """A started connection with the account's keys, for candles of `timeframe` or none; nothing was asked yet.
 
     Raises:
         CannotTrade: nothing is known of the exchange, or it cannot be traded safely.
@@ -53,7 +53,7 @@ def connected(config: Config, timeframe: str) -> Connection:
     connection = Connection(exchange, futures=exchange.market == "futures", keys=keys_of(exchange))
     connection.start()
     there = tuple(connection.data.timeframes or ())
-    if there and timeframe not in there:
+    if timeframe is not None and there and timeframe not in there:
         connection.close()
         why, cure = f"{exchange.name} has no candles of {timeframe}, which it wants", f"It has {', '.join(there)}"
         raise ConfigError([Problem("strategy.name", f'"{config.strategy.name}"', why, cure)])
