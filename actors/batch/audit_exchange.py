@@ -7,7 +7,8 @@ deposits is the exchange's business. Prices of orders that name none are not com
 
 from __future__ import annotations
 
-import asyncio
+import functools
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -55,7 +56,7 @@ def exchange_reader(config: Config) -> Callable[[Books], VenueBooks]:
         connection = connected(config)
         try:
             patiently(connection, no_patience, lambda: looked_at(connection, config, strict=False))
-            return patiently(connection, no_patience, lambda: _Reading(connection, can).books(books.pairs()))
+            return _Reading(connection, can).books(books.pairs())
         finally:
             connection.close()
 
@@ -70,27 +71,27 @@ class _Reading:
         self._can = can
         self._weight = next((pool.limit for pool in can.pools if pool.name == "weight_1m"), 0)
 
-    async def books(self, pairs: Mapping[str, Millis]) -> VenueBooks:
+    def books(self, pairs: Mapping[str, Millis]) -> VenueBooks:
         """All orders and executions of these pairs since these times."""
         books = ExchangeBooks(name=self._connection.name)
         markets = self._connection.markets()
         for pair, since in pairs.items():
             market = markets.get(pair)
             if market is not None:
-                await self._read_pair(market, max(since - OVERLAP_MS, 0), books)
+                self._read_pair(market, max(since - OVERLAP_MS, 0), books)
         return books
 
-    async def _read_pair(self, market: Market, since: Millis, books: ExchangeBooks) -> None:
+    def _read_pair(self, market: Market, since: Millis, books: ExchangeBooks) -> None:
         trading = self._connection.trading
         orders: dict[str, VenueOrder] = {}
-        for told in await self._pages(trading.fetch_orders, market.pair, since):
+        for told in self._pages(trading.fetch_orders, market.pair, since):
             self._take(told, market, orders)
         for call in (self._can.open_orders(market.pair), self._can.open_stops(market.pair)):
             if call is not None:
                 method = getattr(trading, call.method)
-                for told in rows((await self._ask(method, *call.args, params=dict(call.params))).value):
+                for told in rows((self._ask(method, *call.args, params=dict(call.params))).value):
                     self._take(told, market, orders)
-        trades = await self._pages(trading.fetch_my_trades, market.pair, since)
+        trades = self._pages(trading.fetch_my_trades, market.pair, since)
         fills: dict[str, list[Any]] = {}
         for told in trades:
             fills.setdefault(text(told.get("order")), []).append(told)
@@ -134,13 +135,11 @@ class _Reading:
 
     # ------------------------------------------------------------ asking, slowly
 
-    async def _pages(self, method: Callable[..., Any], pair: str, since: Millis) -> list[Mapping[str, Any]]:
+    def _pages(self, method: Callable[..., Any], pair: str, since: Millis) -> list[Mapping[str, Any]]:
         found: dict[str, Mapping[str, Any]] = {}
         start = since
         while True:
-            page = [
-                told for told in rows((await self._ask(method, pair, start, PAGE)).value) if isinstance(told, Mapping)
-            ]
+            page = [told for told in rows((self._ask(method, pair, start, PAGE)).value) if isinstance(told, Mapping)]
             fresh = [told for told in page if text(told.get("id")) not in found]
             found.update((text(told.get("id")), told) for told in page)
             last = max((int(number(told.get("timestamp")) or 0) for told in page), default=0)
@@ -148,16 +147,12 @@ class _Reading:
                 return list(found.values())
             start = last + 1 if last == start else last
 
-    async def _ask(self, method: Callable[..., Any], *args: Any, **params: Any) -> Answer:
+    def _ask(self, method: Callable[..., Any], *args: Any, **params: Any) -> Answer:
         connection = self._connection
-
-        async def call() -> Any:
-            return await method(*args, **params)
-
         now = connection.now()
         if self._weight and connection.usage(now).get("weight_1m", 0) > self._weight // BUDGET:
-            await asyncio.sleep((MINUTE - now % MINUTE) / 1_000)
-        answer = await connection.request(call)
+            time.sleep((MINUTE - now % MINUTE) / 1_000)
+        answer = connection.spawn(connection.request(functools.partial(method, *args, **params))).result()
         if answer.failure is not None:
             raise refusal_of(connection.name, answer.failure)
         return answer
