@@ -45,9 +45,10 @@ class LiveService:
         self._step = step_ms
         self._reader = Reader(connection, turnstile, self)
         timeframe = timeframe_text(step_ms)
+        streamed = pairs if connection.data.has.get("watchOHLCV") else ()  # without streams everything is asked for
         self._lines = [
-            CandleLine(connection, self._traded_unheard, pairs[at : at + PAIRS_A_LINE], timeframe, market, times)
-            for at in range(0, len(pairs), PAIRS_A_LINE)
+            CandleLine(connection, self._traded_unheard, streamed[at : at + PAIRS_A_LINE], timeframe, market, times)
+            for at in range(0, len(streamed), PAIRS_A_LINE)
         ]
         self._line_of = {pair: line for line in self._lines for pair in line.pairs}
         self._prices = PriceLine(connection, self._moved_unheard, lambda: market.watched, self, times)

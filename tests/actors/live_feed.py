@@ -15,11 +15,20 @@ from actors.venues.ccxt import Connection
 from actors.venues.live_market import LiveMarket
 from actors.venues.live_times import USUAL, Times
 from engine.candles import Candle, timeframe_ms
-from engine.messages import CandlesClosed, HistoryLoaded, LoadHistory, Message, ReportUsage, RoundJudged, UsageReported
+from engine.messages import (
+    CandlesClosed,
+    HistoryLoaded,
+    LoadHistory,
+    MarketRange,
+    Message,
+    ReportUsage,
+    RoundJudged,
+    UsageReported,
+)
 from engine.quota import Limits, Pool
 from engine.settings import ExchangeConfig, FeedConfig
 from engine.types import Millis
-from tests.actors.probes import Disk, MemoryPersistence, Seen, probe
+from tests.actors.probes import Disk, MemoryPersistence, Probe, Seen, probe
 from tests.exchange.client import Exchange
 
 LIMITS = Limits(
@@ -60,6 +69,20 @@ class Judge(EngineActor):
         self.bot.windows.update(message.pairs)
 
 
+class Pair(Probe):
+    """Keeps what it is told, and how old prices are when it hears of them."""
+
+    def __init__(self, ctx: Context, bot: LiveFeed) -> None:
+        super().__init__(ctx, bot.pairs_told)
+        self.bot = bot
+
+    def receive(self, message: Message) -> None:
+        """Note a price's age: from the end of its frame's reading to here."""
+        if isinstance(message, MarketRange):
+            self.bot.ages.append(self.now() - message.ts)
+        super().receive(message)
+
+
 class Gateway(EngineActor):
     """Says what the exchange has counted, which a real gateway reads from its answers."""
 
@@ -83,6 +106,7 @@ class LiveFeed:
     ) -> None:
         self.candles: dict[str, list[Candle]] = {}
         self.delays: list[tuple[str, Millis, Millis]] = []
+        self.ages: list[Millis] = []
         self.windows: dict[str, tuple[Candle, ...]] = {}
         self.disk = Disk()
         self.notices, self.pairs_told, self.portfolio = Seen(), Seen(), Seen()
@@ -107,7 +131,7 @@ class LiveFeed:
         runtime.spawn("gateway", Gateway)
         runtime.spawn("limiter", lambda ctx: RateLimiterActor(ctx, LIMITS))
         for pair in self.pairs:
-            runtime.spawn(f"pair:{pair}", probe(self.pairs_told))
+            runtime.spawn(f"pair:{pair}", lambda ctx: Pair(ctx, self))
         runtime.spawn("judge:0", lambda ctx: Judge(ctx, self))
         judges = dict.fromkeys(self.pairs, "judge:0")
         runtime.spawn("feed", lambda ctx: FeedActor(ctx, self.market, self.pairs, self.timeframe, judges, FeedConfig()))
