@@ -34,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = make_settings(config, facts)
     check_addresses(config.notify)
     exchange = exchange_check(config, settings)
+    if exchange is not None and not arguments.json:
+        print(*exchange.lines, "", sep="\n")  # needs nobody's answer, so it is said whatever is found of the account
     pairs, account = would_trade(config, facts)
     if arguments.json:
         print_json(
@@ -52,10 +54,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(line)
     for line in account:
         print(line)
-    if exchange is not None:
-        print()
-        for line in exchange.lines:
-            print(line)
     print("\nEvery value in effect:\n")
     for line in toml_lines(masked(config)):
         print(line)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import orjson
 import pytest
 
 from actors.cli import main
@@ -54,18 +53,22 @@ def test_what_cannot_be_done_safely_is_refused() -> None:
         exchange_check(on("kraken"), replace(SETTINGS, exit_time_in_force="FOK"))
 
 
-def test_check_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The command shows it to a person and to a program, and ends with an error where the exchange is not known."""
+def test_check_prints_it_before_it_asks_the_exchange(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What needs no network is said first; that the keys are missing, or the exchange not known, ends it with an error."""
+    monkeypatch.delenv("TRADEPIT_KEY", raising=False)
     file = tmp_path / "config.toml"
     text = (
         'mode = "live"\n[trading]\nstake_amount = 50\npairs = ["BTC/USDT"]\n'
         '[exchange]\nname = "{0}"\n[live]\nexchange = "{0}"\nlargest_stake = 100\n'
     )
     file.write_text(text.format("binance"), encoding="utf-8")
-    assert main(["check", "--config", str(file)]) == 0
-    assert "What Binance (spot) can do" in capsys.readouterr().out
-    assert main(["check", "--config", str(file), "--json"]) == 0
-    assert orjson.loads(capsys.readouterr().out)["exchange"]["costs"]["fetch_order"]["weight_1m"] == 4
+    assert main(["check", "--config", str(file)]) != 0
+    told = capsys.readouterr()
+    assert "What Binance (spot) can do" in told.out
+    assert "is in order" not in told.out
+    assert "TRADEPIT_KEY" in told.err
 
     file.write_text(text.format("bitmex"), encoding="utf-8")
     assert main(["check", "--config", str(file)]) != 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from actors.cli import main
@@ -44,6 +45,17 @@ def test_a_sound_account_is_described(exchange: Exchange, tmp_path: Path, capsys
     assert "3 trades at once" not in told
     assert "5 trades at once on 2 pairs, 120 USDT each at most, on binance spot" in told
     assert "What Binance (spot) can do" in told
+
+
+def test_a_program_can_read_it(exchange: Exchange, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json all of it is one object: the account in lines, the exchange as plain data."""
+    path = tmp_path / "config.toml"
+    path.write_text(live_toml(exchange, ["BTC/USDT"]))
+
+    assert 0 == main(["check", "-c", str(path), "--json"])
+    told = orjson.loads(capsys.readouterr().out)
+    assert told["exchange"]["costs"]["fetch_order"]["weight_1m"] == 4
+    assert told["pairs"] == ["BTC/USDT"]
 
 
 def test_an_unknown_pair_is_refused(exchange: Exchange, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
