@@ -210,6 +210,7 @@ class HearingActor(EngineActor, abc.ABC):
             position=snapshot.position,
             final=snapshot.final,
             payments=snapshot.payments,
+            foreign=snapshot.foreign,
         )
         if snapshot.final:
             self._doubted.difference_update(take.client_order_ids)

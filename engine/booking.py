@@ -317,7 +317,7 @@ def ended(work: Work, order: Order, code: str) -> None:
         if trade.leaving is None:
             _change_refused(work, "reduce", order, code)
         elif _is_refused(order, code):
-            _exit_refused(work, order)
+            _exit_refused(work, order, code)
             return
     elif (trade.leaving is None or work.settings.stop_beside) and _is_refused(order, code):
         leaving.stop_refused(work, code, order.reason)
@@ -368,7 +368,7 @@ def _denial(code: str, reason: str) -> tuple[str, str]:
     return code, reason
 
 
-def _exit_refused(work: Work, order: Order) -> None:
+def _exit_refused(work: Work, order: Order, code: str) -> None:
     """An exit that came to nothing is tried again, later each time; a refused one next as a market order."""
     trade = work.trade
     trade.exit_failures += 1
@@ -376,6 +376,8 @@ def _exit_refused(work: Work, order: Order) -> None:
         trade.leave_type = work.settings.emergency_type
         if trade.exit_failures >= WRITE_OFF_AFTER and work.market.is_dust(trade.position.amount, order.price):
             closing.close(work)
+            return
+        if closing.is_left_behind(work, code):
             return
         if trade.exit_failures in (1, 5):
             work.do(Alarm("exit_refused", f"{trade.pair}: the exit was refused ({order.reason}); it is tried again"))

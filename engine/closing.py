@@ -20,6 +20,10 @@ in any case, and it grants no entry while it cannot hear: more are not to be exp
 """
 
 
+DELISTED_AFTER: Final = 12
+"""A position on a market that is gone is given up after so many refusals: longer than markets are read anew in."""
+
+
 def heard(trade: Trade, trade_id: str) -> Trade:
     """`trade` without the closed ones up to `trade_id`, which the portfolio has in its books; the same where that is no news."""
     upto = trade_order(trade_id)
@@ -37,6 +41,19 @@ def close_dust(work: Work) -> None:
     held = trade.position.amount
     if held > ZERO and not work.market.tradable(held) and not trade.working(Purpose.ENTRY):
         close(work)
+
+
+def is_left_behind(work: Work, code: str) -> bool:
+    """End a trade whose market is gone, once it is sure: what is held leaves it at what it had cost, and stays there."""
+    trade = work.trade
+    if code != "DELISTED" or trade.exit_failures < DELISTED_AFTER:
+        return False
+    text = f"{trade.pair}: the exchange does not trade it any more; the trade ends, {trade.position.amount:f} are yours"
+    trade.position = trade.position.moved_away(trade.position.amount)
+    trade.exit_reason = "delisted"
+    work.do(Alarm("delisted", text))
+    close(work)
+    return True
 
 
 def close(work: Work) -> None:

@@ -177,6 +177,13 @@ class Position:
             leaving_value=self.leaving_value + owed,
         )
 
+    def moved_away(self, amount: Decimal) -> Position:
+        """This position without `amount` that was taken out of it without a sale: at what it had cost."""
+        if amount >= self.amount:
+            return changed(self, amount=ZERO, cost=ZERO, value=ZERO)
+        left = (self.amount - amount) / self.amount
+        return changed(self, amount=self.amount - amount, cost=self.cost * left, value=self.value * left)
+
     def exit_done(self) -> Position:
         """This position with the profit of the finished exit order booked, rounded to 8 digits."""
         if not self.left_value:

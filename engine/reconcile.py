@@ -5,7 +5,8 @@ Rules
     the venue has it in. An order of ours the venue does not know is given up only when the venue
     could no longer accept it. Foreign orders are the user's and are never touched.
     Orders that carry our prefix and that we do not know are what a lost journal tail leaves: they are
-    adopted, from the venue's own record (`adopt`). Running it again changes nothing.
+    adopted, from the venue's own record (`adopt`). What others took of a position is booked as an exit of it
+    (`engine.shortage`). Running it again changes nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from engine import booking, entry, funding, pursuit, reviewing
+from engine import booking, entry, funding, pursuit, reviewing, shortage
 from engine.actions import Alarm, Cancel, SetTimer
 from engine.change import changed
 from engine.messages import VenueOrder, VenueSnapshot, WatchPrice
@@ -59,6 +60,7 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     _after_restart(work)
     if any(o.status is OrderStatus.IN_DOUBT for o in trade.working()):
         work.do(SetTimer("look_up", booking.LOOK_UP_MS))
+    shortage.settle(work, snap)
     reviewing.wait_on(work)  # an order's acceptance, which would have done so, may be lost
     pursuit.pursue(work)
 

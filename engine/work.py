@@ -110,7 +110,7 @@ class Trade:
     portfolio has not acknowledged, the oldest first. `untold` are orders whose fill the strategy is to hear of, `told`
     the ids of what it was told and has not answered, `review_due` says that resting orders are to be looked after.
     `replacement`, `increasing` and `reducing` are what waits for other orders to be gone. `custom_data` is the
-    strategy's own, kept with the trade. `shown` is how the trade was last shown to it (`telling`).
+    strategy's own, kept with the trade. `missing` is what the venue holds less than we do, as of the last look. `shown` is how the trade was last shown to it (`telling`).
     """
 
     pair: str
@@ -167,6 +167,7 @@ class Trade:
     quarantined: bool = False
     strikes: int = 0
     reconciled: bool = False
+    missing: Decimal = ZERO
     trading: TradingState = TradingState.ACTIVE
 
     @property

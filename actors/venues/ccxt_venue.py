@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from actors.venues.capabilities import Capability
 from actors.venues.ccxt import Connection
+from actors.venues.live_account import Account
 from actors.venues.live_books import Books
 from actors.venues.live_holdings import Holdings
 from actors.venues.live_looks import Looks
@@ -54,11 +55,13 @@ class CcxtVenue:
         self._connection = connection
         self._telling = Telling()
         self._epoch = 0
+        self._asking: set[str] = set()
         self._pairs_seen: set[str] = set()
         self._requests = Requests(connection, self._telling)
         self._books = Books(installation, self._heard, time.monotonic)
         self._holdings = Holdings(self._requests, futures=connection.futures)
         self._looks = Looks(self._requests, self._telling, self._books, self._holdings, ability)
+        self._account = Account(self._requests, self._telling, self._books, ability)
         self._orders = Orders(
             self._requests, self._telling, self._books, ability, epoch=lambda: self._epoch, margin=margin_mode
         )
@@ -122,6 +125,7 @@ class CcxtVenue:
     def look(self, question: TakeSnapshot, now: Millis) -> None:
         """See `TradingVenue`."""
         del now
+        self._asking.add(question.pair)
         if question.client_order_ids:
             self._pairs_seen.add(question.pair)
         self._connection.call(self._looks.look, question)
@@ -227,7 +231,8 @@ class CcxtVenue:
         while True:
             await asyncio.sleep(RECONCILE_S)
             self._balances_due = True
-            for pair in sorted(self._pairs_seen):
+            await self._account.compare(self._asking)
+            for pair in sorted(self._asking & (self._pairs_seen | self._looks.held)):
                 self._telling.put(Missed(pair))
             if time.monotonic() - synchronized > SYNCHRONIZE_S:
                 await self._connection.synchronize()

@@ -72,7 +72,7 @@ class Books:
         self._clock = clock
         self._known: OrderedDict[str, Known] = OrderedDict()
         self._by_order_id: dict[tuple[str, str], str] = {}
-        self._foreign: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._foreign: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._orphans: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
 
     def is_ours(self, client_order_id: str) -> bool:
@@ -90,6 +90,10 @@ class Books:
     def is_seen(self, pair: str, order_id: str) -> bool:
         """Whether this order was told of before, ours or not."""
         return (pair, order_id) in self._by_order_id or (pair, order_id) in self._foreign
+
+    def foreign(self, pair: str, order_id: str) -> str | None:
+        """The client id of an order that is known not to be ours; None for all others."""
+        return self._foreign.get((pair, order_id))
 
     def all(self) -> list[Known]:
         """All that are remembered."""
@@ -125,7 +129,7 @@ class Books:
         known = self._known.get(client_id)
         if known is None:
             if not self.is_ours(client_id):
-                self._foreign[pair, told.order_id] = None
+                self._foreign[pair, told.order_id] = told.client_order_id
                 while len(self._foreign) > KEPT:
                     self._foreign.popitem(last=False)
                 return None

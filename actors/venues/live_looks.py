@@ -25,7 +25,7 @@ from actors.venues.live_requests import Requests, Telling
 from actors.venues.live_words import became_of, fill_of, order_of, payment_of, rows, text
 from actors.venues.trading import Looked, Snapshot
 from engine.market import Market
-from engine.messages import FundingPaid, OrderFilled, TakeSnapshot, VenueOrder
+from engine.messages import ForeignFill, FundingPaid, OrderFilled, TakeSnapshot, VenueOrder
 from engine.types import Millis, OrderType
 
 OVERLAP_MS: Final = 60_000
@@ -36,12 +36,15 @@ PAGE: Final = 500
 
 PAGES_MAX: Final = 200
 
+LIQUIDATIONS: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
+"""Client ids of orders by which Binance closes a position itself; others that name none count as the user's."""
+
 LAG_MS: Final = 1_000
 """How long after it was accepted an order may still be missing in the exchange's answers, beyond its horizon."""
 
 
 class Looks:
-    """The reading side of one account; on the connection's loop."""
+    """The reading side of one account; on the connection's loop. `held`: pairs whose last look found something held."""
 
     def __init__(
         self, requests: Requests, telling: Telling, books: Books, holdings: Holdings, ability: Capability
@@ -53,7 +56,7 @@ class Looks:
         self._ability = ability
         self._began = requests.connection.now()
         self._questions: dict[str, TakeSnapshot] = {}
-        self._whole: set[str] = set()
+        self.held: set[str] = set()
 
     def forget(self) -> None:
         """A new gateway is there: whoever has asked the old one asks again."""
@@ -86,17 +89,17 @@ class Looks:
         since = max(question.since - OVERLAP_MS, 0)
         orders = {order.order_id: order for order in await self._open(market)}
         trades = await self._pages("fetch_my_trades", market, since)
-        if pair not in self._whole or self._has_unknown(pair, trades, orders):
+        if self._has_unknown(pair, trades, orders):
             for told in await self._pages("fetch_orders", market, since):
                 self._take(market, told, orders)
-            self._whole.add(pair)
         unknown, final = await self._asked(question.client_order_ids, market, orders)
         fills = self._fills(market, trades)
         mine = {filled.fill.client_order_id for filled in fills}
         listed = tuple(order for order in orders.values() if self._is_wanted(order, mine, question.client_order_ids))
         payments = await self._payments(market, since) if market.is_futures else ()
         position = await self._holdings.position(market)
-        return Snapshot(listed, fills, tuple(unknown), position, final, payments)
+        (self.held.add if position else self.held.discard)(pair)
+        return Snapshot(listed, fills, tuple(unknown), position, final, payments, self._foreign(market, trades))
 
     def _is_wanted(self, order: VenueOrder, filled: set[str], asked: Sequence[str]) -> bool:
         working = order.status in ("NEW", "PARTIALLY_FILLED")
@@ -211,6 +214,17 @@ class Looks:
             if filled is not None:
                 fills.append(filled)
         return tuple(fills)
+
+    def _foreign(self, market: Market, trades: Sequence[Any]) -> tuple[ForeignFill, ...]:
+        found = []
+        for told in trades:
+            order_id = text(told.get("order"))
+            client_id = self._books.foreign(market.pair, order_id)
+            filled = None if client_id is None else fill_of(told, client_id or f"order {order_id}", market)
+            if filled is not None and client_id is not None:
+                why = "liquidation" if client_id.startswith(LIQUIDATIONS) else "manual"
+                found.append(ForeignFill(fill=filled.fill, side=text(told.get("side")), order_id=order_id, why=why))
+        return tuple(found)
 
     async def _payments(self, market: Market, since: Millis) -> tuple[FundingPaid, ...]:
         connection = self._requests.connection

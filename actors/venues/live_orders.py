@@ -80,7 +80,7 @@ class Orders:
         market = self._markets.get(order.pair)
         if market is None:
             self._give_back(order, permit)
-            self._refuse(order, "MARKET_CLOSED", f"the exchange does not trade {order.pair}")
+            self._refuse(order, "DELISTED", f"the exchange does not trade {order.pair} any more")
             return
         try:
             call = self._ability.create(order, market, margin=self._margin)

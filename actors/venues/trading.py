@@ -24,6 +24,7 @@ from engine.matching import Refused
 from engine.matching import VenueEvent as Happened
 from engine.messages import (
     CancelRejected,
+    ForeignFill,
     FundingPaid,
     OrderAccepted,
     OrderFilled,
@@ -102,7 +103,7 @@ class Snapshot:
     """What is true of a pair: its open orders and those asked for, fills since, ids that the venue does not know.
 
     `final`: none of the unknown could still arrive. `position`: base coins held, a short's are negative.
-    `payments` are funding since, oldest first.
+    `payments` are funding since, oldest first, `foreign` the executions of orders that are not ours.
     """
 
     orders: tuple[VenueOrder, ...]
@@ -111,6 +112,7 @@ class Snapshot:
     position: Decimal | None
     final: bool = True
     payments: tuple[FundingPaid, ...] = ()
+    foreign: tuple[ForeignFill, ...] = ()
 
 
 # ---------------------------------------------------------------- what a venue tells

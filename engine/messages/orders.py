@@ -46,7 +46,8 @@ class OrderAccepted(Message):
 class OrderRejected(Message):
     """gateway → pair: the venue (or the gateway before sending) definitely refused it.
 
-    `code`: INSUFFICIENT_FUNDS, INVALID_ORDER, WOULD_TRIGGER, TOO_LATE, NO_PERMIT, MARKET_CLOSED, REFUSED.
+    `code`: INSUFFICIENT_FUNDS, INVALID_ORDER, WOULD_TRIGGER, TOO_LATE, NO_PERMIT, MARKET_CLOSED,
+    DELISTED, UNREACHABLE, REFUSED.
     """
 
     pair: str
@@ -167,13 +168,23 @@ class VenueOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignFill:
+    """An execution of an order that is not ours; `why` is manual (the user's own hand) or liquidation."""
+
+    fill: Fill
+    side: str
+    order_id: str
+    why: str = "manual"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VenueSnapshot(Message):
     """gateway → pair: open orders on the pair, every order asked for that exists, and fills since.
 
     `unknown` are the asked client ids that the venue does not have; `final` says that it could not
     still accept them. `orders` include foreign ones; the prefix of the client id tells whose.
     `position` is the base held on the venue (spot: the base coin's balance, free and locked).
-    `payments` are funding since then, oldest first.
+    `payments` are funding since then, oldest first. `foreign` are executions of others' orders since then.
     """
 
     request_id: str
@@ -185,6 +196,7 @@ class VenueSnapshot(Message):
     position: Decimal | None = None
     final: bool = True
     payments: tuple[FundingPaid, ...] = ()
+    foreign: tuple[ForeignFill, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import pytest
 from actors.venues.trading import Missed, Remark
 from engine.messages import OrderAccepted, OrderCanceled, OrderFilled
 from engine.types import OrderSide, OrderType, Purpose
-from tests.contract.desk import Desk, ExchangeWorld, an_order
+from tests.contract.desk import PAIR, Desk, ExchangeWorld, an_order, client_id
 from tests.exchange.client import Exchange
 
 D = Decimal
@@ -147,3 +147,45 @@ def test_odd_events_end_well(desk: Desk, exchange: Exchange, field: str, value: 
 
 def _account(desk: Desk) -> str:
     return str(desk.world.connection.trading.apiKey)  # type: ignore[attr-defined]
+
+
+def test_what_the_user_sells_is_told_with_its_price(desk: Desk, exchange: Exchange) -> None:
+    """A look tells executions of others' orders as what they are, with the order that they belong to."""
+    desk.submit(an_order(2, desk.world.now(), type=OrderType.MARKET, price=D(60_000)))
+    desk.wait(lambda: desk.filled(2) == D("0.01"), "the fill")
+    manual = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.004"}
+    exchange.control("order", params=manual, account=_account(desk))
+    snapshot = desk.look(2)
+    (told,) = snapshot.foreign
+
+    assert (told.side, told.fill.amount, told.why) == ("sell", D("0.004"), "manual")
+    assert told.fill.client_order_id.startswith("web_")
+    assert snapshot.position == D("0.00599")
+    assert [again.fill.fill_id for again in desk.look(2).foreign] == [told.fill.fill_id]
+
+
+def test_the_whole_account_is_compared(desk: Desk, exchange: Exchange) -> None:
+    """Orders of others are said once and left; one of ours on a pair that nobody trades is said too."""
+    foreign = {"side": "BUY", "type": "LIMIT", "quantity": "0.02", "timeInForce": "GTC"}
+    exchange.control("order", params={**foreign, "symbol": "BTCUSDT", "price": "40000"}, account=_account(desk))
+    left = {**foreign, "symbol": "ETHUSDT", "price": "2000", "newClientOrderId": client_id(7)}
+    exchange.control("order", params=left, account=_account(desk))
+    world: Any = desk.world
+    for _ in range(2):
+        done = world.connection.spawn(world.live._account.compare({PAIR}))
+        desk.wait(done.done, "the comparison")
+    said = {event.event: event.text for event in desk.of(Remark)}
+
+    assert sorted(event.event for event in desk.of(Remark)) == ["foreign_order", "left_order"]
+    assert "40000" in said["foreign_order"]
+    assert "ETH/USDT" in said["left_order"]
+    assert (
+        len(
+            [
+                order
+                for order in exchange.control("ledger", account=_account(desk))["orders"]
+                if order["status"] == "NEW"
+            ]
+        )
+        == 3
+    )

@@ -1,0 +1,69 @@
+"""The account as a whole, compared now and then: orders that no pair would ever ask about.
+
+Each pair compares what is its own. Here is what is left: orders of ours on pairs that nobody trades any
+more, and those of others. Both are left as they are, and said once.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection
+from typing import Any
+
+from actors.venues.capabilities import Call, Capability
+from actors.venues.live_books import Books
+from actors.venues.live_requests import Requests, Telling
+from actors.venues.live_words import became_of, order_of, rows, text
+from actors.venues.trading import Missed, Remark
+from engine.messages import VenueOrder
+
+
+class Account:
+    """The open orders of the whole account; on the connection's loop."""
+
+    def __init__(self, requests: Requests, telling: Telling, books: Books, ability: Capability) -> None:
+        self._requests = requests
+        self._telling = telling
+        self._books = books
+        self._ability = ability
+        self._said: set[tuple[str, str]] = set()
+
+    async def compare(self, traded: Collection[str]) -> None:
+        """Read all open orders; tell the pairs `traded` of theirs, and the user once of all others."""
+        calls = [("open_orders_all", self._ability.open_orders(None))]
+        stops = self._ability.open_stops(None)
+        if stops is not None:
+            calls.append(("open_stops_all", stops))
+        for kind, call in calls:
+            answer = await self._requests.read(kind, self._method(call))
+            for told in rows(answer.value):
+                self._take(told, traded)
+
+    def _take(self, told: Any, traded: Collection[str]) -> None:
+        pair = text(told.get("symbol")) if isinstance(told, dict) else ""
+        market = self._requests.connection.markets().get(pair)
+        order = None if market is None else order_of(told, market, self._ability.ours)
+        if order is None:
+            return
+        is_ours = self._books.is_ours(order.client_order_id)
+        if is_ours and pair in traded:
+            known = self._books.get(order.client_order_id)
+            if known is None or known.ended:  # its pair believes that there is no such order, or that it has ended
+                self._telling.put(Missed(pair))
+            self._books.hear_order(pair, order, became_of(told))
+        elif (pair, order.order_id) not in self._said:
+            self._said.add((pair, order.order_id))
+            self._say(pair, order, is_ours=is_ours)
+
+    def _say(self, pair: str, order: VenueOrder, *, is_ours: bool) -> None:
+        what = f"{order.side} {order.amount:f} {pair} at {order.trigger_price or order.price:f}"
+        if is_ours:
+            text = f"an order of ours works on a pair that is not traded any more ({what}): cancel it there if you want"
+            self._telling.put(Remark("warning", "left_order", text))
+        else:
+            text = f"an order that is not ours works in the account ({what}): it is left alone"
+            self._telling.put(Remark("info", "foreign_order", text))
+
+    def _method(self, call: Call) -> Callable[..., Any]:
+        method = getattr(self._requests.connection.trading, call.method)
+        return functools.partial(method, *call.args, params=dict(call.params))
