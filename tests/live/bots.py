@@ -26,10 +26,10 @@ def toml_value(value: Any) -> str:
     return json.dumps(value)
 
 
-def live_toml(exchange: Exchange, pairs: list[str], **sections: Mapping[str, Any]) -> str:
+def live_toml(server: Exchange, pairs: list[str], **sections: Mapping[str, Any]) -> str:
     """A live configuration on the local exchange; `sections` override keys."""
-    market = "futures" if exchange.futures else "spot"
-    options = {k: v for k, v in exchange.options().items() if k in ("urls", "options")}
+    market = "futures" if server.futures else "spot"
+    options = {k: v for k, v in server.options().items() if k in ("urls", "options")}
     config: dict[str, dict[str, Any]] = {
         "trading": {"pairs": pairs, "stake_amount": 50, "max_open_trades": max(5, len(pairs))},
         "exchange": {"name": "binance", "market": market, "options": options},
@@ -48,15 +48,16 @@ def live_toml(exchange: Exchange, pairs: list[str], **sections: Mapping[str, Any
 class LiveBot(Bot):
     """A bot that trades on the local exchange with the account `main`."""
 
-    def __init__(self, folder: Path, exchange: Exchange, pairs: list[str], **sections: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, server: Exchange, pairs: list[str], **sections: Mapping[str, Any]) -> None:
         super().__init__(folder, {})
-        self.exchange = exchange
+        self.server = server
         self.killed: list[float] = []
-        self.config_path.write_text(live_toml(exchange, pairs, **sections), encoding="utf-8")
+        self.secret = KEYS["TRADEPIT_SECRET"]
+        self.config_path.write_text(live_toml(server, pairs, **sections), encoding="utf-8")
 
     def start(self) -> None:
         """Start it with the account's keys in its environment; does not wait."""
-        with keys():
+        with keys(self.secret):
             super().start()
 
     def kill(self) -> None:
@@ -81,10 +82,10 @@ class LiveBot(Bot):
 
 
 @contextmanager
-def keys() -> Iterator[None]:
+def keys(secret: str = KEYS["TRADEPIT_SECRET"]) -> Iterator[None]:
     """The account's keys in the environment."""
     before = {name: os.environ.get(name) for name in KEYS}
-    os.environ.update(KEYS)
+    os.environ.update({**KEYS, "TRADEPIT_SECRET": secret})
     try:
         yield
     finally:
