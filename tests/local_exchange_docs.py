@@ -34,8 +34,8 @@ in one-way mode; candles, tickers and the user's events by websocket. Prices are
 move when told). A market order fills at the best price, as far as the pair's `top` goes; a resting one at its own price
 when the market gets there; a stop that is jumped at the price there is.
 
-What it is not: a market. Nobody else trades there, the mark price is the last price, spreads are a tick. Hedge mode is
-known and refused. With `--speed 60` its clock runs sixty times as fast, candles with it: its time is then nobody
+What it is not: a market. Nobody else trades there, the mark price is the last price, spreads are a tick. Candles of a
+second exist on futures too, where Binance has none: tests need not wait a minute. Hedge mode is known and refused. With `--speed 60` its clock runs sixty times as fast, candles with it: its time is then nobody
 else's, signed requests are not checked for their timestamp, while rate limits and delays go by real time.
 
 ## Control

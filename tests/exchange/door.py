@@ -42,6 +42,17 @@ class User:
     can_futures: bool = True
 
 
+def whole(params: Mapping[str, Any], name: str) -> int | None:
+    """A parameter that is a whole number, or nothing."""
+    value = params.get(name)
+    if value is None:
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        raise missing(name) from None
+
+
 @dataclass(slots=True)
 class Asked:
     """A request that has passed the door."""
@@ -65,13 +76,7 @@ class Asked:
 
     def integer(self, name: str) -> int | None:
         """A whole number, or nothing."""
-        value = self.params.get(name)
-        if value is None:
-            return None
-        try:
-            return int(value)
-        except ValueError:
-            raise missing(name) from None
+        return whole(self.params, name)
 
 
 Handler = Callable[[Asked], Any]
@@ -235,11 +240,12 @@ def check_signature(user: User, text: str, signature: str) -> None:
 
 def check_time(clock: Clock, params: Mapping[str, Any]) -> None:
     """Binance's rule of `timestamp` and `recvWindow`; not looked at when the exchange's time runs fast."""
-    if not params.get("timestamp"):
+    stamp, window = whole(params, "timestamp"), whole(params, "recvWindow") or 5000
+    if not stamp:
         raise missing("timestamp")
     if clock.speed != 1:
         return
-    now, stamp, window = clock.now(), int(params["timestamp"]), int(params.get("recvWindow") or 5000)
+    now = clock.now()
     if stamp >= now + 1000:
         raise Refusal(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
     if now - stamp > window:

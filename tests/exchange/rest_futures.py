@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.exchange.algo import AlgoOrder
-from tests.exchange.door import Asked, Endpoint, Params, User, by_symbol
+from tests.exchange.door import Asked, Endpoint, Params, User, by_symbol, whole
 from tests.exchange.errors import NO_SUCH_ORDER, Refusal, missing
 from tests.exchange.events import short
 from tests.exchange.futures import FuturesVenue
@@ -282,10 +282,10 @@ def _page(asked: Asked, rows: list[Any], first_name: str, when: Any) -> list[Any
 
 
 def _klines_weight(params: Params) -> int:
-    limit = int(params.get("limit") or 500)
+    limit = whole(params, "limit") or 500
     return 1 if limit < 100 else 2 if limit < 500 else 5 if limit <= 1000 else 10
 
 
 def _depth_weight(params: Params) -> int:
-    limit = int(params.get("limit") or 500)
+    limit = whole(params, "limit") or 500
     return 2 if limit <= 50 else 5 if limit <= 100 else 10 if limit <= 500 else 20

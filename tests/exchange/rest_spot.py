@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from tests.exchange.door import Asked, Endpoint, Params, User, by_symbol
+from tests.exchange.door import Asked, Endpoint, Params, User, by_symbol, whole
 from tests.exchange.errors import NO_SUCH_ORDER, Refusal, missing
 from tests.exchange.orders import TRIGGERED_TYPES, ZERO, Order, Trade
 from tests.exchange.rest_market import MarketRest
@@ -343,5 +343,5 @@ def _tickers_weight(params: Params) -> int:
 
 
 def _depth_weight(params: Params) -> int:
-    limit = int(params.get("limit") or 100)
+    limit = whole(params, "limit") or 100
     return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1000 else 250

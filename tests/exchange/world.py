@@ -112,7 +112,12 @@ class World:
         """Run something beside the requests."""
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failures.append(f"{task.get_coro()}: {error!r}")
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a request or serve a websocket; a failure of this exchange's own is kept for `state`."""
