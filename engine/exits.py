@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from engine.levels import against, armed_by_offset
 from engine.margin import Held, liquidation_price, tier_of
 from engine.market import Market
 from engine.messages import MarketRange, Signal
@@ -58,8 +59,8 @@ def stop_level(rate: Decimal, ratio: Decimal, side: Side, leverage: Decimal, mar
     """A stop `ratio` (leveraged) away from `rate`: up to the next step for a long, down for a short."""
     distance = abs(float(ratio) / float(leverage))
     if side is Side.LONG:
-        return market.round_price_up(exact(float(rate) * (1 - distance)))
-    return market.round_price_down(exact(float(rate) * (1 + distance)))
+        return market.round_price_up(exact(against(float(rate), distance, 1.0)))
+    return market.round_price_down(exact(against(float(rate), distance, -1.0)))
 
 
 def tightened(
@@ -244,11 +245,11 @@ def stop_price(look: Look) -> Decimal:
         return left_at
     sign, start, leverage = (1 if look.is_long else -1), float(rng.open), float(look.position.leverage)
     offset, positive = settings.trailing_stop_positive_offset, settings.trailing_stop_positive
-    armed_by_offset = settings.trailing_stop and settings.trailing_only_offset_is_reached and offset and positive
-    if armed_by_offset and positive and "custom_stoploss" not in settings.callbacks:
-        rate = exact(start * (1 + sign * abs(float(offset)) - sign * abs(float(positive) / leverage)))
+    by_offset = settings.trailing_stop and settings.trailing_only_offset_is_reached and offset and positive
+    if by_offset and positive and "custom_stoploss" not in settings.callbacks:
+        rate = exact(armed_by_offset(start, float(offset), abs(float(positive) / leverage), sign))
     else:
-        rate = exact(start * (1 - sign * abs(float(stop.ratio) / leverage)))
+        rate = exact(against(start, abs(float(stop.ratio) / leverage), sign))
     return max(rng.low, rate) if look.is_long else min(rng.high, rate)
 
 

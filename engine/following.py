@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.candles import Bools, Floats
+from engine.levels import against, armed_by_offset
 from engine.steps import nearest
 from engine.straight import (
     BLOCKS,
@@ -298,11 +299,11 @@ class _Group:
         start, offset = opened[inside], settings.trailing_stop_positive_offset
         positive = settings.trailing_stop_positive
         if settings.trailing_only_offset_is_reached and offset and positive is not None:
-            rate = start * (1 + sign * abs(float(offset)) - sign * course.near)
+            rate = armed_by_offset(start, float(offset), course.near, sign)
         else:
             past = best[inside] >= course.offset[1] * self.rate[who[inside]]
             distance = course.far if positive is None else np.where(past, course.near, course.far)
-            rate = start * (1 - sign * distance)
+            rate = against(start, distance, sign)
         price[inside] = sign * np.maximum(worst[inside], sign * rate)
         return price
 

@@ -11,8 +11,12 @@ Rules
     Everything is compared in the direction of the side: a short's prices count negative. So more is better
     for both, a candle's best is its high or its low, and stops only rise.
 
-Why twice: the machine takes a millisecond a trade, this takes microseconds. That both give equal trades,
-field for field, is held by tests on random cases and on the oracle's.
+Why twice: the machine takes a millisecond a trade, this takes microseconds. What one formula can say for a rate
+and for an array is said once (`engine.levels`, `engine.steps` beside the market's rounding). The rest cannot be shared without losing
+that speed: which reason wins is a sequence of questions there and one selection over thousands of rows here, and
+levels of profit are decimals there and bounds with room for error here. That both give equal trades, field for
+field, is held by `tests/engine/test_plain.py`, on random cases and on those recorded from the reference;
+`backtest --verify` holds it for a user's own run.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ import numpy.typing as npt
 
 from engine.candles import Bools, Candles, Floats
 from engine.exits import MINUTE_MS
+from engine.levels import against
 from engine.market import round8
 from engine.settings import Settings
 from engine.skipping import is_known
@@ -166,8 +171,8 @@ class Course:
     def stops(self, rates: Floats, distance: float, scale: float | Floats) -> Floats:
         """Stops at a distance from rates, in the side's direction: `engine.exits.stop_level`."""
         if self.sign > 0:
-            return at_or_above(rates * (1 - distance), scale) / scale
-        return -(at_or_below(rates * (1 + distance), scale) / scale)
+            return at_or_above(against(rates, distance, 1.0), scale) / scale
+        return -(at_or_below(against(rates, distance, -1.0), scale) / scale)
 
     def roi_at(self, minutes: npt.NDArray[np.int64]) -> Rows:
         """Which entry of the ROI table is in force after so many minutes; 0 is none."""
