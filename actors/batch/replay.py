@@ -104,7 +104,8 @@ def run_replay(
     """Drive the tapes through the actors; the journal has everything afterwards, `venue_record` what the venue knows."""
     pairs = tuple(taped.tapes)
     markets = {pair: taped.rules[pair].market for pair in pairs}
-    paper = replace(config.paper, fills="candle", latency_ms=0)
+    fee = max(rules.fee for rules in taped.rules.values())  # for both ways (2.1.5)
+    paper = replace(config.paper, fills="candle", latency_ms=0, maker_fee=fee, taker_fee=fee)
     first = min(int(t.candles.ts[0]) for t in taped.tapes.values() if len(t.candles))
     runtime = SimRuntime(seed, start_ms=first - 60_000)
     venue = PaperVenue(None, paper, TapeMarket(markets), currency=config.trading.stake_currency, by_turns=True)

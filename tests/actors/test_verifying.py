@@ -44,6 +44,17 @@ def test_trades_on_arrays_are_compared_one_by_one() -> None:
     assert "what was counted" in counted
 
 
+def test_the_higher_fee_is_that_of_both_ways() -> None:
+    """Backtest and replay reckon with the higher one of the two fees, whichever it is."""
+    use_money_context()
+    for maker, taker in ((0.001, 0), (0, 0.001)):
+        config, taped = made("Long", 1, count=200, paper={"maker_fee": maker, "taker_fee": taker})
+        events = run_backtest(config, taped, keep_events=True).events
+
+        assert "" == first_difference(config, taped, events)
+        assert {rules.fee for rules in taped.rules.values()} == {Decimal("0.001")}
+
+
 def test_an_event_that_the_replay_has_not() -> None:
     """The first event that differs is named with its writer and both sides."""
     use_money_context()
