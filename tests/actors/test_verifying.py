@@ -47,7 +47,7 @@ def test_trades_on_arrays_are_compared_one_by_one() -> None:
 def test_the_higher_fee_is_that_of_both_ways() -> None:
     """Backtest and replay reckon with the higher one of the two fees, whichever it is."""
     use_money_context()
-    for maker, taker in ((0.001, 0), (0, 0.001)):
+    for maker, taker in ((Decimal("0.001"), 0), (0, Decimal("0.001"))):
         config, taped = made("Long", 1, count=200, paper={"maker_fee": maker, "taker_fee": taker})
         events = run_backtest(config, taped, keep_events=True).events
 
