@@ -84,10 +84,13 @@ def _list(wish: Wish, as_json: bool) -> int:
     if as_json:
         print_json({"files": rows, "unread": [outcome.why for outcome in failed]})
     else:
-        columns = [name for name in (rows or [{}])[0] if name != "path"]
-        print_table(columns, [[row[name] for name in columns] for row in rows])
+        if rows:
+            columns = [name for name in rows[0] if name != "path"]
+            print_table(columns, [[row[name] for name in columns] for row in rows])
         for outcome in failed:
             print(outcome.why, file=sys.stderr)
+        if len(found) < len(files):
+            print(f"{len(files) - len(found)} of {len(files)} files have no row, and are left out.", file=sys.stderr)
     return FAILED if failed else OK
 
 

@@ -55,6 +55,13 @@ def test_list_tells_what_each_file_holds(tmp_path: Path, capsys: pytest.CaptureF
     assert ["-", "candles", "ETH/BTC", "5m", "feather", "4", "2", "2018-01-10", "04:55:00"] == line[:9]
 
 
+def test_list_says_which_files_hold_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file with a head and no row is counted, so that nobody looks for it in the table in vain."""
+    (tmp_path / "AAA_USDT-5m.csv").write_text("date,open,high,low,close,volume\n")
+
+    assert run(capsys, "list", tmp_path) == (0, "", "1 of 1 files have no row, and are left out.\n")
+
+
 def test_list_goes_on_past_a_file_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The others are listed, the damaged one is named, and the status says so."""
     write_feather(tmp_path / "ETH_BTC-5m.feather", ROWS)
