@@ -180,7 +180,9 @@ class FeedActor(EngineActor):
             windows.setdefault(judge, []).append((pair, rows[-count:] if count else ()))
             stream = self._streams.get(pair)
             if stream is not None:
-                stream.start(rows[-1].ts if rows else None, rows[-1].close if rows else None)
+                newest = rows[-1] if rows else None
+                if stream.ts is None or (newest is not None and newest.ts >= stream.ts):
+                    stream.start(newest.ts if newest else None, newest.close if newest else None)
                 self._ready[pair] = stream
                 self._judges[pair] = judge
         for judge, pairs in windows.items():

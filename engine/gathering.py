@@ -113,9 +113,13 @@ class Gathering:
             self._down.discard(pair)
 
     def start(self, pair: str, last: Candle | None, next_ts: Millis) -> None:
-        """Hand on from the candle `next_ts` on; `last` is the newest one before it, where there is one."""
+        """Hand on from the candle `next_ts` on; `last` is the newest one before it, where there is one.
+
+        What was handed on already while the history was on its way is not handed on again.
+        """
         desk = self._desks[pair]
-        desk.cursor, desk.last = next_ts, last
+        if desk.cursor is None or desk.cursor < next_ts:
+            desk.cursor, desk.last = next_ts, last
         desk.tries, desk.next_ask, desk.wanted = 0, 0, None
 
     def go_back(self, pair: str, next_ts: Millis) -> None:

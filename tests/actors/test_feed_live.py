@@ -67,6 +67,22 @@ def test_histories_come_when_they_can_and_their_pairs_join() -> None:
     assert made.got(B) == [flat(START)]
 
 
+def test_a_judge_that_asks_again_is_sent_no_candle_twice() -> None:
+    """A candle that closes while a judge's new history is on its way is sent once, and nothing is made up for it."""
+    made, market, arrived = world([A])
+    made.load()
+    market.tell(A, flat(START))
+    made.runtime.run(MINUTE)
+    market.give_history(A, [flat(START - 2 * MINUTE), flat(START - MINUTE)], START)
+    made.runtime.settle()
+    market.tell(A, flat(START + MINUTE))
+    made.runtime.run(MINUTE)
+
+    assert len(made.history) == 2
+    assert [at for at, _ in arrived] == [close(0), close(1)]
+    assert made.got(A) == [flat(START), flat(START + MINUTE)]
+
+
 def test_a_round_goes_when_everybody_traded_is_there() -> None:
     """The last of the candles that are on their way starts the round at once; a quiet pair is not waited for."""
     made, market, arrived = world()

@@ -200,6 +200,20 @@ def test_a_reader_that_starts_again_gets_what_it_missed() -> None:
     assert made.take((A,), time(3)) == [(A, at(2)), (A, at(3))]
 
 
+def test_a_history_that_comes_late_repeats_nothing() -> None:
+    """What was handed on while a history was on its way is not handed on again; what it reaches beyond is left out."""
+    made = gathering()
+    made.heard(A, at(0), closed=True)
+    made.take((A,), time(0))
+    made.start(A, at(-1), time(0))
+    made.heard(A, at(1), closed=True)
+    assert made.take((A,), time(1)) == [(A, at(1))]
+
+    made.start(A, at(4), time(5))
+    made.heard(A, at(5), closed=True)
+    assert made.take((A,), time(5)) == [(A, at(5))]
+
+
 def test_nothing_is_handed_on_or_asked_before_the_start() -> None:
     """A pair whose history has not come has frames kept for it, and no questions asked."""
     made = Gathering(MINUTE, flagged=True)
