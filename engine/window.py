@@ -6,8 +6,8 @@ strategy's answer is checked before anything believes it: it was written by some
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -124,20 +124,41 @@ class Window:
 # ---------------------------------------------------------------- what a strategy answered
 
 
+class NoTags(Sequence[str]):
+    """A column of `count` empty tags: a list would take as much memory as the prices' column."""
+
+    __slots__ = ("_count",)
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> NoTags: ...
+    def __getitem__(self, index: int | slice) -> str | NoTags:
+        rows = range(self._count)[index]
+        return NoTags(len(rows)) if isinstance(rows, range) else ""
+
+
 class CheckedSignals(NamedTuple):
-    """A strategy's answer after its check: every array present, of one length, NaN turned into no signal."""
+    """A strategy's answer after its check: all columns of one length, NaN turned into no signal; no `score`: all 0."""
 
     enter_long: Bools
     exit_long: Bools
     enter_short: Bools
     exit_short: Bools
-    enter_tag: list[str]
-    exit_tag: list[str]
-    score: Floats
+    enter_tag: Sequence[str]
+    exit_tag: Sequence[str]
+    score: Floats | None
 
     def since(self, first: int) -> CheckedSignals:
         """The answer from row `first` on."""
-        return self._replace(**{name: column[first:] for name, column in self._asdict().items()})
+        given = {name: column for name, column in self._asdict().items() if column is not None}
+        return self._replace(**{name: column[first:] for name, column in given.items()})
 
     def at(self, index: int) -> Signal:
         """The signal of one candle."""
@@ -148,7 +169,7 @@ class CheckedSignals(NamedTuple):
             exit_short=bool(self.exit_short[index]),
             enter_tag=self.enter_tag[index],
             exit_tag=self.exit_tag[index],
-            score=float(self.score[index]),
+            score=0.0 if self.score is None else float(self.score[index]),
         )
 
 
@@ -167,7 +188,7 @@ def check_signals(answer: object, count: int) -> CheckedSignals:
         exit_short=_flags("exit_short", signals.exit_short, count),
         enter_tag=_checked_tags("enter_tag", signals.enter_tag, count),
         exit_tag=_checked_tags("exit_tag", signals.exit_tag, count),
-        score=np.zeros(count) if score is None else np.where(np.isfinite(score), score, 0.0),
+        score=None if score is None else np.where(np.isfinite(score), score, 0.0),
     )
 
 
@@ -256,9 +277,12 @@ def _tags(name: str, values: Any, count: int) -> list[Any] | None:
     return list(values)
 
 
-def _checked_tags(name: str, values: Any, count: int) -> list[str]:
+def _checked_tags(name: str, values: Any, count: int) -> Sequence[str]:
     tags = _tags(name, values, count)
-    return [""] * count if tags is None else [_tag(name, tag) for tag in tags]
+    if tags is None:
+        return NoTags(count)
+    are_fine = {*map(type, tags)} == {str} and max(map(len, tags)) <= TAG_MAX
+    return tags if are_fine else [_tag(name, tag) for tag in tags]
 
 
 def _tag(name: str, value: Any) -> str:

@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
-from actors.batch.catalog import FUNDING, MARK, files_in
-from actors.batch.data import FundingRates, load_funding, load_marks, load_repaired
+from actors.batch.catalog import FUNDING, MARK, DataFile, files_in
+from actors.batch.data import FundingRates, load_file, load_funding, load_marks, locate
 from actors.batch.markets import FILE
 from engine.candles import Candles, timeframe_ms
 from engine.errors import DataError
@@ -32,13 +32,23 @@ def with_more(
     Raises:
         DataError: `detail` is not finer than `timeframe`, or candles of it are missing for a pair.
     """
-    finer = _finer(folder, tapes, timeframe, detail) if detail else {}
+    finer = {
+        pair: load_file(file, pair, detail).candles
+        for pair, file in finer_files(folder, tapes, timeframe, detail).items()
+    }
     funding, notes = funding_in(folder, tapes)
     more = {pair: replace(tape, detail=finer.get(pair), funding=funding.get(pair, ())) for pair, tape in tapes.items()}
     return more, notes
 
 
-def _finer(folder: str | Path, pairs: Iterable[str], timeframe: str, detail: str) -> dict[str, Candles]:
+def finer_files(folder: str | Path, pairs: Iterable[str], timeframe: str, detail: str) -> dict[str, DataFile]:
+    """Each pair's file of the timeframe `detail`; none where that is empty.
+
+    Raises:
+        DataError: `detail` is not finer than `timeframe`, or candles of it are missing for a pair.
+    """
+    if not detail:
+        return {}
     try:
         whole, part = timeframe_ms(timeframe), timeframe_ms(detail)
     except ValueError as error:
@@ -47,7 +57,7 @@ def _finer(folder: str | Path, pairs: Iterable[str], timeframe: str, detail: str
         raise DataError(
             f"timeframe_detail is {detail}; it must be finer than the strategy's {timeframe}, and fit into it."
         )
-    return {pair: found.candles for pair, found in load_repaired(folder, tuple(pairs), detail).items()}
+    return locate(folder, tuple(pairs), detail)
 
 
 def funding_in(folder: str | Path, pairs: Iterable[str]) -> tuple[dict[str, tuple[FundingRate, ...]], tuple[str, ...]]:

@@ -13,6 +13,8 @@ from engine.errors import DataError
 
 BYTES_A_ROW: Final = 100
 """A candle, what was judged on it, and what a run keeps beside it: 84 were measured (50 pairs of 105,120 candles)."""
+BYTES_A_FINER_ROW: Final = 60
+"""A candle that is only traded on: its time and five prices, and room to read a file into."""
 BASE: Final = 100 << 20
 """What a backtest of one small pair takes."""
 SMALL: Final = 1 / 50
@@ -32,17 +34,18 @@ def free_memory() -> int | None:
     return min(found, default=None)
 
 
-def check_room(files: Iterable[DataFile], free: int | None) -> None:
-    """Refuse a run whose candles need more than the `free` memory.
+def check_room(files: Iterable[DataFile], free: int | None, finer: Iterable[DataFile] = ()) -> None:
+    """Refuse a run whose candles need more than the `free` memory; `finer` are those that are only traded on.
 
     Raises:
         DataError: they do; the text says how much, and what to do instead.
     """
-    wanted = list(files)
-    if free is None or sum(file.path.stat().st_size for file in wanted) < free * SMALL:
+    wanted, beside = list(files), list(finer)
+    if free is None or sum(file.path.stat().st_size for file in (*wanted, *beside)) < free * SMALL:
         return
-    rows = sum(map(row_count, wanted))
-    needs = rows * BYTES_A_ROW + BASE
+    rows, fine = sum(map(row_count, wanted)), sum(map(row_count, beside))
+    needs = rows * BYTES_A_ROW + fine * BYTES_A_FINER_ROW + BASE
+    rows += fine
     if needs > free:
         raise DataError(
             f"{len(wanted)} pairs with {rows} candles need about {_megabytes(needs)} of memory, and "

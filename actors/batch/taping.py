@@ -15,7 +15,7 @@ import numpy as np
 
 from actors.batch.catalog import DataFile
 from actors.batch.data import load_file, load_repaired, locate, row_count, span_of
-from actors.batch.finer import unmargined, with_more
+from actors.batch.finer import finer_files, unmargined, with_more
 from actors.batch.markets import read_markets
 from actors.batch.room import BYTES_A_ROW, check_room, free_memory
 from actors.batch.spreading import STOPPED, Unfinished, cores, may_fork, spread
@@ -85,7 +85,8 @@ def tape(
     facts = facts_of(maker.make())
     settings = make_settings(config, facts)
     files, others = _meant(folder, pairs, facts.timeframe, config.trading.stake_currency)
-    check_room(files.values(), free_memory())
+    finer = finer_files(folder, files, facts.timeframe, config.feed.timeframe_detail)
+    check_room(files.values(), free_memory(), finer.values())
     began = time.perf_counter()
     bench = _Bench(maker, facts, start, end)
     judged = _all_judged(bench, files, config.strategy.workers)

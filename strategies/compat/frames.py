@@ -106,16 +106,19 @@ def _placed(values: Any, rows: Any, count: int) -> Any:
 def _tags(frame: Any, name: str, rows: Any, count: int) -> list[str] | None:
     if name not in frame.columns:
         return None
-    values = frame[name].to_numpy(dtype=object).tolist()
-    found = [value if type(value) is str else _text(value) for value in values]
+    values: list[Any] = frame[name].to_numpy(dtype=object).tolist()
+    # Most columns are texts already, and most texts empty: what goes over all of them is left to C.
+    found = values if {*map(type, values)} == {str} else [v if type(v) is str else _text(v) for v in values]
     if not any(found):
         return None
+    if max(map(len, found)) > TAG_MAX:
+        found = [text[:TAG_MAX] for text in found]
     if rows is None:
-        return [text[:TAG_MAX] for text in found]
+        return found
     texts = [""] * count
     for place, text in zip(rows.tolist(), found, strict=True):
         if place >= 0:
-            texts[place] = text[:TAG_MAX]
+            texts[place] = text
     return texts
 
 

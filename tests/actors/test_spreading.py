@@ -90,4 +90,6 @@ def test_too_little_memory_is_said_before(tmp_path: Path) -> None:
     check_room([file], 10 << 30)
     with pytest.raises(DataError, match=r"1 pairs with 50\d candles need about 100 MiB of memory, and 0 MiB are free"):
         check_room([file], 10_000)
+    with pytest.raises(DataError, match="need about"):
+        check_room([], 10_000, [file])
     assert (free_memory() or 1) > 0

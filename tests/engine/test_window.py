@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from itertools import pairwise
 from typing import Any
 
@@ -162,3 +163,14 @@ def test_crossings() -> None:
     assert crossed_above(series, 30).nonzero()[0].tolist() == [4]
     assert crossed_below(series, 30).nonzero()[0].tolist() == [2, 7]
     assert crossed_above(series, np.full(8, 30.0)).tolist() == crossed_above(series, 30).tolist()
+
+
+def test_no_tags_are_a_column_of_empty_ones() -> None:
+    """What stands for a column without tags is read, cut and sent like a list of empty texts."""
+    none = check_signals(Signals(enter_long=YES), 4).enter_tag
+    sent = pickle.loads(pickle.dumps(none[1:]))
+
+    assert ["", "", "", ""] == list(none)
+    assert ("", ["", "", ""]) == (none[-1], list(sent))
+    with pytest.raises(IndexError):
+        none[4]
