@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
@@ -17,7 +19,7 @@ import pytest
 
 from actors.batch.candle_files import write_parquet
 from actors.batch.catalog import CANDLES, FUNDING, path_of
-from actors.batch.data import load_candles
+from actors.batch.data import load_candles, load_funding
 from actors.batch.downloading import missing, take, target_of, write, write_markets
 from actors.batch.markets import read_markets
 from actors.cli import main
@@ -205,6 +207,35 @@ def test_ctrl_c_keeps_what_is_there(exchange: Exchange, tmp_path: Path, capsys: 
     status, (again,) = download(capsys, arguments(exchange, tmp_path))
     assert (status, again["rows"]) == (OK, told["rows"] + again["added"])
     assert len(load_candles(tmp_path / "candles", [BTC], "1m")[BTC]) == again["rows"] >= 1_190
+
+
+def test_futures_have_their_funding_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the candles lie the rates that were due, and a later run asks for later ones only."""
+    pair = "BTC/USDT:USDT"
+    with Exchange("--pairs", "2", futures=True) as running:
+        running.control("fund", symbol="BTCUSDT", rate=0.0002)
+        given = arguments(running, tmp_path, "--pairs", pair, hours=1)
+        status, told = download(capsys, given)
+        running.control("fund", symbol="BTCUSDT", rate=-0.0001)
+        _, again = download(capsys, given)
+
+    assert status == OK
+    assert [one["kind"] for one in told] == [CANDLES, FUNDING]
+    assert again[1]["added"] == 1
+    assert load_funding(tmp_path / "candles", [pair])[pair].rate.tolist() == [0.0002, -0.0001]
+
+
+def test_a_terminal_is_shown_a_bar(exchange: Exchange, tmp_path: Path) -> None:
+    """While it goes on, on standard error; what was done is said on standard output as ever."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "actors.cli", *arguments(exchange, tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs, check=True, timeout=60)
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode(errors="replace")
+    os.close(ours)
+
+    assert "downloading" in shown
+    assert b"BTC/USDT candles 1m: downloaded" in done.stdout
 
 
 @pytest.mark.parametrize(
