@@ -11,19 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.bots import Bot, ask, command
-from tests.exchange.client import Exchange
+from tests.exchange.client import Exchange, as_toml
 
 STRATEGIES: Final = Path(__file__).with_name("strategies")
 KEYS: Final = {"TRADEPIT_KEY": "key", "TRADEPIT_SECRET": "secret"}
-
-
-def toml_value(value: Any) -> str:
-    """A value as TOML, tables inline."""
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{json.dumps(k)} = {toml_value(v)}" for k, v in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(toml_value, value)) + "]"
-    return json.dumps(value)
 
 
 def live_toml(server: Exchange, pairs: list[str], **sections: Mapping[str, Any]) -> str:
@@ -41,7 +32,7 @@ def live_toml(server: Exchange, pairs: list[str], **sections: Mapping[str, Any])
         config.setdefault(section.replace("_", "."), {}).update(values)
     lines = ['mode = "live"']
     for section, values in config.items():
-        lines += ["", f"[{section}]", *(f"{key} = {toml_value(value)}" for key, value in values.items())]
+        lines += ["", f"[{section}]", *(f"{key} = {as_toml(value)}" for key, value in values.items())]
     return "\n".join(lines) + "\n"
 
 
