@@ -14,9 +14,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
+
+from loguru import logger
 
 from actors.venues.capabilities import Capability
 from actors.venues.ccxt import Connection
@@ -42,6 +44,7 @@ BALANCES_S: Final = 2.0
 """Balances are read so often at most, and only after something has happened."""
 
 CHECK_S: Final = 0.5
+SERVICE_S: Final = 1.0
 PATIENCE: Final = 3
 """An order's end is told without fills that so many reads have not brought: the pair goes on asking."""
 
@@ -85,8 +88,8 @@ class CcxtVenue:
         self._epoch = epoch
         self._looks.forget()
         if not self._running:
-            services = (self._stream.run(), self._keep_books(), self._keep_balances(), self._keep_comparing())
-            self._running = [self._connection.spawn(service) for service in services]
+            services = (self._stream.run, self._keep_books, self._keep_balances, self._keep_comparing)
+            self._running = [self._connection.spawn(self._kept(service)) for service in services]
         self._requests.wish_again()
         self._telling.attach(wake)
 
@@ -194,6 +197,16 @@ class CcxtVenue:
         return sorted({known.pair for known in self._books.all() if not known.ended})
 
     # ------------------------------------------------------------ what looks after it (on the loop)
+
+    @staticmethod
+    async def _kept(service: Callable[[], Awaitable[None]]) -> None:
+        """Run a service for ever: a fault of ours in it costs a moment, not the service."""
+        while True:
+            try:
+                await service()
+            except Exception:  # noqa: BLE001 - a bug must not end what looks after orders
+                logger.exception("a service of the venue failed; it is started again")
+            await asyncio.sleep(SERVICE_S)
 
     async def _keep_books(self) -> None:
         """Look for fills that are counted and not told, and for a stream that is deaf."""

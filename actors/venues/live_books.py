@@ -95,6 +95,14 @@ class Books:
         """The client id of an order that is known not to be ours; None for all others."""
         return self._foreign.get((pair, order_id))
 
+    def leave(self, pair: str, order_id: str) -> None:
+        """Count an order as foreign unless it is known to be ours."""
+        if not self.owner(pair, order_id):
+            self._foreign.setdefault((pair, order_id), "")
+            self._orphans.pop((pair, order_id), None)
+            while len(self._foreign) > KEPT:
+                self._foreign.popitem(last=False)
+
     def all(self) -> list[Known]:
         """All that are remembered."""
         return list(self._known.values())
@@ -130,8 +138,7 @@ class Books:
         if known is None:
             if not self.is_ours(client_id):
                 self._foreign[pair, told.order_id] = told.client_order_id
-                while len(self._foreign) > KEPT:
-                    self._foreign.popitem(last=False)
+                self.leave(pair, told.order_id)
                 return None
             known = self._known[client_id] = Known(pair, client_id, told.type == OrderType.STOP)
         known.told, known.heard_at = told, self._clock()

@@ -11,10 +11,13 @@ Rules
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
+
+from loguru import logger
 
 from actors.venues.capabilities import Call, Capability
 from actors.venues.ccxt_market import number
@@ -35,6 +38,9 @@ PAGE: Final = 500
 """Rows of a page; every exchange that we know gives as many."""
 
 PAGES_MAX: Final = 200
+
+FAILED_S: Final = 2.0
+"""A look that a fault of ours has ended is begun anew after this."""
 
 LIQUIDATIONS: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
 """Client ids of orders by which Binance closes a position itself; others that name none count as the user's."""
@@ -71,7 +77,12 @@ class Looks:
 
     async def _answer(self, asker: str) -> None:
         while (question := self._questions.get(asker)) is not None:
-            snapshot = await self._read(question)
+            try:
+                snapshot = await self._read(question)
+            except Exception:  # noqa: BLE001 - whoever asked must be answered
+                logger.exception("looking at {} failed", question.pair)
+                await asyncio.sleep(FAILED_S)
+                continue
             newest = self._questions.get(asker)
             if newest is None:
                 return
@@ -92,6 +103,8 @@ class Looks:
         if self._has_unknown(pair, trades, orders):
             for told in await self._pages("fetch_orders", market, since):
                 self._take(market, told, orders)
+            for told in trades:  # orders that the exchange does not list any more were nobody's that we know
+                self._books.leave(pair, text(told.get("order")))
         unknown, final = await self._asked(question.client_order_ids, market, orders)
         fills = self._fills(market, trades)
         mine = {filled.fill.client_order_id for filled in fills}
@@ -219,7 +232,8 @@ class Looks:
         found = []
         for told in trades:
             order_id = text(told.get("order"))
-            client_id = self._books.foreign(market.pair, order_id)
+            ours = self._books.owner(market.pair, order_id)
+            client_id = None if ours else self._books.foreign(market.pair, order_id)
             filled = None if client_id is None else fill_of(told, client_id or f"order {order_id}", market)
             if filled is not None and client_id is not None:
                 why = "liquidation" if client_id.startswith(LIQUIDATIONS) else "manual"

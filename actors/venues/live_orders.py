@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from loguru import logger
+
 from actors.venues.capabilities import Call, CannotTrade, Capability
 from actors.venues.failure import Failure, NotLeaving, Verdict
 from actors.venues.live_books import Books, Known
@@ -76,7 +78,16 @@ class Orders:
     # ------------------------------------------------------------ orders
 
     async def submit(self, order: Order, permit: Permit, epoch: int) -> None:
-        """Send an order and tell what became of it."""
+        """Send an order and tell what became of it; a fault of ours leaves it in doubt."""
+        try:
+            await self._submit(order, permit, epoch)
+        except Exception as error:  # noqa: BLE001 - a bug must not hide an order
+            logger.exception("{}: sending {} failed", order.pair, order.client_order_id)
+            known = self._books.get(order.client_order_id) or self._books.expect(order)
+            known.sent_at = known.sent_at or self._requests.connection.now()
+            self._doubt(order, f"a fault of ours: {error!r}")
+
+    async def _submit(self, order: Order, permit: Permit, epoch: int) -> None:
         market = self._markets.get(order.pair)
         if market is None:
             self._give_back(order, permit)
@@ -200,7 +211,14 @@ class Orders:
     # ------------------------------------------------------------ cancels
 
     async def cancel(self, cancel: Cancelling, permit: Permit, epoch: int) -> None:
-        """Cancel an order and tell what became of that."""
+        """Cancel an order and tell what became of that; a fault of ours leaves it to a look."""
+        try:
+            await self._cancel(cancel, permit, epoch)
+        except Exception as error:  # noqa: BLE001 - likewise
+            logger.exception("{}: cancelling {} failed", cancel.pair, cancel.client_order_id)
+            self._reject_cancel(cancel, f"a fault of ours: {error!r}")
+
+    async def _cancel(self, cancel: Cancelling, permit: Permit, epoch: int) -> None:
         pair, client_id = cancel.pair, cancel.client_order_id
         known = self._books.get(client_id)
         order_id = cancel.order_id or (known.order_id if known is not None else "")

@@ -1,0 +1,204 @@
+"""What exchanges answer through ccxt, odd answers among it: read, or known not to be readable, never guessed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from actors.venues.live_words import (
+    balances_of,
+    became_of,
+    fill_of,
+    is_known_status,
+    order_of,
+    payment_of,
+    position_of,
+    rows,
+)
+from engine.market import Market
+from engine.types import OrderSide, OrderStatus, OrderType
+
+D = Decimal
+SPOT = Market(pair="BTC/USDT", base="BTC", quote="USDT", price_step=D("0.1"), amount_step=D("0.001"))
+SWAP = Market(
+    pair="BTC/USDT:USDT", base="BTC", quote="USDT", price_step=D("0.1"), amount_step=D("0.01"), contract_size=D("0.01")
+)
+ORDER = {
+    "id": "7",
+    "clientOrderId": "tpAAAAAAr1p0000beeft1i1",
+    "status": "open",
+    "side": "buy",
+    "type": "limit",
+    "amount": 2.0,
+    "price": 100.5,
+    "filled": 0.5,
+    "timestamp": 1_700_000_000_000,
+}
+TRADE = {
+    "id": "t1",
+    "order": "7",
+    "price": "100.10",
+    "amount": "0.30",
+    "timestamp": 1_700_000_000_001.0,
+    "takerOrMaker": "maker",
+    "fee": {"cost": "0.03", "currency": "USDT"},
+}
+
+
+def same(client_order_id: str) -> str:
+    return client_order_id
+
+
+def test_an_order_is_read_exactly() -> None:
+    """Numbers are what they are written as, contracts become coins, the status says how far it has filled."""
+    spot, swap = order_of(ORDER, SPOT, same), order_of(ORDER, SWAP, str.upper)
+    assert spot is not None
+    assert swap is not None
+
+    assert (spot.amount, spot.price, spot.filled, spot.status) == (
+        D("2.0"),
+        D("100.5"),
+        D("0.5"),
+        OrderStatus.PARTIALLY_FILLED,
+    )
+    assert (spot.side, spot.type, spot.ts) == (OrderSide.BUY, OrderType.LIMIT, 1_700_000_000_000)
+    assert (swap.amount, swap.filled) == (D("0.020"), D("0.005"))
+    assert swap.client_order_id == "TPAAAAAAR1P0000BEEFT1I1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"status": "open", "filled": None}, OrderStatus.NEW),
+        ({"status": "closed", "filled": "2"}, OrderStatus.FILLED),
+        ({"status": "closed", "filled": 1}, OrderStatus.EXPIRED),
+        ({"status": "canceled"}, OrderStatus.CANCELED),
+        ({"status": "canceled", "filled": 2}, OrderStatus.FILLED),
+        ({"status": "expired"}, OrderStatus.EXPIRED),
+        ({"status": "rejected", "filled": 0}, OrderStatus.REJECTED),
+        ({"status": "canceling", "filled": 0}, OrderStatus.NEW),
+        ({"status": None, "filled": 0}, OrderStatus.NEW),
+        ({"status": "HALF_DONE", "filled": 0}, OrderStatus.NEW),
+        ({"status": 17, "filled": "2.00"}, OrderStatus.FILLED),
+        ({"status": "open", "filled": float("nan")}, OrderStatus.NEW),
+        ({"status": "open", "filled": "nonsense"}, OrderStatus.NEW),
+        ({"status": "open", "filled": -1}, OrderStatus.NEW),
+    ],
+)
+def test_a_status_is_what_is_known(changes: dict[str, Any], status: OrderStatus) -> None:
+    """Unknown words count as working: the order exists and is asked for again; amounts decide what has filled."""
+    told = order_of({**ORDER, **changes}, SPOT, same)
+    assert told is not None
+
+    assert told.status is status
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [None, [], "text", 5, {}, {**ORDER, "id": None, "clientOrderId": None}, {**ORDER, "side": "both"}]
+    + [{**ORDER, "amount": amount} for amount in (None, 0, "x", float("inf"))],
+)
+def test_what_names_no_order_is_none(odd: Any) -> None:
+    """Answers of the wrong shape, without an id, a side or an amount are no order."""
+    assert order_of(odd, SPOT, same) is None
+
+
+def test_a_cancels_answer_names_the_order_that_was_cancelled() -> None:
+    """The answer carries a new id of the exchange's own; the old one is inside."""
+    told = order_of({**ORDER, "clientOrderId": "random", "info": {"origClientOrderId": "mine"}}, SPOT, same)
+    assert told is not None
+
+    assert told.client_order_id == "mine"
+
+
+def test_a_triggered_stop_counts_as_the_order_that_it_has_become() -> None:
+    """Closed, with nothing filled of its own: the other order's amount counts, or it is still on its way."""
+    info = {"algoId": 3, "actualOrderId": "9", "actualQty": "2"}
+    stop = {**ORDER, "status": "closed", "filled": 0, "triggerPrice": 90, "info": info}
+    filled = order_of(stop, SPOT, same)
+    under_way = order_of({**stop, "info": {**info, "actualQty": "0"}}, SPOT, same)
+    ended = order_of({**stop, "status": "canceled", "info": {"algoId": 3, "actualOrderId": ""}}, SPOT, same)
+    assert filled is not None
+    assert under_way is not None
+    assert ended is not None
+
+    assert (filled.status, filled.filled, filled.type) == (OrderStatus.FILLED, D(2), OrderType.STOP)
+    assert under_way.status is OrderStatus.NEW
+    assert ended.status is OrderStatus.CANCELED
+    assert (became_of(stop), became_of(ORDER)) == ("9", "")
+
+
+def test_an_execution_is_read_exactly() -> None:
+    """Price, amount, fee and its coin, maker or taker; contracts become coins."""
+    told, swap = fill_of(TRADE, "mine", SPOT), fill_of({**TRADE, "amount": 3}, "mine", SWAP)
+    assert told is not None
+    assert swap is not None
+    fill = told.fill
+
+    assert (fill.fill_id, fill.price, fill.amount, fill.ts) == ("t1", D("100.10"), D("0.30"), 1_700_000_000_001)
+    assert (fill.fee, fill.fee_currency, fill.maker, told.order_id) == (D("0.03"), "USDT", True, "7")
+    assert swap.fill.amount == D("0.03")
+
+
+@pytest.mark.parametrize(
+    ("fees", "fee"),
+    [
+        ({"fee": None}, (D(0), "")),
+        ({"fee": None, "fees": [{"cost": 1, "currency": "BNB"}, {"cost": "2", "currency": "BNB"}]}, (D(3), "BNB")),
+        ({"fee": {"cost": None, "currency": "BNB"}}, (D(0), "")),
+        ({"fee": {"cost": -0.01, "currency": "USDT"}}, (D("-0.01"), "USDT")),
+        ({"fee": {"cost": "NaN", "currency": "USDT"}}, (D(0), "")),
+        ({"fee": "free", "fees": "none"}, (D(0), "")),
+    ],
+)
+def test_fees_are_what_was_charged(fees: dict[str, Any], fee: tuple[Decimal, str]) -> None:
+    """Several fees in one coin are summed, a rebate is negative, what is no number is none."""
+    told = fill_of({**TRADE, **fees}, "mine", SPOT)
+    assert told is not None
+
+    assert (told.fill.fee, told.fill.fee_currency) == fee
+
+
+@pytest.mark.parametrize("field", ["id", "price", "amount", "timestamp"])
+@pytest.mark.parametrize("value", [None, "", "NaN", float("nan")])
+def test_an_execution_without_its_facts_is_none(field: str, value: Any) -> None:
+    """Without an id, a price, an amount or a time nothing is booked: it is read again."""
+    told = fill_of({**TRADE, field: value}, "mine", SPOT)
+
+    assert told is None or field == "id"
+    assert told is None or told.fill.fill_id in ("NaN", "nan")
+
+
+def test_balances_are_what_there_is() -> None:
+    """Coins with nothing are left out; a futures wallet does not move with the mark price; odd answers are empty."""
+    told = {
+        "info": {"assets": [{"asset": "USDT", "walletBalance": "900.5"}, {"asset": None}, 7]},
+        "USDT": {"free": "700", "used": 200, "total": 1000.25},
+        "BTC": {"free": None, "used": None, "total": 0.5},
+        "ETH": {"free": 0, "used": 0, "total": 0},
+        "timestamp": 5,
+    }
+
+    assert balances_of(told, futures=False) == (("BTC", D(0), D("0.5")), ("USDT", D(700), D("300.25")))
+    assert balances_of(told, futures=True)[1] == ("USDT", D(700), D("200.5"))
+    assert balances_of(None, futures=False) == balances_of([], futures=True) == ()
+
+
+def test_positions_and_funding_are_read_or_not() -> None:
+    """A short is negative, contracts are coins; what says nothing is None."""
+    assert position_of({"contracts": 3, "side": "short"}, SWAP) == D("-0.03")
+    assert position_of({"contracts": "3", "side": "long"}, SWAP) == D("0.03")
+    assert position_of({"contracts": None}, SWAP) is None
+    assert position_of([], SWAP) is None
+    paid = payment_of({"id": 5, "amount": -0.25, "timestamp": 9, "code": "USDT"}, SWAP.pair)
+    assert paid is not None
+    assert (paid.payment_id, paid.received, paid.currency) == ("5", D("-0.25"), "USDT")
+    assert payment_of({"id": 5, "amount": None, "timestamp": 9}, SWAP.pair) is None
+
+
+def test_lists_and_words() -> None:
+    """Only a list has rows; only known words are known statuses."""
+    assert [rows(value) for value in ([1], (2,), "text", None, {"a": 1})] == [[1], (2,), (), (), ()]
+    assert [is_known_status(word) for word in ("open", "CLOSED", None, "HALF_DONE")] == [True, True, False, False]
