@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from actors.venues.live_frames import READERS, Reader, rows_of
+from actors.venues.live_frames import Reader, rows_of
 from actors.venues.live_times import Times
 from engine.candles import Candle
 
@@ -251,7 +251,9 @@ class CandleLine(Line):
         timeframe: str,
         sink: CandleSink,
         times: Times,
+        reader: Reader | None,
     ) -> None:
+        """`reader` takes candles out of raw frames, with the flag that they have closed; without one ccxt does, without it."""
         super().__init__(instances, f"candles of {len(pairs)} pairs, {pairs[0]} …", probe, times)
         self.pairs = pairs
         self.newest: str = pairs[0]
@@ -259,7 +261,7 @@ class CandleLine(Line):
         self._sink = sink
         self._names: dict[str, str] = {}
         self._interval = timeframe
-        self._reader: Reader | None = None
+        self._reader = reader
 
     def went_up(self) -> None:
         """Tell the sink."""
@@ -275,7 +277,6 @@ class CandleLine(Line):
         pairs = [pair for pair in self.pairs if pair in exchange.markets]  # a market may be gone by now
         self._names = {exchange.market(pair)["id"]: pair for pair in pairs}
         self._interval = exchange.timeframes.get(timeframe, timeframe)
-        self._reader = READERS.get(exchange.id)
         if self._reader is not None and exchange.has.get("watchOHLCVForSymbols"):
             size = _CHUNKS.get(exchange.id, CHUNK)
             for at in range(0, len(pairs), size):
@@ -285,7 +286,7 @@ class CandleLine(Line):
         else:
             for pair in pairs:
                 self.spawn(self._follow(exchange, pair))
-                await asyncio.sleep(self._times.subscribe / 2)
+                await asyncio.sleep(self._times.subscribe)
 
     async def _follow(self, exchange: Any, pair: str) -> None:
         while True:

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from actors.venues.live_frames import READERS
+from actors.venues.live_frames import READERS, Reader
 from actors.venues.live_lines import CandleLine, PriceLine
 from actors.venues.live_permits import Turnstile
 from actors.venues.live_service import LiveService
@@ -43,10 +43,17 @@ class LiveMarket:
     """
 
     def __init__(
-        self, connection: Any, *, limiter: str = "limiter", portfolio: str = "portfolio", times: Times = USUAL
+        self,
+        connection: Any,
+        *,
+        limiter: str = "limiter",
+        portfolio: str = "portfolio",
+        times: Times = USUAL,
+        readers: Mapping[str, Reader] = READERS,
     ) -> None:
         self._connection = connection
         self._times = times
+        self._reader = readers.get(connection.data.id)
         self._limiter = limiter
         self._portfolio = portfolio
         self._lock = threading.Lock()
@@ -87,10 +94,12 @@ class LiveMarket:
         if self._service is not None:
             return
         assert self._turnstile is not None
-        self._gathering = Gathering(timeframe_ms, flagged=self._connection.data.id in READERS)
+        self._gathering = Gathering(timeframe_ms, flagged=self._reader is not None)
         self._gathering.follow(pairs)
         self._gathering.down(pairs)
-        self._service = LiveService(self._connection, self._turnstile, self, tuple(pairs), timeframe_ms, self._times)
+        self._service = LiveService(
+            self._connection, self._turnstile, self, tuple(pairs), timeframe_ms, self._times, self._reader
+        )
         self._connection.spawn(self._service.run())
 
     def ask_history(self, pairs: Sequence[str], timeframe_ms: Millis, before: Millis, count: int) -> None:

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+from actors.venues.live_frames import Reader as FrameReader
 from actors.venues.live_lines import PAIRS_A_LINE, CandleLine, Line, PriceLine
 from actors.venues.live_permits import Turnstile
 from actors.venues.live_reading import Reader
@@ -35,7 +36,14 @@ class LiveService:
     """The loop's side of `LiveMarket`, which is `market` here."""
 
     def __init__(
-        self, connection: Any, turnstile: Turnstile, market: Any, pairs: Sequence[str], step_ms: Millis, times: Times
+        self,
+        connection: Any,
+        turnstile: Turnstile,
+        market: Any,
+        pairs: Sequence[str],
+        step_ms: Millis,
+        times: Times,
+        reader: FrameReader | None,
     ) -> None:
         self._connection = connection
         self._turnstile = turnstile
@@ -47,7 +55,9 @@ class LiveService:
         timeframe = timeframe_text(step_ms)
         streamed = pairs if connection.data.has.get("watchOHLCV") else ()  # without streams everything is asked for
         self._lines = [
-            CandleLine(connection, self._traded_unheard, streamed[at : at + PAIRS_A_LINE], timeframe, market, times)
+            CandleLine(
+                connection, self._traded_unheard, streamed[at : at + PAIRS_A_LINE], timeframe, market, times, reader
+            )
             for at in range(0, len(streamed), PAIRS_A_LINE)
         ]
         self._line_of = {pair: line for line in self._lines for pair in line.pairs}

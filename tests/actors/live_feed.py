@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from actors.feed import FeedActor
 from actors.rate_limiter import RateLimiterActor
 from actors.runtime import ThreadRuntime
 from actors.venues.ccxt import Connection
+from actors.venues.live_frames import READERS, Reader
 from actors.venues.live_market import LiveMarket
 from actors.venues.live_times import USUAL, Times
 from engine.candles import Candle, timeframe_ms
@@ -103,6 +104,7 @@ class LiveFeed:
         window: int = 20,
         count: int = 0,
         times: Times = USUAL,
+        readers: Mapping[str, Reader] = READERS,
     ) -> None:
         self.candles: dict[str, list[Candle]] = {}
         self.delays: list[tuple[str, Millis, Millis]] = []
@@ -117,7 +119,7 @@ class LiveFeed:
         loaded = self.connection.spawn(self.connection.load()).result(20)
         assert loaded.failure is None, loaded.failure
         self.pairs = tuple(pairs) or tuple(self.connection.markets())[:count]
-        self.market = LiveMarket(self.connection, times=times)
+        self.market = LiveMarket(self.connection, times=times, readers=readers)
         self.step = timeframe_ms(timeframe)
         self.timeframe = timeframe
         self.window = window

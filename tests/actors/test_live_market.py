@@ -154,6 +154,15 @@ def test_a_quiet_pair_is_judged_and_holds_nobody_up(exchange: Exchange, bot: Liv
     assert_true_and_whole(bot)
 
 
+def test_candles_of_an_exchange_that_does_not_say_when_they_close(exchange: Exchange) -> None:
+    """Read by ccxt, which knows no flag, a candle has closed with the next one or by a question, and is as true."""
+    with LiveFeed(exchange, count=3, times=IMPATIENT, readers={}) as other:
+        other.wait("the stream", lambda: other.market.status()["lines_up"] == 1)
+        candles_after(other, BTC, 3)
+
+        assert_true_and_whole(other)
+
+
 def test_prices_of_watched_pairs_come_with_each_tick(exchange: Exchange, bot: LiveFeed) -> None:
     """Every change of the book's top is in what the watching pair is told, and no other pair is told anything."""
     exchange.control("play", on=False)
