@@ -161,7 +161,11 @@ class ControlPanel:
         return self.world.clock.facts()
 
     def limits(self, asking: Asking) -> Any:
-        """`weight`, `orders` ({"10S": 100}): change the limits; `reset`: forget bans, counts, breaches."""
+        """`weight`, `orders` ({"10S": 100}): change the limits; `reset`: forget bans, counts, breaches.
+
+        `ban`: every request is answered 418 for so many seconds. `used`, `used_orders`: what others have used of the
+        present windows, at the same address or with the same account.
+        """
         limits = self.world.doors[asking.get("market", "spot")].limits
         limits.weight.limit = int(asking.get("weight", limits.weight.limit))
         for name, count in asking.get("orders", {}).items():
@@ -170,6 +174,10 @@ class ControlPanel:
                 there.limit = int(count) if window == name else there.limit
         if asking.get("reset"):
             limits.forget()
+        if "ban" in asking:
+            limits.ban(float(asking["ban"]))
+        account = asking.get("account", "main")
+        limits.others_used(int(asking.get("used", 0)), int(asking.get("used_orders", 0)), account)
         return {"rateLimits": limits.describe(), "breaches": _fields(limits.breaches)}
 
     # ------------------------------------------------------------ accounts

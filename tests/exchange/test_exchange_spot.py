@@ -212,6 +212,24 @@ def test_weight_and_order_counts_are_counted_and_enforced(exchange: Exchange) ->
     assert " 418 " in str(banned)
 
 
+def test_what_others_use_and_a_ban_is_told_to_all(exchange: Exchange) -> None:
+    """Orders that others have placed are in the headers; a ban answers everything with 418 and its end."""
+
+    async def work(binance: Any) -> tuple[Any, ...]:
+        exchange.control("limits", reset=True, used=5000, used_orders=90)
+        await binance.create_order(PAIR, "market", "buy", 0.001)
+        headers = dict(binance.last_response_headers)
+        exchange.control("limits", ban=30)
+        banned = [await outcome(binance.fetch_time()), await outcome(binance.fetch_balance())]
+        return headers, banned, int(binance.last_response_headers["Retry-After"])
+
+    headers, banned, wait = drive(exchange, work)
+
+    assert int(headers["X-MBX-ORDER-COUNT-1D"]) >= 91
+    assert all(" 418 " in str(error) for error in banned)
+    assert 1 <= wait <= 31
+
+
 def test_wrong_keys_clocks_permissions_and_halts_are_refused(exchange: Exchange) -> None:
     """Each is refused with Binance's code, and ccxt's class says which it is."""
 

@@ -121,6 +121,19 @@ class Limits:
         self.counts.clear()
         self.breaches = Breaches()
 
+    def ban(self, seconds: float) -> None:
+        """Refuse every request with 418 for so long."""
+        self.banned_until = self.wall() + seconds
+
+    def others_used(self, weight: int, orders: int, account: str) -> None:
+        """Somebody else at the address, or with the account, has used this much of the present windows."""
+        self.weight.roll(self.wall())
+        self.weight.used += weight
+        for name in self.orders:
+            window = self._count(account, name)
+            window.roll(self.wall())
+            window.used += orders
+
     def used(self, account: str, name: str) -> int:
         """How many orders of this account the present window has."""
         window = self._count(account, name)
