@@ -75,13 +75,16 @@ def watched(base: Any, now: Callable[[], Millis], used: UsedCounts) -> Any:
 
 
 def request_class(now: Callable[[], Millis]) -> Any:
-    """A request of aiohttp, which asks once more before it is written, and remembers that it was."""
+    """A request of aiohttp, which asks once more before it is written, remembers that it was, and is not repeated."""
     import aiohttp
 
     class Guarded(aiohttp.ClientRequest):
         async def send(self, conn: Any) -> Any:
             request = REQUEST.get()
             if request is not None:
+                if request.facts.written and self.method != "GET":
+                    # aiohttp repeats a DELETE whose connection breaks: what became of the first one is in doubt.
+                    raise ConnectionResetError("the connection broke after it was written")
                 if request.leave is not None:
                     request.leave()
                 request.facts.written = True

@@ -138,7 +138,7 @@ def test_a_late_order_is_not_given_up_too_early(desk: Desk, exchange: Exchange) 
     ("fault", "said", "status"),
     [
         ({"kind": "lost"}, DOUBT, OrderStatus.CANCELED),
-        ({"kind": "reset_before"}, OrderCanceled, OrderStatus.CANCELED),  # aiohttp sends a DELETE again by itself
+        ({"kind": "reset_before"}, DOUBT, OrderStatus.NEW),
         ({"kind": "cut"}, DOUBT, OrderStatus.CANCELED),
         ({"kind": "broken_json"}, CancelRejected, OrderStatus.CANCELED),
         ({"kind": "hang", "seconds": 2}, DOUBT, OrderStatus.CANCELED),
