@@ -36,13 +36,19 @@ def differences(exchange: Exchange, files: Files) -> list[str]:
     return found
 
 
+def placed(ledger: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Every order that was placed: futures' stops are orders of another kind, until they trigger under the same client id."""
+    resting = [algo for algo in ledger.get("algos", ()) if not algo["order_id"]]
+    return [*ledger["orders"], *({**algo, "filled": "0"} for algo in resting)]
+
+
 def _ours(record: Mapping[str, Any]) -> bool:
     return str(record["client_id"]).startswith("tp")
 
 
 def _compare_orders(ledger: Mapping[str, Any], orders: Mapping[str, Mapping[str, Any]], found: list[str]) -> None:
     theirs: dict[str, list[Mapping[str, Any]]] = {}
-    for order in ledger["orders"]:
+    for order in placed(ledger):
         if _ours(order):
             theirs.setdefault(order["client_id"], []).append(order)
     for client_id, several in theirs.items():
@@ -108,7 +114,7 @@ def naked(exchange: Exchange, away: Sequence[tuple[float, float]] = ()) -> tuple
     ledger = exchange.control("ledger", market="futures" if exchange.futures else "spot")
     now = float(exchange.control("state")["clock"]["now"])
     longest, where = 0.0, "nothing"
-    for symbol in sorted({order["symbol"] for order in ledger["orders"] if _ours(order)}):
+    for symbol in sorted({order["symbol"] for order in placed(ledger) if _ours(order)}):
         gap, at = _longest_gap(ledger, symbol, now, away)
         if gap > longest:
             longest, where = gap, f"{symbol} at {at:.0f}"
@@ -118,8 +124,8 @@ def naked(exchange: Exchange, away: Sequence[tuple[float, float]] = ()) -> tuple
 def _longest_gap(
     ledger: Mapping[str, Any], symbol: str, now: float, away: Sequence[tuple[float, float]]
 ) -> tuple[float, float]:
-    orders = [o for o in ledger["orders"] if _ours(o) and o["symbol"] == symbol]
-    entering = {o["id"] for o in orders if not _is_exit(o)}
+    orders = [o for o in placed(ledger) if _ours(o) and o["symbol"] == symbol]
+    entering = {o["id"] for o in orders if not is_exit(o, futures="positions" in ledger)}
     events: list[tuple[float, Decimal, int]] = []
     for trade in ledger["trades"]:
         if _ours(trade) and trade["symbol"] == symbol:
@@ -143,5 +149,6 @@ def _longest_gap(
     return longest, at
 
 
-def _is_exit(order: Mapping[str, Any]) -> bool:
-    return bool(order["reduce_only"]) or "STOP" in order["type"] or order["side"] == "SELL"
+def is_exit(order: Mapping[str, Any], *, futures: bool) -> bool:
+    """Whether an order of the bot's can only make a position smaller."""
+    return bool(order["reduce_only"]) or "STOP" in order["type"] or (not futures and order["side"] == "SELL")

@@ -12,10 +12,9 @@ from typing import Any, Final
 from tests.bots import Failed
 from tests.exchange.client import Exchange
 from tests.live.bots import LiveBot, pairs_of
-from tests.live.ledger import differences, naked
+from tests.live.ledger import differences, is_exit, naked, placed
 from tests.showing.common import JUDGED, last_seq, sql
 
-ORDERS: Final = "POST */order"
 FAULTS: Final[Sequence[Mapping[str, Any]]] = (
     {"kind": "lost", "endpoint": "POST *rder", "probability": 0.03},
     {"kind": "hang", "endpoint": "POST *rder", "probability": 0.01, "seconds": 3},
@@ -106,7 +105,7 @@ def bot_of(folder: Path, exchange: Exchange, pairs: int, *, every: int) -> LiveB
 def our_orders(exchange: Exchange) -> list[dict[str, Any]]:
     """The bot's orders, as the exchange has them."""
     ledger = exchange.control("ledger", market="futures" if exchange.futures else "spot")
-    return [order for order in ledger["orders"] if order["client_id"].startswith("tp")]
+    return [dict(order) for order in placed(ledger) if order["client_id"].startswith("tp")]
 
 
 def settled(bot: LiveBot, exchange: Exchange) -> str:
@@ -163,20 +162,32 @@ def _await_order(bot: LiveBot, exchange: Exchange, what: str, seen: set[Any]) ->
     while time.monotonic() < until:
         bot.check_alive()
         for order in our_orders(exchange):
-            if order["id"] not in seen and kind_of(order) == what:
+            if order["id"] not in seen and kind_of(order, futures=exchange.futures) == what:
                 return
         time.sleep(0.02)
     raise Failed(f"no {what} came within 180 s")
 
 
-def kind_of(order: Mapping[str, Any]) -> str:
-    """What an order of the test's strategy is for, on spot."""
+def kind_of(order: Mapping[str, Any], *, futures: bool) -> str:
+    """What an order of the bot's is for."""
     if "STOP" in order["type"]:
         return "stop"
-    return "entry" if order["side"] == "BUY" else "exit"
+    return "exit" if is_exit(order, futures=futures) else "entry"
+
+
+def chaos_futures(folder: Path, *, quick: bool) -> str:
+    """As `chaos`, with shorts and leverage."""
+    return chaos(folder, quick=quick, futures=True)
+
+
+def windows_futures(folder: Path, *, quick: bool) -> str:
+    """As `windows`, with shorts and leverage."""
+    return windows(folder, quick=quick, futures=True)
 
 
 SHOWS: Final = {
     "chaos": chaos,
+    "chaos_futures": chaos_futures,
     "windows": windows,
+    "windows_futures": windows_futures,
 }
