@@ -91,12 +91,24 @@ class _Reading:
                 method = getattr(trading, call.method)
                 for told in rows((self._ask(method, *call.args, params=dict(call.params))).value):
                     self._take(told, market, orders)
+        self._read_stops(market, since, orders)
         trades = self._pages(trading.fetch_my_trades, market.pair, since)
         fills: dict[str, list[Any]] = {}
         for told in trades:
             fills.setdefault(text(told.get("order")), []).append(told)
         for order in orders.values():
             self._add(order, fills.get(order.order_id, []), market, books)
+
+    def _read_stops(self, market: Market, since: Millis, orders: dict[str, VenueOrder]) -> None:
+        """Stops that have ended, where they are orders of another kind: triggered ones are among the orders already."""
+        if self._can.stop is None or not self._can.stop.open:
+            return
+        known = {order.client_order_id for order in orders.values()}
+        found: dict[str, VenueOrder] = {}
+        history = functools.partial(self._connection.trading.fetch_orders, params=dict(self._can.stop.open))
+        for told in self._pages(history, market.pair, since):
+            self._take(told, market, found)
+        orders.update((key, order) for key, order in found.items() if order.client_order_id not in known)
 
     def _take(self, told: Any, market: Market, orders: dict[str, VenueOrder]) -> None:
         order = order_of(told, market, self._can.ours)
