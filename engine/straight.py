@@ -139,10 +139,12 @@ class Course:
         self.may_rest = _may_rest(settings)
         self._set_levels(settings)
         self._padded: dict[str, npt.NDArray[Any]] = {}
+        self._windows: dict[tuple[str, int], Any] = {}
 
     def _set_levels(self, settings: Settings) -> None:
         """Levels of profit, as multiples of the entry rate in the side's direction."""
         self.roi_keys = np.array([key for key, _ in settings.roi], np.int64)
+        self.roi_since = np.array([-1, *self.roi_keys])
         self.roi_ratios = np.array([0.0, *(float(ratio) for _, ratio in settings.roi)])
         self.roi_levels = np.array([np.inf, *(self._over(ratio) for _, ratio in settings.roi)])
         self.least = self._over(settings.exit_profit_offset)
@@ -180,10 +182,14 @@ class Course:
 
     def window(self, name: str, size: int) -> Any:
         """For every row the `size` rows of a column from there on; behind the end is a row that is left on."""
-        if name not in self._padded:
-            column, behind = self._column(name)
-            self._padded[name] = np.concatenate([column, np.full(BLOCKS[-1], behind, column.dtype)])
-        return np.lib.stride_tricks.sliding_window_view(self._padded[name], size)
+        found = self._windows.get((name, size))
+        if found is None:
+            if name not in self._padded:
+                column, behind = self._column(name)
+                self._padded[name] = np.concatenate([column, np.full(BLOCKS[-1], behind, column.dtype)])
+            found = np.lib.stride_tricks.sliding_window_view(self._padded[name], size)
+            self._windows[name, size] = found
+        return found
 
     def _column(self, name: str) -> tuple[npt.NDArray[Any], float | bool]:
         if name == "leave":
