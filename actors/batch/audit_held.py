@@ -43,14 +43,15 @@ def check_held(
     forgotten: dict[str, Decimal] = {}
     for order_id, fill in venue.fills:
         order = venue.orders.get(order_id)
-        if order is None or not is_ours(fill.client_order_id, installation):
+        taken = fill.client_order_id in booked  # an order of the user's that took of a position is one of its exits
+        if order is None or not (taken or is_ours(fill.client_order_id, installation)):
             continue
         pair = order.told.pair
         amount = fill.amount if order.told.side is OrderSide.BUY else -fill.amount
         if fill.fee_currency == pair.partition("/")[0]:
             amount -= fill.fee
         bought[pair] = bought.get(pair, ZERO) + amount
-        if fill.client_order_id not in booked:
+        if not taken:
             forgotten[pair] = forgotten.get(pair, ZERO) + fill.amount
     held: dict[str, Decimal] = {}
     for trade in trades.values():

@@ -43,6 +43,9 @@ SYNCHRONIZE_S: Final = 600.0
 BALANCES_S: Final = 2.0
 """Balances are read so often at most, and only after something has happened."""
 
+FOREIGN_S: Final = 2.0
+"""An execution whose order is not known by then is somebody else's."""
+
 CHECK_S: Final = 0.5
 SERVICE_S: Final = 1.0
 PATIENCE: Final = 3
@@ -69,7 +72,13 @@ class CcxtVenue:
             self._requests, self._telling, self._books, ability, epoch=lambda: self._epoch, margin=margin_mode
         )
         self._stream = UserStream(
-            self._requests, self._books, ability, up=self._up, down=self._down, strange=self._strange
+            self._requests,
+            self._books,
+            ability,
+            up=self._up,
+            down=self._down,
+            strange=self._strange,
+            unknown=self._unknown,
         )
         self._tries: dict[str, tuple[int, float]] = {}
         self._balances_due = True
@@ -191,6 +200,15 @@ class CcxtVenue:
 
     def _strange(self, what: str) -> None:
         self._telling.put(Remark("warning", "odd_answer", f"{self._connection.name} tells {what}"))
+
+    def _unknown(self, pair: str, order_id: str) -> None:
+        """Somebody has traded: if it was not us after all, the pair looks whether it was his position."""
+        if pair in self._asking:
+            asyncio.get_running_loop().call_later(FOREIGN_S, self._look_if_foreign, pair, order_id)
+
+    def _look_if_foreign(self, pair: str, order_id: str) -> None:
+        if not self._books.owner(pair, order_id):
+            self._telling.put(Missed(pair))
 
     def _busy(self) -> list[str]:
         """The pairs with orders that have not ended."""

@@ -37,7 +37,7 @@ class UserStream:
     """One account's stream, restarted for ever; on the connection's loop.
 
     `up` is called when it listens, `down` with the reason when it does not any more; `strange` hears of what
-    could not be read, in a sentence.
+    could not be read, in a sentence; `unknown` of executions whose order is not known yet: (pair, the exchange's order id).
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class UserStream:
         up: Callable[[], None],
         down: Callable[[str], None],
         strange: Callable[[str], None],
+        unknown: Callable[[str, str], None],
     ) -> None:
         self._requests = requests
         self._books = books
@@ -56,6 +57,7 @@ class UserStream:
         self._up = up
         self._down = down
         self._strange = strange
+        self._unknown = unknown
         self._broken: asyncio.Future[str] | None = None
         self.is_up = False
         self.heard_at = float("-inf")
@@ -152,7 +154,11 @@ class UserStream:
 
     def _trade(self, told: Any) -> None:
         market = self._market(told)
-        if market is not None and self._books.hear_fill(market, told) is None and not text(told.get("id")):
+        if market is None or self._books.hear_fill(market, told) is not None:
+            return
+        if text(told.get("id")):
+            self._unknown(market.pair, text(told.get("order")))
+        else:
             self._strange(f"an execution of {market.pair} that cannot be read: {told!r}"[:300])
 
     def _market(self, told: Any) -> Any:
