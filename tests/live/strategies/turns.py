@@ -23,10 +23,12 @@ class Turns(Strategy):
     every = 8
     hold = 4
     offset = 0
+    together = False
 
     def signals(self, candles: Candles) -> Signals:
         """Enter where the second and the pair's number meet; leave `hold` seconds later."""
-        turn = (candles.ts // 1_000 + crc32(candles.pair.encode()) + self.offset) % self.every
+        own = 0 if self.together else crc32(candles.pair.encode())
+        turn = (candles.ts // 1_000 + own + self.offset) % self.every
         enter, leave = turn == 0, turn == self.hold
         none = np.zeros(len(turn), dtype=bool)
         if self.can_short and crc32(candles.pair.encode()) % 2:
