@@ -24,12 +24,12 @@ from actors.venues.ccxt_market import number
 from actors.venues.failure import Verdict
 from actors.venues.live_books import Books
 from actors.venues.live_holdings import Holdings
-from actors.venues.live_requests import Requests, Telling
+from actors.venues.live_requests import URGENCY, Requests, Telling
 from actors.venues.live_words import became_of, fill_of, order_of, payment_of, rows, text
 from actors.venues.trading import Looked, Snapshot
 from engine.market import Market
 from engine.messages import ForeignFill, FundingPaid, OrderFilled, TakeSnapshot, VenueOrder
-from engine.types import Millis, OrderType
+from engine.types import Millis, OrderType, Priority
 
 OVERLAP_MS: Final = 60_000
 """Fills and orders are read from so long before the time that was asked for: clocks differ, and answers lag."""
@@ -77,6 +77,8 @@ class Looks:
 
     async def _answer(self, asker: str) -> None:
         while (question := self._questions.get(asker)) is not None:
+            # What has orders there may be without a stop since a crash: it does not wait behind pairs that hold nothing.
+            URGENCY.set(Priority.EXIT if question.client_order_ids else Priority.RECONCILE)
             try:
                 snapshot = await self._read(question)
             except Exception:  # noqa: BLE001 - whoever asked must be answered

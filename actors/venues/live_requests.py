@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any, Final
 
 from actors.venues.ccxt import Answer, Connection
@@ -19,6 +20,10 @@ from engine.types import Millis, Priority
 FIRST_WAIT_S: Final = 1.0
 LONGEST_WAIT_S: Final = 30.0
 """A read that came to nothing is tried again after the first, then after twice that, and so on up to this."""
+
+
+URGENCY: Final[ContextVar[Priority]] = ContextVar("urgency", default=Priority.RECONCILE)
+"""How urgent the reads of a task are: a pair that holds something comes before those that hold nothing."""
 
 
 class Telling:
@@ -151,12 +156,14 @@ class Requests:
         function: Callable[..., Awaitable[Any]],
         *args: Any,
         pair: str = "*",
-        priority: Priority = Priority.RECONCILE,
     ) -> Answer:
-        """Ask until there is an answer or a refusal: what the network swallows is asked again, later each time."""
+        """Ask until there is an answer or a refusal: what the network swallows is asked again, later each time.
+
+        It is as urgent as `URGENCY` says in the task that asks.
+        """
         wait_s = FIRST_WAIT_S
         while True:
-            permit = await self.permit(kind, priority)
+            permit = await self.permit(kind, URGENCY.get())
             if permit is not None:
                 answer = await self.send(kind, permit, function, *args, pair=pair)
                 failure = answer.failure
