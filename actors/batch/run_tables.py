@@ -89,7 +89,7 @@ def _closed(trades: Sequence[TradeClosed], hours: Sequence[Event], number: int) 
         same = {"seq": own, "run": [-number] * len(own), "pair": column["pair"], "trade_id": ids}
         fees = [orjson.dumps(to_plain(paid)).decode() for paid in column["fees"]]
         yield "trades", _table({**same, "fees": fees, **{name: column[field] for name, field in CLOSED.items()}})
-        said = _columns([closing(profit) for profit in column["profit_abs"]])
+        (said,) = _by_fields([closing(profit) for profit in column["profit_abs"]])
         decided = {name: column[field] for name, field in CLOSING.items()}
         yield "decisions", _table({**same, "ts": column["close_ts"], **said, **decided})
     yield from _folded("backtest", hours, of_hours, number)
@@ -107,20 +107,24 @@ def _folded(writer: str, events: Iterable[Event], seqs: Sequence[int], number: i
             for name in ("trade_id", "client_order_id"):
                 if row.get(name):
                     row[name] = _id(row[name], number)
-        if rows:
-            yield table, _table(_columns(rows))
+        for columns in _by_fields(rows):
+            yield table, _table(columns)
 
 
 def _id(name: str, number: int) -> str:
     return f"backtest{number}:{name}"
 
 
-def _columns(rows: Sequence[Values]) -> dict[str, list[Any]]:
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}
+def _by_fields(rows: Sequence[Values]) -> Iterator[dict[str, Sequence[Any]]]:
+    """The columns of the rows that have the same fields, and of the next such: what a row lacks is null in the end."""
+    alike: dict[tuple[str, ...], list[Values]] = {}
+    for row in rows:
+        alike.setdefault(tuple(row), []).append(row)
+    for names, some in alike.items():
+        yield dict(zip(names, zip(*map(dict.values, some), strict=True), strict=True))
 
 
-def _table(columns: Mapping[str, list[Any]]) -> pa.Table:
+def _table(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
     return pa.table({name: _column(name, values) for name, values in columns.items()})
 
 
@@ -129,7 +133,7 @@ def _column(name: str, values: Sequence[Any]) -> Any:
     if name not in DECIMALS:
         return pa.array(values)
     texts = [None if value is None else str(value) for value in values]
-    if max((len(text) for text in texts if text), default=0) > PLACES + 2:  # a digit, a point, and the places
+    if max(map(len, filter(None, texts)), default=0) > PLACES + 2:  # a digit, a point, and the places
         texts = [text and _to_places(text) for text in texts]
     return pa.array(texts, pa.string()).cast(MONEY)
 
