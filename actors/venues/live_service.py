@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
+from actors.venues.failure import Verdict
 from actors.venues.live_frames import Reader as FrameReader
 from actors.venues.live_lines import PAIRS_A_LINE, CandleLine, Line, PriceLine
 from actors.venues.live_permits import Turnstile
@@ -254,7 +255,9 @@ class LiveService:
         self._failures = 0
 
     def failed(self, failure: Any) -> None:
-        """A request was not answered."""
+        """A request came to nothing; one that the exchange has refused in words of its own shows that it is there."""
+        if failure.verdict in (Verdict.REFUSED, Verdict.SILENCE) and failure.code != "UNREACHABLE":
+            return
         self._failures += 1
         if self._failures == OUTAGE_AFTER:
             self._market.fault("*", "outage", f"the exchange cannot be reached; it is tried again: {failure.reason}")

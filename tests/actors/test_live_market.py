@@ -220,7 +220,7 @@ def test_an_outage_is_said_and_outlived(exchange: Exchange, bot: LiveFeed) -> No
 
 def test_a_market_that_is_gone_is_given_up(exchange: Exchange, bot: LiveFeed) -> None:
     """A delisted pair is locked and an alarm raised; nothing more is asked about it, and the others go on."""
-    gone = bot.pairs[-1]
+    gone, told = bot.pairs[-1], len(events(bot))
     exchange.control("pair", symbol=gone.replace("/", ""), listed=False)
     bot.wait("the alarm", lambda: "data_delisted" in events(bot))
     bot.wait("the lock", lambda: gone in [lock.pair for lock in bot.portfolio.of(LockPair)])
@@ -230,3 +230,4 @@ def test_a_market_that_is_gone_is_given_up(exchange: Exchange, bot: LiveFeed) ->
     later = exchange.control("requests")["spot"][asked:]
 
     assert [request for request in later if "klines" in str(request)] == []
+    assert "data_outage" not in events(bot)[told:]
