@@ -15,6 +15,7 @@ import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final
 
@@ -46,6 +47,9 @@ BALANCES_S: Final = 2.0
 FOREIGN_S: Final = 2.0
 """An execution whose order is not known by then is somebody else's."""
 
+FUNDING_HOUR_MS: Final = 3_600_000
+FUNDING_LAG_S: Final = 10.0
+
 CHECK_S: Final = 0.5
 SERVICE_S: Final = 1.0
 PATIENCE: Final = 3
@@ -71,6 +75,7 @@ class CcxtVenue:
         self._orders = Orders(
             self._requests, self._telling, self._books, ability, epoch=lambda: self._epoch, margin=margin_mode
         )
+        self._funded = asyncio.Event()
         self._stream = UserStream(
             self._requests,
             self._books,
@@ -79,6 +84,7 @@ class CcxtVenue:
             down=self._down,
             strange=self._strange,
             unknown=self._unknown,
+            funded=self._funded.set,
         )
         self._tries: dict[str, tuple[int, float]] = {}
         self._balances_due = True
@@ -97,7 +103,13 @@ class CcxtVenue:
         self._epoch = epoch
         self._looks.forget()
         if not self._running:
-            services = (self._stream.run, self._keep_books, self._keep_balances, self._keep_comparing)
+            services = (
+                self._stream.run,
+                self._keep_books,
+                self._keep_balances,
+                self._keep_comparing,
+                self._keep_funding,
+            )
             self._running = [self._connection.spawn(self._kept(service)) for service in services]
         self._requests.wish_again()
         self._telling.attach(wake)
@@ -268,6 +280,17 @@ class CcxtVenue:
             if time.monotonic() - synchronized > SYNCHRONIZE_S:
                 await self._connection.synchronize()
                 synchronized = time.monotonic()
+
+    async def _keep_funding(self) -> None:
+        """Read what was paid after each full hour, and whenever the stream says that something was."""
+        while self._connection.futures:
+            hour = FUNDING_HOUR_MS - self._connection.now() % FUNDING_HOUR_MS
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._funded.wait(), hour / 1_000 + FUNDING_LAG_S)
+            self._funded.clear()
+            self._balances_due = True
+            await self._account.read_funding(self._asking & (self._pairs_seen | self._looks.held))
+        await asyncio.Event().wait()  # there is no funding on spot
 
     async def _read_usage(self) -> None:
         """Ask how many orders this account has placed today, where an exchange counts them: only answers tell it."""

@@ -1,4 +1,4 @@
-"""The account as a whole, compared now and then: orders that no pair would ever ask about.
+"""The account as a whole, compared now and then: orders that no pair would ever ask about, and funding.
 
 Each pair compares what is its own. Here is what is left: orders of ours on pairs that nobody trades any
 more, and those of others. Both are left as they are, and said once.
@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, Final
 
 from actors.venues.capabilities import Call, Capability
 from actors.venues.live_books import Books
 from actors.venues.live_requests import Requests, Telling
-from actors.venues.live_words import became_of, order_of, rows, text
+from actors.venues.live_words import became_of, order_of, payment_of, rows, text
 from actors.venues.trading import Missed, Remark
 from engine.messages import VenueOrder
+
+FUNDING_MS: Final = 2 * 3_600_000
+"""Funding is read from so long ago on."""
 
 
 class Account:
@@ -27,6 +30,8 @@ class Account:
         self._books = books
         self._ability = ability
         self._said: set[tuple[str, str]] = set()
+        self._paid: set[str] = set()
+        self._began = requests.connection.now()
 
     async def compare(self, traded: Collection[str]) -> None:
         """Read all open orders; tell the pairs `traded` of theirs, and the user once of all others."""
@@ -38,6 +43,21 @@ class Account:
             answer = await self._requests.read(kind, self._method(call))
             for told in rows(answer.value):
                 self._take(told, traded)
+
+    async def read_funding(self, pairs: Collection[str]) -> None:
+        """Tell each funding payment of these pairs once; those from before this process are told by looks."""
+        trading = self._requests.connection.trading
+        if not trading.has.get("fetchFundingHistory"):
+            return
+        since = max(self._began, self._requests.connection.now() - FUNDING_MS)
+        for pair in sorted(pairs):
+            function = functools.partial(trading.fetch_funding_history, pair, since)
+            answer = await self._requests.read("funding_history", function, pair=pair)
+            for told in rows(answer.value):
+                paid = payment_of(told, pair)
+                if paid is not None and paid.ts >= self._began and paid.payment_id not in self._paid:
+                    self._paid.add(paid.payment_id)
+                    self._telling.put(paid)
 
     def _take(self, told: Any, traded: Collection[str]) -> None:
         pair = text(told.get("symbol")) if isinstance(told, dict) else ""

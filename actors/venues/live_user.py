@@ -26,6 +26,7 @@ BACKOFF_MAX_S: Final = 30.0
 STEADY_S: Final = 60.0
 """A stream that has lived so long begins anew with the shortest wait."""
 
+_OVER: Final = frozenset({"listenKeyExpired", "eventStreamTerminated"})
 _TEXTS: Final = frozenset({"ping", "pong"})
 
 
@@ -37,7 +38,8 @@ class UserStream:
     """One account's stream, restarted for ever; on the connection's loop.
 
     `up` is called when it listens, `down` with the reason when it does not any more; `strange` hears of what
-    could not be read, in a sentence; `unknown` of executions whose order is not known yet: (pair, the exchange's order id).
+    could not be read, in a sentence; `unknown` of executions whose order is not known yet: (pair, the exchange's order id);
+    `funded` that funding was paid, where the exchange says so.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class UserStream:
         down: Callable[[str], None],
         strange: Callable[[str], None],
         unknown: Callable[[str, str], None],
+        funded: Callable[[], None],
     ) -> None:
         self._requests = requests
         self._books = books
@@ -58,6 +61,7 @@ class UserStream:
         self._down = down
         self._strange = strange
         self._unknown = unknown
+        self._funded = funded
         self._broken: asyncio.Future[str] | None = None
         self.is_up = False
         self.heard_at = float("-inf")
@@ -175,6 +179,7 @@ class UserStream:
         def handle_message(sender: Any, message: Any) -> None:
             if isinstance(message, str) and message.strip().lower() not in _TEXTS:
                 raise StreamEnded(f"a text that is no JSON: {message[:40]!r}")
+            self._heed(message)
             handle(sender, message)
 
         def client(url: str) -> Any:
@@ -186,6 +191,18 @@ class UserStream:
 
         exchange.client = client
         exchange.handle_message = handle_message
+
+    def _heed(self, message: Any) -> None:
+        """What ccxt passes over: that a stream is over, and that funding was paid (Binance's words for it)."""
+        inner = message.get("event") if isinstance(message, Mapping) else None
+        told = inner if isinstance(inner, Mapping) else message
+        if not isinstance(told, Mapping):
+            return
+        if told.get("e") in _OVER:
+            raise StreamEnded(f"the exchange ended it: {told.get('e')}")
+        about = told.get("a")
+        if isinstance(about, Mapping) and about.get("m") == "FUNDING_FEE":
+            self._funded()
 
     def _guard_client(self, client: Any) -> None:
         handle = client.handle_message

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actors.venues.trading import RequestEnded
-from engine.messages import OrderAccepted, OrderCanceled, OrderFilled, OrderInDoubt, OrderRejected
+from engine.messages import FundingPaid, OrderAccepted, OrderCanceled, OrderFilled, OrderInDoubt, OrderRejected
 from engine.order import Order
 from engine.types import OrderSide, OrderStatus, OrderType, Purpose
 from tests.contract.desk import FUTURE, Desk, ExchangeWorld, an_order, client_id
@@ -170,3 +170,40 @@ def test_markets_have_their_margin_tiers(desk: Desk, exchange: Exchange) -> None
     assert market.tiers[0].notional_min == 0
     assert market.liquidation == "binance"
     assert all(a.notional_max == b.notional_min for a, b in zip(market.tiers, market.tiers[1:], strict=False))
+
+
+def test_funding_is_told_by_itself_and_by_looks_once(desk: Desk, exchange: Exchange) -> None:
+    """What a short receives is told at once with its id and coin, and by every look with the same id."""
+    entered(desk)
+    world: Any = desk.world
+    desk.wait(lambda: world.live._stream.is_up and desk.look(1), "the stream")
+    exchange.control("fund", symbol="BTCUSDT", rate="0.001", market="futures")
+    (paid,) = desk.wait(lambda: desk.of(FundingPaid), "the payment")
+    looked = [desk.look(1).payments for _ in range(2)]
+
+    assert (paid.pair, paid.currency) == (FUTURE, "USDT")
+    assert D("0.5") < paid.received < D("0.7")
+    assert looked == [(paid,), (paid,)]
+    assert len(desk.of(FundingPaid)) == 1
+
+
+def test_a_liquidation_is_told_as_what_it_is(desk: Desk, exchange: Exchange) -> None:
+    """The exchange closes the position: a look tells its execution as a liquidation, and nothing is held."""
+    entered(desk)
+    exchange.control("liquidate", symbol="BTCUSDT", market="futures", account=desk.world.connection.trading.apiKey)  # type: ignore[attr-defined]
+    snapshot = desk.wait(lambda: found if (found := desk.look(1)).foreign else None, "the liquidation")
+
+    assert snapshot.position == 0
+    assert [(told.why, told.side, told.fill.amount) for told in snapshot.foreign] == [("liquidation", "buy", D("0.01"))]
+
+
+def test_a_listen_key_that_expires_is_renewed(desk: Desk, exchange: Exchange) -> None:
+    """The exchange ends the stream's key: the stream is opened anew, and tells again."""
+    entered(desk)
+    world: Any = desk.world
+    desk.wait(lambda: world.live._stream.is_up, "the stream")
+    exchange.control("expire", account=world.connection.trading.apiKey)
+    desk.wait(lambda: world.live._stream.restarts and world.live._stream.is_up, "the new stream", 40)
+    desk.submit(short(desk, 2))
+
+    assert desk.wait(lambda: desk.filled(2), "the fill") == D("0.01")
