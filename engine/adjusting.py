@@ -116,6 +116,7 @@ def _increase(work: Work, wanted: Wanted) -> None:
     if 0 <= most_entries < filled:
         _refuse(work, Denial.ADJUSTED_ENOUGH, f"{filled} entries, {most_entries} may be added to the first", wanted)
         return
+    pending.tag = wanted.tag or trade.enter_tag
     price = staking.entry_price(work)
     if price is None:
         return

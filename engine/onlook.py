@@ -12,8 +12,12 @@ from engine.types import ZERO, Side
 
 
 def with_account(portfolio: Portfolio, ask: AskStrategy) -> AskStrategy:
-    """A question, and the account as it is now."""
-    return replace(ask, account=account_facts(portfolio, ask.pair))
+    """A question, and the account as it is now; what a position may be increased by is no more than is available."""
+    account, arguments = account_facts(portfolio, ask.pair), ask.arguments
+    if ask.callback == "adjust_trade_position":
+        most, available = arguments["max_stake"], account["figures"]["available"]
+        arguments = {**arguments, "max_stake": available if most is None else min(most, available)}
+    return replace(ask, account=account, arguments=arguments)
 
 
 def account_facts(portfolio: Portfolio, pair: str = "") -> dict[str, Any]:

@@ -353,10 +353,11 @@ def _after_fill(strategy: Strategy) -> tuple[str, ...]:
 
 
 def _looked_at(strategy: Strategy) -> tuple[str, ...]:
-    """The marks of what a strategy looks at; whoever sees trades sees the account."""
+    """The marks of what a strategy looks at; whoever sees trades, or may add to them, sees the account."""
     if TRADES in strategy.looks_at:
         return (ACCOUNT, TRADES)
-    return (ACCOUNT,) if ACCOUNT in strategy.looks_at else ()
+    adds = strategy.position_adjustment_enable and strategy.defines("adjust_trade_position")
+    return (ACCOUNT,) if adds or ACCOUNT in strategy.looks_at else ()
 
 
 def facts_of(strategy: Strategy) -> StrategyFacts:

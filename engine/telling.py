@@ -7,8 +7,8 @@ from typing import Any
 
 from engine.messages import TradeTold
 from engine.order import Order
-from engine.types import Purpose, Side
-from engine.work import Trade, Work, entering
+from engine.types import ZERO, Purpose, Side
+from engine.work import Trade, Work
 
 
 def trade_facts(work: Work, rate: Decimal, **more: Any) -> dict[str, Any]:
@@ -33,17 +33,18 @@ def trade_facts(work: Work, rate: Decimal, **more: Any) -> dict[str, Any]:
 def trade_view(trade: Trade) -> dict[str, Any]:
     """The fields of `engine.strategy.TradeView`."""
     position, stop = trade.position, trade.stop
-    orders = [order for order in trade.orders.values() if order.purpose is not Purpose.STOP or order.filled]
+    orders = [o for o in trade.orders.values() if o.filled or not (o.is_done or o.purpose is Purpose.STOP)]
     rate, stake = float(position.rate), position.told_stake
-    if not position.amount and not position.entered_amount:
-        rate, stake = _wanted(trade)
+    amount = float(position.amount)
+    if not position.amount:
+        rate, stake, amount = _without_position(trade)
     return {
         "pair": trade.pair,
         "trade_id": trade.trade_id,
         "is_short": trade.side is Side.SHORT,
         "open_ts": trade.opened_at,
         "open_rate": rate,
-        "amount": float(position.amount),
+        "amount": amount,
         "stake_amount": stake,
         "max_stake_amount": float(position.entered_cost / position.leverage),
         "leverage": float(trade.leverage),
@@ -51,6 +52,7 @@ def trade_view(trade: Trade) -> dict[str, Any]:
         "stop_loss": float(stop.level) if stop else 0.0,
         "stop_loss_ratio": float(stop.ratio) if stop else 0.0,
         "initial_stop_loss": float(stop.initial) if stop else 0.0,
+        "initial_stop_loss_ratio": float(stop.initial_ratio) if stop else 0.0,
         "liquidation_price": None if trade.liquidation is None else float(trade.liquidation),
         "max_rate": float(trade.max_rate),
         "min_rate": float(trade.min_rate),
@@ -64,10 +66,16 @@ def trade_view(trade: Trade) -> dict[str, Any]:
     }
 
 
-def _wanted(trade: Trade) -> tuple[float, float]:
-    """Rate and stake of the entry that waits, while nothing is bought; 0 where none does."""
-    waiting = trade.working(Purpose.ENTRY)
-    return (float(waiting[-1].price), float(entering(trade))) if waiting else (0.0, 0.0)
+def _without_position(trade: Trade) -> tuple[float, float, float]:
+    """Rate, stake and amount while nothing is held: those of the first entry asked for, or of what the last exit sold."""
+    position, orders = trade.position, trade.orders.values()
+    sold = next((o.filled for o in reversed(orders) if o.purpose is not Purpose.ENTRY and o.filled), ZERO)
+    if sold:
+        return float(position.rate), float(sold * position.rate / trade.leverage), float(sold)
+    first = next((o for o in orders if o.purpose is Purpose.ENTRY), None)
+    if first is None:
+        return 0.0, 0.0, 0.0
+    return float(first.price), float(first.amount * first.price / trade.leverage), 0.0
 
 
 def show_trade(work: Work, *, final: bool = False) -> None:

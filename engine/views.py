@@ -40,7 +40,8 @@ class OrderView:
 class TradeView:
     """What a strategy is told of a trade; floats, since a strategy computes in floats.
 
-    `entries` and `exits` count orders with a fill; `orders` are all but the guarding stop, oldest first.
+    `entries` and `exits` count orders with a fill; `orders` are those that wait or have filled something, oldest
+    first, less a guarding stop that waits.
     `stop_loss_ratio` is the stop's distance as it was last set. Before anything is bought, rate and stake are
     those of the entry that waits. `custom_data` is the strategy's own: what a callback puts into that of its
     trade is kept with the trade, over restarts too; plain values only, and a key does not go again. What comes
@@ -63,6 +64,7 @@ class TradeView:
     entries: int
     exits: int
     stop_loss_ratio: float = 0.0
+    initial_stop_loss_ratio: float = 0.0
     max_stake_amount: float = 0.0
     liquidation_price: float | None = None
     realized_profit: float = 0.0

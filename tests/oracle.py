@@ -169,9 +169,9 @@ def symbol_of(case: Case, pair: str) -> str:
 def run_case(case: Case, *, every_candle: bool = False, compat: bool = False) -> Backtest:
     """A case through the engine; with `compat` its callbacks are the strategy's own that Freqtrade ran.
 
-    Those that look at the account are asked so in any case.
+    Those that look at the account, or at all that they are handed, are asked so in any case.
     """
-    backtest, tapes = prepared(case, compat=compat or bool(case.get("looks")))
+    backtest, tapes = prepared(case, compat=compat or bool(case.get("looks") or case.get("views")))
     backtest.run(tapes, case["config"]["timeframe_minutes"] * MINUTE, every_candle=every_candle)
     return backtest
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from strategies.compat.trade import Trade
 
-_CLOSED = "closed"
+_STATUS: Final = {"CANCELED": "canceled", "REJECTED": "rejected", "EXPIRED": "expired"}
+"""ccxt's words for orders that have ended without being filled."""
 
 
 class Order:
@@ -25,9 +26,9 @@ class Order:
             self.ft_order_side = "stoploss"
         self.ft_is_entry = entry
         self.ft_is_open = bool(facts.get("is_open", False))
-        self.ft_order_tag = facts.get("tag") or None
+        self.ft_order_tag = str(facts.get("tag", ""))
         self.ft_pair = self.symbol = str(facts.get("pair", trade.pair if trade else ""))
-        self.status = "open" if self.ft_is_open else str(facts.get("status", _CLOSED))
+        self.status = "open" if self.ft_is_open else _STATUS.get(str(facts.get("status")), "closed")
         self.order_type = str(facts.get("type", "limit"))
         self.price = self.ft_price = float(facts.get("price", 0.0))
         self.amount = self.ft_amount = float(facts.get("amount", 0.0))

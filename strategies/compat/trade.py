@@ -40,10 +40,13 @@ class Trade(AllTrades):
         self.open_rate = self.open_rate_requested = float(facts["open_rate"])
         self.amount = self.amount_requested = float(facts["amount"])
         self.stake_amount = float(facts["stake_amount"])
-        self.max_stake_amount = float(facts.get("max_stake_amount") or self.stake_amount)
+        self.max_stake_amount = float(facts.get("max_stake_amount", self.stake_amount))
         self.leverage = float(facts["leverage"])
         self.enter_tag = self.buy_tag = facts["enter_tag"]
         self.stop_loss, self.initial_stop_loss = float(facts["stop_loss"]), float(facts["initial_stop_loss"])
+        self.stop_loss_pct = float(facts.get("stop_loss_ratio", 0.0))
+        """The stop's distance as it was last set, a leveraged ratio below 0."""
+        self.initial_stop_loss_pct = float(facts.get("initial_stop_loss_ratio", 0.0))
         self.max_rate, self.min_rate = float(facts["max_rate"]), float(facts["min_rate"])
         self.fee_open, self.fee_close = float(facts.get("fee_open") or 0.0), float(facts.get("fee_close") or 0.0)
         self.realized_profit = float(facts.get("realized_profit", 0.0))
@@ -116,19 +119,6 @@ class Trade(AllTrades):
     def has_no_leverage(self) -> bool:
         """Whether it is a plain purchase."""
         return self.leverage == 1.0 and not self.is_short
-
-    @property
-    def stop_loss_pct(self) -> float:
-        """The stop's distance from the open rate as a leveraged ratio, below 0."""
-        return self._distance(self.stop_loss)
-
-    @property
-    def initial_stop_loss_pct(self) -> float:
-        """The same of the first stop."""
-        return self._distance(self.initial_stop_loss)
-
-    def _distance(self, stop: float) -> float:
-        return -abs(1 - stop / self.open_rate) * self.leverage if self.open_rate else 0.0
 
     @property
     def is_stop_loss_trailing(self) -> bool:

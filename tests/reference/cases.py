@@ -287,6 +287,18 @@ def account(rng: random.Random, case: Case) -> None:
         }
 
 
+def views(rng: random.Random, case: Case) -> None:
+    """Everything that callbacks are handed decides what they answer: further entries, moved orders, time-outs, exits."""
+    case["views"] = True
+    for kind in [dca, callbacks] if rng.random() < 0.5 else rng.sample([timeouts, adjusting, callbacks], 2):
+        kind(rng, case)
+    rules = case["callbacks"]
+    if "adjust_trade_position" in rules:  # Freqtrade tells of more money while a further entry rests
+        rules.pop("custom_entry_price", None)
+    rules.setdefault("order_filled", {})
+    rules.setdefault("custom_exit", {"chance": 0.05, "tags": ["a", "b"]})
+
+
 def mixed(rng: random.Random, case: Case) -> None:
     """Two to four of the other kinds at once."""
     for kind in rng.sample([timeouts, adjusting, dca, protections, callbacks], rng.choice([2, 3, 4])):
@@ -304,6 +316,7 @@ KINDS: Final[dict[str, Callable[[random.Random, Case], None]]] = {
     "callbacks": callbacks,
     "mixed": mixed,
     "account": account,
+    "views": views,
     "leveraged": futures_cases.leveraged,
     "liquidation": futures_cases.liquidation,
     "funding": futures_cases.funding,

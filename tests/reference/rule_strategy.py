@@ -18,6 +18,23 @@ from tests.reference.rules import answer, draw
 CASE = CURRENT[0]
 RULES = CASE.get("callbacks", {})
 CONFIG = CASE["config"]
+TRADE_SEEN = (
+    "is_short", "leverage", "open_rate", "amount", "stake_amount", "max_stake_amount", "stop_loss",
+    "initial_stop_loss", "stop_loss_pct", "initial_stop_loss_pct", "nr_of_successful_entries",
+    "nr_of_successful_exits", "realized_profit", "open_date_utc", "date_last_filled_utc", "has_open_orders",
+    "enter_tag", "is_open", "fee_open", "fee_close", "entry_side", "exit_side",
+)  # fmt: skip
+NOT_ALIKE = {
+    "confirm_trade_exit": ("order_type", "rate"),
+    "leverage": ("current_rate", "proposed_leverage"),
+    "adjust_trade_position": ("min_stake",),
+}
+"""What Freqtrade tells otherwise in a backtest than live; here it is told as live."""
+ORDER_SEEN = (
+    "ft_order_side", "ft_is_open", "price", "amount", "filled", "remaining", "safe_price", "stake_amount",
+    "ft_order_tag", "order_date_utc", "status",
+)  # fmt: skip
+"""What a case with `views` looks at of trades and orders."""
 
 
 def account_of(strategy: Any, pair: str, now: Any) -> dict[str, Any]:
@@ -42,6 +59,37 @@ def account_of(strategy: Any, pair: str, now: Any) -> dict[str, Any]:
     }
 
 
+def seen_in(callback: str, arguments: dict[str, Any]) -> str:
+    """What a callback is handed, as a text: the numbers, the trade, its orders."""
+    left_out = {"trade", "order", "current_time", "pair", *NOT_ALIKE.get(callback, ())}
+    named = {name: value for name, value in arguments.items() if name not in left_out}
+    parts = [callback, *(f"{name}={_text(named[name])}" for name in sorted(named))]
+    trade, order = arguments.get("trade"), arguments.get("order")
+    if trade is not None:
+        filled = callback == "order_filled" or arguments.get("after_fill")
+        sold = filled and trade.orders[-1].ft_order_side == trade.exit_side
+        # Of an exit that has filled Freqtrade's backtest says what there was before it.
+        unlike = ("amount", "stake_amount", "realized_profit") if sold else ()
+        parts += [f"{name}={_text(getattr(trade, name))}" for name in TRADE_SEEN if name not in unlike]
+        parts += [_order(each) for each in trade.orders]
+    return " ".join([*parts, f"of {_order(order)}" if order is not None else ""])
+
+
+def _order(order: Any) -> str:
+    return "[" + " ".join(f"{name}={_text(getattr(order, name))}" for name in ORDER_SEEN) + "]"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool | str) or value is None:
+        return str(value)
+    # Seven digits, with a little added: money of fewer decimals must not be a tie that the doubles' error decides.
+    return f"{value * (1 + 3e-11):.7g}" if isinstance(value, int | float) else str(minute_of(value))
+
+
+SEEN: list[str] = []
+"""What the callbacks of the case under way have been handed, for whoever looks for a difference."""
+
+
 def ask(callback: str, arguments: dict[str, Any], strategy: Any = None) -> Any:
     """The rule's answer to a callback of these arguments."""
     plain = {name: getattr(value, "value", value) for name, value in arguments.items()}
@@ -57,6 +105,9 @@ def ask(callback: str, arguments: dict[str, Any], strategy: Any = None) -> Any:
     else:
         facts["sign"] = -1 if arguments["side"] == "short" else 1
     facts["pair"] = facts["pair"].partition(":")[0]  # futures name their pairs with the coin they settle in
+    if CASE.get("views"):
+        facts["seen"] = seen_in(callback, arguments)
+        SEEN.append(f"{facts['pair']}@{facts['minute']} {facts['seen']}")
     if CASE.get("looks"):
         facts["account"] = account_of(strategy, facts["pair"], arguments["current_time"])
         if "lock" in RULES[callback]:

@@ -16,13 +16,16 @@ from typing import Any
 Rule = Mapping[str, Any]
 Facts = Mapping[str, Any]
 """What a rule may look at: `pair`, `minute`, `sign` (1 long, -1 short), the callback's own numbers by their
-names, `entries`, `exits`, `stake`, `fills` of the trade, `age` of the order in minutes, and of cases that look
-at the account in `account` what a strategy sees of it."""
+names, `entries`, `exits`, `stake`, `fills` of the trade, `age` of the order in minutes, of cases that look
+at the account in `account` what a strategy sees of it, and of those with `views` in `seen` all that a callback
+is handed: every chance hangs on it."""
 
 
 def draw(seed: int, facts: Facts, what: str) -> float:
     """A number in [0, 1) that depends on the case, the callback, the pair and the minute, and on nothing else."""
     key = f"{seed}|{what}|{facts['pair']}|{facts['minute']}"
+    if "seen" in facts:
+        key += f"|{facts['seen']}"
     return zlib.crc32(key.encode()) / 2**32
 
 
