@@ -46,6 +46,9 @@ def left_out(case: dict[str, Any], trades: list[dict[str, Any]]) -> str:
     if any(_changed_when_due(case, trade) for trade in trades):
         return "Freqtrade counts funding twice that is due on the candle on which a position is changed"
     rules, config = case["callbacks"], case["config"]
+    least = config.get("cost_min") or 0.0
+    if case.get("views") and any(o[1] == "entry" and o[2] * o[3] < least for t in trades for o in t["orders"]):
+        return "Freqtrade's backtest places further entries under the market's least cost"
     moves_entries = not rules.keys().isdisjoint({"adjust_entry_price", "adjust_order_price"})
     if moves_entries and "confirm_trade_entry" in rules:
         return "Freqtrade's backtest has an entry that is moved confirmed once more"
