@@ -63,7 +63,7 @@ def live_place(config: Config, facts: StrategyFacts, files: Files, patience: Pat
         markets=connection.markets(),
         stream=LiveMarket(connection),
         venue=lambda installation: CcxtVenue(connection, can, installation, margin_mode=config.exchange.margin_mode),
-        limits=can.limits(),
+        limits=can.limits(connection.reported),
         clock=ExchangeClock(connection.now),
         capital=capital,
         stop_on_venue=can.stop is not None,

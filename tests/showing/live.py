@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tests.showing import live_candles, live_kills
+from tests.showing import live_candles, live_entries, live_kills
 
 SHOWS: Final[dict[str, Callable[..., str]]] = {
     "candles": live_candles.show,
+    "entries": live_entries.show,
     **live_kills.SHOWS,
 }
