@@ -16,6 +16,7 @@ from actors.keys import keys_of
 from actors.venues.capabilities import capability
 from actors.venues.ccxt import Connection
 from actors.venues.examining import Account, examine, refusal_of
+from engine.candles import timeframe_ms
 from engine.errors import ConfigError, Outage, Problem
 from engine.market import Market
 from engine.settings import Config
@@ -52,12 +53,22 @@ def connected(config: Config, timeframe: str | None = None) -> Connection:
     exchange = replace(config.exchange, options=with_options(can.options, config.exchange.options))
     connection = Connection(exchange, futures=exchange.market == "futures", keys=keys_of(exchange))
     connection.start()
-    there = tuple(connection.data.timeframes or ())
-    if timeframe is not None and there and timeframe not in there:
+    unfit = None if timeframe is None else _unfit(connection, timeframe)
+    if unfit is not None:
         connection.close()
-        why, cure = f"{exchange.name} has no candles of {timeframe}, which it wants", f"It has {', '.join(there)}"
-        raise ConfigError([Problem("strategy.name", f'"{config.strategy.name}"', why, cure)])
+        raise ConfigError([Problem("strategy.name", f'"{config.strategy.name}"', *unfit)])
     return connection
+
+
+def _unfit(connection: Connection, timeframe: str) -> tuple[str, str] | None:
+    """Why candles of `timeframe` cannot be had there, and what can; None when they can."""
+    there = tuple(connection.data.timeframes or ())
+    if there and timeframe not in there:
+        return f"{connection.name} has no candles of {timeframe}, which it wants", f"It has {', '.join(there)}"
+    if timeframe_ms(timeframe) > timeframe_ms("1d"):
+        why = f"it wants candles of {timeframe}, and exchanges begin those longer than a day on different days"
+        return why, "Take 1d, or shorter"
+    return None
 
 
 async def looked_at(

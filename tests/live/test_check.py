@@ -67,16 +67,20 @@ def test_an_unknown_pair_is_refused(exchange: Exchange, tmp_path: Path, capsys: 
     assert 'trading.pairs = "ETHX/USDT": binance spot does not trade it. Did you mean ETH/USDT?' in told
 
 
-def test_candles_that_the_exchange_has_not_are_refused(
-    exchange: Exchange, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("timeframe", "why"),
+    [("7m", "binance has no candles of 7m, which it wants. It has 1s, 1m, 3m"), ("1w", "longer than a day")],
+)
+def test_candles_that_cannot_be_had_are_refused(
+    exchange: Exchange, tmp_path: Path, capsys: pytest.CaptureFixture[str], timeframe: str, why: str
 ) -> None:
-    """A strategy's timeframe that the exchange does not tell is refused with those that it does."""
-    text = live_toml(exchange, ["BTC/USDT"]) + '\n[strategy.overrides]\ntimeframe = "7m"\n'
+    """A strategy's timeframe that the exchange does not tell, or that begins on no certain day, is refused."""
+    text = live_toml(exchange, ["BTC/USDT"]) + f'\n[strategy.overrides]\ntimeframe = "{timeframe}"\n'
     status = check(tmp_path, text)
     told = capsys.readouterr().err
 
     assert 2 == status
-    assert "binance has no candles of 7m, which it wants. It has 1s, 1m, 3m" in told
+    assert why in told
 
 
 def test_wrong_keys_are_refused(
