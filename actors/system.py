@@ -162,7 +162,8 @@ def _built(
     for line in place.ready(journal.installation):
         logger.info(line)
     settings = make_settings(config, facts)
-    settings = replace(settings, stop_on_venue=settings.stop_on_venue and place.stop_on_venue)
+    rests = settings.stop_on_venue and place.stop_on_venue
+    settings = replace(settings, stop_on_venue=rests, stop_beside=place.stop_beside)
     left, findings = left_pairs(journal, place.pairs, markets)
     pairs = (*place.pairs, *left)
     rules = {p: _rules(markets[p], settings, journal.installation, journal.run, place.fee) for p in pairs}
