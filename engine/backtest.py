@@ -268,5 +268,5 @@ class Backtest:
 
 
 def _is_refused_stake(decision: Mapping[str, Any]) -> bool:
-    """Whether an entry came to nothing since its stake was not there, or too small for the market."""
+    """Whether an entry came to nothing since its stake was not there, too small, or too large."""
     return decision["code"] in REFUSED_STAKES and str(decision["signal"]).startswith("enter_")

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.candles import MINUTE
 from engine.columns import TradeColumns
 from engine.counters import Counters
 from engine.plain import is_plain, run_plain
-from engine.settings import Settings
+from engine.settings import RiskConfig, Settings
 from engine.taken import PlainTrades
 from engine.types import exact, use_money_context
 from tests.oracle import Case, difference, prepared, read_cases, run_case
@@ -113,6 +114,24 @@ def test_money_that_is_not_there(wallet: float) -> None:
         case["config"].update({"wallet": wallet, "stake": 100.0, "max_open_trades": 5})
         refused += check(case).refused_stakes
     assert (refused > 0) == (wallet < 300)
+
+
+def test_limits_of_risk() -> None:
+    """Entries over a limit of all positions, or of one, are refused alike, and counted."""
+    use_money_context()
+    case = random_case(3)
+    for limit in ("max_exposure", "max_exposure_per_pair"):
+        risk = RiskConfig(**{limit: exact("120.0" if limit == "max_exposure" else "1.0")})
+        machine, tapes = prepared(case)
+        machine.portfolio.risk = risk
+        machine.run(tapes, case["config"]["timeframe_minutes"] * MINUTE)
+        quick, _ = prepared(case)
+        quick.portfolio.risk = risk
+        trades, counters, _ = run_plain(quick.rules, tapes, quick.portfolio)
+
+        assert machine.trades == list(trades)
+        assert machine.counters == counters
+        assert counters.refused_stakes > 0
 
 
 @pytest.mark.parametrize("bounds", [{"amount_min": 1.0}, {"cost_min": 80.0}, {"cost_min": 95.24}, {"amount_lot": 1.0}])
