@@ -111,7 +111,7 @@ class SendingActor(RecoveringActor, abc.ABC):
                 self.tell_trade(aborted)
                 continue
             if not cancel and order.purpose is Purpose.ENTRY:
-                self._entry_until = self._end_of_signal()
+                self._entry_until = self._end_of_entry(order)
             self._put(order, cancel=cancel, seq=seq)
 
     def record_gathered(self) -> None:
@@ -145,13 +145,16 @@ class SendingActor(RecoveringActor, abc.ABC):
         self.sending[sending.request_id] = sending
         return sending
 
-    def _end_of_signal(self) -> Millis:
-        settings = self.rules.settings
+    def _end_of_entry(self, order: Order) -> Millis:
+        """Until when an entry may leave: a signal's in its time, one that was moved or added in the candle of that."""
+        settings, orders = self.rules.settings, self.trade.orders.values()
         last = settings.timeframe_ms - 1
+        if any(one.purpose is Purpose.ENTRY and one.client_order_id != order.client_order_id for one in orders):
+            return order.created_at - order.created_at % settings.timeframe_ms + last
         return self.trade.signal_ts + min(settings.signal_max_age_ms or last, last)
 
     def _not_after(self, order: Order, *, cancel: bool) -> Millis:
-        """Until when it may leave: an entry in its signal's time, whatever was judged since; all else may wait."""
+        """Until when it may leave: an entry in its time, whatever was judged since; all else may wait."""
         is_entry = order.purpose is Purpose.ENTRY and not cancel
         return self._entry_until if is_entry else self.now() + DAY_MS
 

@@ -24,7 +24,7 @@ from engine.market import Market
 from engine.messages import MarketRange, Signal
 from engine.position import Position
 from engine.settings import Settings
-from engine.types import ONE, ZERO, Millis, Side, exact
+from engine.types import ONE, Millis, Side, exact
 
 MINUTE_MS = 60_000
 
@@ -295,5 +295,4 @@ def _entry_candle_went_against(look: Look, target: Decimal) -> bool:
 
 def rounded_exit(wish: ExitWish, market: Market) -> Decimal:
     """The price of an exit order: the wish's, to the market's step."""
-    price = market.round_price(wish.price)
-    return price if price > ZERO else market.round_price_up(wish.price)
+    return market.price_near(wish.price)

@@ -87,6 +87,10 @@ class Market:
         """To the nearest price step, halves up."""
         return to_step(price, self.price_step, ROUND_HALF_UP)
 
+    def price_near(self, price: Decimal) -> Decimal:
+        """To the nearest price step, and one step at least: what a strategy wishes may be under half a step."""
+        return self.round_price(price) or self.round_price_up(price)
+
     def round_price_up(self, price: Decimal) -> Decimal:
         """To the price step at or above: a long's stop."""
         return to_step(price, self.price_step, ROUND_CEILING)

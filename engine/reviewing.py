@@ -78,7 +78,7 @@ def advance(work: Work) -> None:
             return
         if price is None:
             _cancel(work, order)
-        elif price is not _KEEP and price != order.price:
+        elif price is not _KEEP and work.market.price_near(price) != order.price:
             _replace(work, order, price)
     trade.repriced_candle = work.now // work.settings.timeframe_ms
     trade.pending = None
@@ -185,7 +185,7 @@ def _note_reason(work: Work) -> None:
 
 
 def _replace(work: Work, order: Order, price: Decimal) -> None:
-    work.trade.replacement = Replacement(order.client_order_id, work.market.round_price(price))
+    work.trade.replacement = Replacement(order.client_order_id, work.market.price_near(price))
     work.cancel(order, pursuit.REPLACED)
 
 

@@ -33,7 +33,7 @@ def entry_price(work: Work) -> Decimal | None:
     if wanted is WAITING:
         return None
     if wanted is not None:
-        price = market.round_price(within_distance(wanted, price) if pending.bound is None else wanted)
+        price = market.price_near(within_distance(wanted, price) if pending.bound is None else wanted)
     if pending.bound is None:
         return price
     return min(price, pending.bound) if pending.side is Side.LONG else max(price, pending.bound)

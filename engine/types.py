@@ -33,7 +33,12 @@ def use_money_context() -> None:
 
 def is_number(value: Any) -> bool:
     """Whether a strategy's answer is a number: finite, and not True or False."""
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float | Decimal) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return False
 
 
 def exact(value: float | int | str | Decimal) -> Decimal:

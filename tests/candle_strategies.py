@@ -73,6 +73,20 @@ class Patient(Long):
         return proposed_rate * 1.004
 
 
+class Moving(Patient):
+    """Moves what is not filled: an entry that rests comes closer, candle by candle, and is given up in between."""
+
+    def adjust_order_price(
+        self, proposed_rate: float, current_order_rate: float, current_time: int, is_entry: bool, side: str, **_: Any
+    ) -> float | None:
+        """Nearer to the market on most candles, given up on some, as it is on others."""
+        drawn = current_time // 60_000 % 5
+        if drawn == 0:
+            return None
+        towards = -1 if is_entry == (side == "long") else 1
+        return current_order_rate if drawn == 1 else proposed_rate * (1 + towards * 0.001)
+
+
 class Stubborn(Holding):
     """Wants one price for what it holds, whatever the market says, and asks for it again and again."""
 

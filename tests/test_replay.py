@@ -181,6 +181,16 @@ def test_every_exit_signal_has_its_row(name: str) -> None:
         assert counted(found, "SignalDecided", code="ALREADY_LEAVING", signal="exit_long") > 3
 
 
+def test_orders_that_are_moved() -> None:
+    """Entries and exits that rest are moved candle after candle, long after the signal, and filled at the new price."""
+    found = check_equal(*made("Moving", 5, unfilledtimeout={"entry": 30, "exit": 30}))
+
+    assert counted(found, "OrderCanceled", reason="replaced") > 30
+    assert counted(found, "OrderCanceled", reason="cancelled") > 5
+    assert not counted(found, "OrderRejected")
+    assert counted(found, "TradeClosed") > 10
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_shorts_and_reversals(seed: int) -> None:
     """Shorts on margin, and a trade that ends where the other side's begins, on the same candle."""

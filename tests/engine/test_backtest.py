@@ -172,6 +172,15 @@ def test_an_entry_price_above_the_candle_is_bounded_by_its_high() -> None:
     assert [(1, 3, "102", "100", "force_exit")] == told(run)
 
 
+@pytest.mark.parametrize("wish", [1e-300, 10**400, 0, -1.0, True, float("nan"), "101"])
+def test_wishes_that_are_no_prices(wish: object) -> None:
+    """A wish under half a step is one step, which nothing fills; what is no number counts as none: the open serves."""
+    some: Any = {"callbacks": frozenset({"custom_entry_price"})}
+    run = backtest({"A/U": tape("A/U", flat(5), {0: ENTER, 2: EXIT})}, answers(custom_entry_price=wish), **some)
+
+    assert len(run.trades) == (wish != 1e-300)
+
+
 def test_callbacks_are_asked_with_what_was_known() -> None:
     """The time they are told is the candle's; a strategy without anybody to ask is an error of ours."""
     seen: list[tuple[str, int]] = []
