@@ -1,6 +1,7 @@
 """Reading long runs of an exchange's past: page by page, several files at once, through permits.
 
-A run that fails is tried again for `GIVE_UP_S`; then its file fails, and what was read of it is kept.
+A request that fails is tried again for `GIVE_UP_S`, one that the exchange refuses in words of its own is not; then its
+file fails, and what was read of it is kept.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from actors.venues.failure import Failure, Verdict
 from actors.venues.live_metered import Meter
 from actors.venues.live_reading import Reader, rows_at_once
 from engine.quota import Limits
@@ -48,7 +50,7 @@ class Downloader:
         self._connection = connection
         self._reader = Reader(connection, Meter(connection, limits), self)
         self._places = asyncio.Semaphore(FILES_AT_ONCE)
-        self._last_failure = ""
+        self._last: Failure | None = None
         self.waiting = ""
 
     async def read(self, runs: Sequence[Run]) -> None:
@@ -59,15 +61,15 @@ class Downloader:
         """The exchange answers."""
         self.waiting = ""
 
-    def failed(self, failure: Any) -> None:
+    def failed(self, failure: Failure) -> None:
         """It does not."""
-        self._last_failure = self.waiting = failure.reason
+        self._last, self.waiting = failure, failure.reason
 
     async def _read_one(self, run: Run) -> None:
         async with self._places:
             for first, end in run.spans:
                 if not await self._read_span(run, first, end):
-                    run.failed = self._last_failure or "the exchange does not answer"
+                    run.failed = self._last.reason if self._last is not None else "the exchange does not answer"
                     break
         run.done = True
 
@@ -94,11 +96,16 @@ class Downloader:
                 rows: list[Row] | None = None if candles is None else [tuple(candle) for candle in candles]
             else:
                 rows = await self._rates(run.pair, since, limit)
-            if rows is not None or waited >= GIVE_UP_S:
+            if rows is not None or waited >= GIVE_UP_S or self._is_refused():
                 return rows
             await asyncio.sleep(wait_s)
             waited += wait_s
             wait_s = min(2 * wait_s, RETRY_S_MAX)
+
+    def _is_refused(self) -> bool:
+        """Whether the failure just heard of would be the same again."""
+        last = self._last
+        return last is not None and last.verdict is Verdict.REFUSED and last.code != "UNREACHABLE" and not last.clock
 
     async def _rates(self, pair: str, since: Millis, limit: int) -> list[Row] | None:
         ask = self._connection.data.fetch_funding_rate_history

@@ -188,6 +188,18 @@ def test_trouble_is_outlived(exchange: Exchange, tmp_path: Path, capsys: pytest.
     assert len(candles) == told["rows"] >= 1_190
 
 
+def test_what_the_exchange_refuses_is_not_asked_for_minutes(
+    exchange: Exchange, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A refusal in the exchange's own words fails the file at once, with these words."""
+    exchange.control("fault", kind="refuse", endpoint="GET /api/v3/klines", code=-1121, msg="Invalid symbol.")
+    status, (told,) = download(capsys, arguments(exchange, tmp_path))
+    exchange.control("clear")
+
+    assert (status, told["what"]) == (FAILED, "failed")
+    assert "Invalid symbol" in told["why"]
+
+
 def test_ctrl_c_keeps_what_is_there(exchange: Exchange, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """After Ctrl-C the file holds what had come, the status says so, and a later run brings the rest."""
     exchange.control("fault", kind="slow", endpoint="GET /api/v3/klines", seconds=2, skip=1)
