@@ -47,6 +47,7 @@ BALANCES_S: Final = 2.0
 FOREIGN_S: Final = 2.0
 """An execution whose order is not known by then is somebody else's."""
 
+READ_ON_S: Final = 5.0
 FUNDING_HOUR_MS: Final = 3_600_000
 FUNDING_LAG_S: Final = 10.0
 
@@ -69,7 +70,7 @@ class CcxtVenue:
         self._pairs_seen: set[str] = set()
         self._requests = Requests(connection, self._telling)
         self._books = Books(installation, self._heard, time.monotonic)
-        self._holdings = Holdings(self._requests, futures=connection.futures)
+        self._holdings = Holdings(self._requests, ability, futures=connection.futures)
         self._looks = Looks(self._requests, self._telling, self._books, self._holdings, ability)
         self._account = Account(self._requests, self._telling, self._books, ability)
         self._orders = Orders(
@@ -280,6 +281,11 @@ class CcxtVenue:
             if time.monotonic() - synchronized > SYNCHRONIZE_S:
                 await self._connection.synchronize()
                 synchronized = time.monotonic()
+
+    async def _keep_reading(self) -> None:
+        while True:
+            await self._looks.read_on()
+            await asyncio.sleep(READ_ON_S)
 
     async def _keep_funding(self) -> None:
         """Read what was paid after each full hour, and whenever the stream says that something was."""

@@ -29,6 +29,7 @@ KEPT: Final = 5_000
 ORPHANS: Final = 1_000
 
 _GONE: Final = (OrderStatus.CANCELED, OrderStatus.EXPIRED)
+_WORKS: Final = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 
 @dataclass(slots=True)
@@ -36,6 +37,7 @@ class Known:
     """One order of ours. `sent_at` is 0 where its request was not this process's, or never left.
 
     `filled` is the most that the exchange has counted. `ending`: it works no longer, and fills are missing.
+    `silent`: it is of earlier times, and whoever looks is told of it; nobody waits for its events.
     """
 
     pair: str
@@ -46,6 +48,7 @@ class Known:
     in_doubt: bool = False
     accepted: bool = False
     ended: bool = False
+    silent: bool = False
     filled: Decimal = ZERO
     ending: VenueOrder | None = None
     told: VenueOrder | None = None
@@ -131,8 +134,12 @@ class Books:
 
     # ------------------------------------------------------------ hearing
 
-    def hear_order(self, pair: str, told: VenueOrder, became: str = "") -> Known | None:
-        """The exchange tells of an order; None for one that is not ours. `became`: the order that a stop has become."""
+    def hear_order(self, pair: str, told: VenueOrder, became: str = "", *, old: bool = False) -> Known | None:
+        """The exchange tells of an order; None for one that is not ours.
+
+        `became` is the order that a stop has become. `old`: it is in a list of all there ever was; one that has
+        ended and was not known tells nothing.
+        """
         client_id = self.owner(pair, told.order_id) or told.client_order_id
         known = self._known.get(client_id)
         if known is None:
@@ -141,6 +148,8 @@ class Books:
                 self.leave(pair, told.order_id)
                 return None
             known = self._known[client_id] = Known(pair, client_id, told.type == OrderType.STOP)
+            known.silent = old and told.status not in _WORKS
+            self._forget()
         known.told, known.heard_at = told, self._clock()
         known.filled = max(known.filled, told.filled)
         if told.status == OrderStatus.REJECTED:
@@ -162,7 +171,7 @@ class Books:
             accepted = OrderAccepted(
                 pair=known.pair, client_order_id=known.client_order_id, order_id=known.order_id, ts=told.ts
             )
-            self._put(accepted)
+            self._tell(known, accepted)
         self._learn_id(known, told.order_id)
 
     def _learn_id(self, known: Known, order_id: str) -> None:
@@ -180,7 +189,7 @@ class Books:
             refused = OrderRejected(
                 pair=known.pair, client_order_id=known.client_order_id, code="REFUSED", reason=reason, ts=told.ts
             )
-            self._put(refused)
+            self._tell(known, refused)
 
     def hear_fill(self, market: Market, told: Mapping[str, Any]) -> OrderFilled | None:
         """The exchange tells of an execution; None for one that cannot be read, is foreign, or waits for its order."""
@@ -207,7 +216,7 @@ class Books:
         if fill.fill_id not in known.fills:
             known.fills[fill.fill_id] = filled
             known.filled = max(known.filled, known.booked)
-            self._put(filled)
+            self._tell(known, filled)
         return filled
 
     def _settle(self, known: Known) -> None:
@@ -232,7 +241,11 @@ class Books:
             ts=told.ts,
             expired=told.status == OrderStatus.EXPIRED,
         )
-        self._put(canceled)
+        self._tell(known, canceled)
+
+    def _tell(self, known: Known, event: VenueEvent) -> None:
+        if not known.silent:
+            self._put(event)
 
     def _forget(self) -> None:
         while len(self._known) > KEPT:

@@ -1,4 +1,4 @@
-"""What an account holds at an exchange: balances, and positions on margin.
+"""What an account holds at an exchange: balances, positions on margin, and on which pairs there are open orders.
 
 A read serves everybody who has asked before it began.
 """
@@ -6,10 +6,12 @@ A read serves everybody who has asked before it began.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from actors.venues.capabilities import Capability
 from actors.venues.live_requests import Requests
 from actors.venues.live_words import balances_of, position_of, rows, text
 from engine.market import Market
@@ -21,12 +23,14 @@ Balances = tuple[tuple[str, Decimal, Decimal], ...]
 class Holdings:
     """The balances and positions of one account; on the connection's loop, but for `balances`."""
 
-    def __init__(self, requests: Requests, *, futures: bool) -> None:
+    def __init__(self, requests: Requests, ability: Capability, *, futures: bool) -> None:
         self._requests = requests
+        self._ability = ability
         self._futures = futures
         self._balances: Balances = ()
         self._positions: dict[str, Any] = {}
-        self._locks = {"balances": asyncio.Lock(), "positions": asyncio.Lock()}
+        self._open: frozenset[str] | None = None
+        self._locks = {"balances": asyncio.Lock(), "positions": asyncio.Lock(), "open": asyncio.Lock()}
         self._begun = dict.fromkeys(self._locks, float("-inf"))
 
     @property
@@ -66,3 +70,26 @@ class Holdings:
             return ZERO if told is None else position_of(told, market)
         balances = await self.read_balances()
         return sum((free + locked for currency, free, locked in balances if currency == market.base), ZERO)
+
+    async def is_empty(self, market: Market) -> bool:
+        """Whether a pair has no open order, anybody's, and nothing is held of it, now or later."""
+        opened = await self._read_open()
+        return opened is not None and market.pair not in opened and not await self.position(market)
+
+    async def _read_open(self) -> frozenset[str] | None:
+        """The pairs with open orders; None where it could not be read."""
+        asked = asyncio.get_running_loop().time()
+        async with self._locks["open"]:
+            if self._begun["open"] < asked:
+                begun, found = asyncio.get_running_loop().time(), set()
+                stops = self._ability.open_stops(None)
+                calls = [("open_orders_all", self._ability.open_orders(None))]
+                for kind, call in [*calls, *([] if stops is None else [("open_stops_all", stops)])]:
+                    method = getattr(self._requests.connection.trading, call.method)
+                    function = functools.partial(method, *call.args, params=dict(call.params))
+                    answer = await self._requests.read(kind, function)
+                    if answer.failure is not None:
+                        return None
+                    found |= {text(told.get("symbol")) for told in rows(answer.value) if isinstance(told, Mapping)}
+                self._open, self._begun["open"] = frozenset(found), begun
+            return self._open

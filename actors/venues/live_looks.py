@@ -6,6 +6,8 @@ Rules
     the horizon after it was sent, or after this process began, for orders of an earlier one.
     Fills are told by the exchange's order ids: the orders that they belong to are read first, so that each
     fill of ours has its order, and foreign ones are left out.
+    Pairs that believe to hold nothing, and for which nothing is open or held there, are answered at once when many ask
+    together, as after a restart; their history is read later, and what is in it that nobody knows is looked at then.
     Who asks again while a look is under way is answered with the newest question's id.
 """
 
@@ -26,10 +28,10 @@ from actors.venues.live_books import Books
 from actors.venues.live_holdings import Holdings
 from actors.venues.live_requests import URGENCY, Requests, Telling
 from actors.venues.live_words import became_of, fill_of, order_of, payment_of, rows, text
-from actors.venues.trading import Looked, Snapshot
+from actors.venues.trading import Looked, Missed, Snapshot
 from engine.market import Market
 from engine.messages import ForeignFill, FundingPaid, OrderFilled, TakeSnapshot, VenueOrder
-from engine.types import Millis, OrderType, Priority
+from engine.types import ZERO, Millis, OrderType, Priority
 
 OVERLAP_MS: Final = 60_000
 """Fills and orders are read from so long before the time that was asked for: clocks differ, and answers lag."""
@@ -38,6 +40,9 @@ PAGE: Final = 500
 """Rows of a page; every exchange that we know gives as many."""
 
 PAGES_MAX: Final = 200
+
+TOGETHER: Final = 10
+"""So many looks at once of pairs that hold nothing are answered by one read of all open orders."""
 
 FAILED_S: Final = 2.0
 """A look that a fault of ours has ended is begun anew after this."""
@@ -62,6 +67,8 @@ class Looks:
         self._ability = ability
         self._began = requests.connection.now()
         self._questions: dict[str, TakeSnapshot] = {}
+        self._unread: dict[str, None] = {}
+        self._read_before: set[str] = set()
         self.held: set[str] = set()
 
     def forget(self) -> None:
@@ -78,7 +85,7 @@ class Looks:
     async def _answer(self, asker: str) -> None:
         while (question := self._questions.get(asker)) is not None:
             # What has orders there may be without a stop since a crash: it does not wait behind pairs that hold nothing.
-            URGENCY.set(Priority.EXIT if question.client_order_ids else Priority.RECONCILE)
+            URGENCY.set(Priority.RECONCILE if self._is_flat(question) else Priority.EXIT)
             try:
                 snapshot = await self._read(question)
             except Exception:  # noqa: BLE001 - whoever asked must be answered
@@ -99,12 +106,16 @@ class Looks:
         market = self._requests.connection.markets().get(pair)
         if market is None:  # delisted: nothing can be asked any more, and nothing is there
             return Snapshot((), (), question.client_order_ids, None)
+        if self._is_flat(question) and len(self._questions) >= TOGETHER and await self._holdings.is_empty(market):
+            self._unread[pair] = None
+            self.held.discard(pair)
+            return Snapshot((), (), (), ZERO)
         since = max(question.since - OVERLAP_MS, 0)
         orders = {order.order_id: order for order in await self._open(market)}
         trades = await self._pages("fetch_my_trades", market, since)
         if self._has_unknown(pair, trades, orders):
             for told in await self._pages("fetch_orders", market, since):
-                self._take(market, told, orders)
+                self._take(market, told, orders, old=True)
             for told in trades:  # orders that the exchange does not list any more were nobody's that we know
                 self._books.leave(pair, text(told.get("order")))
         unknown, final = await self._asked(question.client_order_ids, market, orders)
@@ -115,6 +126,24 @@ class Looks:
         position = await self._holdings.position(market)
         (self.held.add if position else self.held.discard)(pair)
         return Snapshot(listed, fills, tuple(unknown), position, final, payments, self._foreign(market, trades))
+
+    def _is_flat(self, question: TakeSnapshot) -> bool:
+        """Whether whoever asks believes to hold nothing, and to have no order: he has nothing to ask for by name."""
+        is_read = question.pair in self._read_before
+        return not is_read and not question.client_order_ids and not question.since
+
+    async def read_on(self) -> None:
+        """Read, one after the other and behind all else, the history of pairs that were answered without it."""
+        URGENCY.set(Priority.DATA)
+        while self._unread:
+            pair = next(iter(self._unread))
+            market = self._requests.connection.markets().get(pair)
+            if market is not None:
+                trades = await self._pages("fetch_my_trades", market, 0)
+                self._read_before.add(pair)
+                if self._has_unknown(pair, trades, {}):
+                    self._telling.put(Missed(pair))
+            self._unread.pop(pair, None)
 
     def _is_wanted(self, order: VenueOrder, filled: set[str], asked: Sequence[str]) -> bool:
         working = order.status in ("NEW", "PARTIALLY_FILLED")
@@ -132,12 +161,12 @@ class Looks:
                 self._take(market, told, found)
         return list(found.values())
 
-    def _take(self, market: Market, told: Any, into: dict[str, VenueOrder]) -> None:
+    def _take(self, market: Market, told: Any, into: dict[str, VenueOrder], *, old: bool = False) -> None:
         """Take an order into the look, and what it says of ours into the books."""
         order = order_of(told, market, self._ability.ours)
         if order is None or not order.order_id:
             return
-        known = self._books.hear_order(market.pair, order, became_of(told))
+        known = self._books.hear_order(market.pair, order, became_of(told), old=old)
         if (
             known is not None
         ):  # a triggered stop is told twice where it has become another order: the one that fills counts

@@ -33,6 +33,7 @@ def desk(request: pytest.FixtureRequest, exchange: Exchange, tmp_path: Path) -> 
     else:
         name = request.node.name
         exchange.control("clear")
+        exchange.control("limits", reset=True)
         exchange.control("price", symbol="BTCUSDT", price=60_000)
         exchange.control("user", key=name, secret="secret", name=name, funds={"USDT": 100_000})
         world = ExchangeWorld(exchange, key=name)

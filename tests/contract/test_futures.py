@@ -29,6 +29,7 @@ def desk(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Desk]:
     """A desk at a fresh futures account with 100,000 USDT, bitcoin at 60,000."""
     name = request.node.name
     exchange.control("clear")
+    exchange.control("limits", reset=True, market="futures")
     exchange.control("price", symbol="BTCUSDT", price=60_000, market="futures")
     exchange.control("user", key=name, secret="secret", name=name, funds={"USDT": 100_000}, market="futures")
     made = Desk(ExchangeWorld(exchange, name))

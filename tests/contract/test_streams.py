@@ -29,6 +29,7 @@ def desk(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Desk]:
     """A desk whose stream is up, with one resting order."""
     name = request.node.name
     exchange.control("clear")
+    exchange.control("limits", reset=True)
     exchange.control("price", symbol="BTCUSDT", price=60_000)
     exchange.control("user", key=name, secret="secret", name=name, funds={"USDT": 100_000})
     world = ExchangeWorld(exchange, name)
