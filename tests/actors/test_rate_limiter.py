@@ -94,6 +94,26 @@ def test_what_is_given_back_serves_who_waits() -> None:
     assert world.granted()[9:] == ["e9"]
 
 
+def test_what_is_on_its_way_keeps_its_place_in_the_next_window() -> None:
+    """A request that has left and has no answer when the window ends may arrive after it: its place goes to nobody."""
+    world = World()
+    for number in range(9):
+        world.ask(f"exit{number}")
+    world.sim.settle()
+    permits = [message.permit_id for message in world.seen.of(PermitGranted)]
+    world.sim.tell("limiter", PermitsSpent(sent=tuple((permit, 100) for permit in permits)))
+    world.sim.tell("limiter", PermitsSpent(answered=tuple((permit, 200) for permit in permits[:8])))
+    world.sim.run_for(10_000)
+    for number in range(9):
+        world.ask(f"next{number}")
+    world.sim.settle()
+    assert len(world.granted()) == 9 + 8
+
+    world.sim.tell("limiter", PermitsSpent(unused=(world.seen.of(PermitGranted)[-1].permit_id,)))
+    world.sim.settle()
+    assert len(world.granted()) == 9 + 9
+
+
 def test_who_cannot_be_served_in_time_is_denied() -> None:
     """A wish that the window outlasts is denied, at once where nothing can come back."""
     world = World()

@@ -12,8 +12,9 @@ import pytest
 
 from actors.venues.capabilities import KINDS, CannotTrade, capability, exchanges, markets_of
 from engine.order import Order
+from engine.ratelimit import Grant, RateLimiter, Wait
 from engine.settings import Settings
-from engine.types import OrderSide, OrderType, Purpose, TimeInForce
+from engine.types import OrderSide, OrderType, Priority, Purpose, TimeInForce
 from tests.requests.recorder import ID, ORDER_ID, Request, capabilities, market_of, pair_of
 from tests.requests.written import FILE, as_text, written
 
@@ -179,6 +180,16 @@ def test_binances_costs_are_its_own() -> None:
     assert spot["order"] == {"weight_1m": 1, "orders_10s": 1, "orders_1d": 1}
     assert (spot["fetch_order"]["weight_1m"], spot["snapshot"]["weight_1m"]) == (4, 26)
     assert (futures["my_trades"], futures["snapshot"]) == ({"weight_1m": 5}, {"weight_1m": 7})
+
+
+def test_fifty_entries_with_their_stops_go_at_once() -> None:
+    """On Binance's hundred orders in ten seconds fifty entries leave at once, each with its stop's place; then these go."""
+    made = RateLimiter(ALL["binance spot"].limits(), known=True)
+    entries = [made.acquire(f"e{n}", "order", Priority.ENTRY, 0, 60_000, reserve=1) for n in range(51)]
+    stops = [made.acquire(f"s{n}", "stop", Priority.GUARD, 1, 60_000) for n in range(51)]
+
+    assert [type(e) for e in entries] == [Grant] * 50 + [Wait]
+    assert [type(s) for s in stops] == [Grant] * 50 + [Wait]
 
 
 def test_what_an_exchange_has_not_is_refused_before_it_is_sent() -> None:
