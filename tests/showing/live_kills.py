@@ -54,7 +54,7 @@ def chaos(folder: Path, *, quick: bool, futures: bool = False) -> str:
     with Exchange(*arguments, futures=futures) as exchange:
         bot = bot_of(folder, exchange, pairs, every=60 if pairs > 20 else 20)
         for number, fault in enumerate(FAULTS):
-            exchange.control("fault", seed=number, **_for_market(fault, futures=futures))
+            exchange.control("fault", seed=number, **fault)
         until = time.monotonic() + lasts_s
         kills = 0
         while time.monotonic() < until:
@@ -84,7 +84,7 @@ def windows(folder: Path, *, quick: bool, futures: bool = False) -> str:
             for _ in range(times):
                 seen = {order["id"] for order in our_orders(exchange)}
                 bot.start()
-                _await_order(bot, exchange, what, seen)
+                await_order(bot, exchange, what, seen)
                 bot.kill()
             exchange.control("clear")
             shown.append(f"{what}: {times} kills, {settled(bot, exchange)}")
@@ -137,10 +137,6 @@ def settled(bot: LiveBot, exchange: Exchange) -> str:
     )
 
 
-def _for_market(fault: Mapping[str, Any], *, futures: bool) -> dict[str, Any]:
-    return {**fault, "market": "futures"} if futures else dict(fault)
-
-
 def _disturb(exchange: Exchange, chance: random.Random) -> None:
     """Something of the world's: a price falls, or the user trades by hand."""
     market = "futures" if exchange.futures else "spot"
@@ -156,7 +152,7 @@ def _disturb(exchange: Exchange, chance: random.Random) -> None:
             exchange.control("order", params=order)
 
 
-def _await_order(bot: LiveBot, exchange: Exchange, what: str, seen: set[Any]) -> None:
+def await_order(bot: LiveBot, exchange: Exchange, what: str, seen: set[Any]) -> None:
     """Wait until an order of a kind has been accepted, and not longer: its answer is still to come."""
     until = time.monotonic() + 180
     while time.monotonic() < until:
