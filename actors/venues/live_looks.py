@@ -44,6 +44,9 @@ PAGES_MAX: Final = 200
 TOGETHER: Final = 10
 """So many looks at once of pairs that hold nothing are answered by one read of all open orders."""
 
+PACE_S: Final = 1.0
+"""One history after the other: what is found in one is looked at before the next is read."""
+
 FAILED_S: Final = 2.0
 """A look that a fault of ours has ended is begun anew after this."""
 
@@ -85,7 +88,7 @@ class Looks:
     async def _answer(self, asker: str) -> None:
         while (question := self._questions.get(asker)) is not None:
             # What has orders there may be without a stop since a crash: it does not wait behind pairs that hold nothing.
-            URGENCY.set(Priority.RECONCILE if self._is_flat(question) else Priority.EXIT)
+            URGENCY.set(Priority.EXIT if question.client_order_ids or question.since else Priority.RECONCILE)
             try:
                 snapshot = await self._read(question)
             except Exception:  # noqa: BLE001 - whoever asked must be answered
@@ -143,6 +146,7 @@ class Looks:
                 self._read_before.add(pair)
                 if self._has_unknown(pair, trades, {}):
                     self._telling.put(Missed(pair))
+                    await asyncio.sleep(PACE_S)
             self._unread.pop(pair, None)
 
     def _is_wanted(self, order: VenueOrder, filled: set[str], asked: Sequence[str]) -> bool:

@@ -44,8 +44,8 @@ D = Decimal
 PAIR = "BTC/USDT"
 FUTURE = "BTC/USDT:USDT"
 INSTALLATION = "AAAAAA"
-HORIZON_MS = 1_500
-TIMEOUT_MS = 700
+HORIZON_MS = 2_500
+TIMEOUT_MS = 1_500
 
 E = TypeVar("E")
 
@@ -217,7 +217,7 @@ class PaperWorld:
 
 
 class ExchangeWorld:
-    """The local exchange through the unmodified ccxt class; late orders are possible for a second and a half only."""
+    """The local exchange through the unmodified ccxt class; late orders are possible for two seconds and a half only."""
 
     def __init__(self, exchange: Exchange, key: str = "key") -> None:
         self.exchange = exchange
