@@ -71,7 +71,17 @@ def begin(work: Work, rng: MarketRange) -> None:
 
 
 def advance(work: Work) -> None:
-    """Evaluate the adjustment as far as its answers reach; run again when one more is there."""
+    """Evaluate the adjustment as far as its answers reach; run again when one more is there.
+
+    Live an order may fill while the strategy is asked, or the portfolio: what it said was of another position
+    then, and acting on it would buy the same twice. It is asked anew at the next look.
+    """
+    held = work.trade.position.amount
+    if work.pending.answers.setdefault("held", held) != held:
+        if "capital" in work.pending.answers:
+            work.exposure()
+        _done(work)
+        return
     wanted = _wanted(work)
     if wanted is WAITING:
         return
@@ -143,7 +153,9 @@ def _increase(work: Work, wanted: Wanted) -> None:
     if not any(o.price == price and o.amount == amount for o in trade.working(Purpose.ENTRY)):
         _drop_exit(work)
         trade.reducing = None
-        trade.increasing = Increase(amount, price, kind, wanted.tag or trade.enter_tag, granted.epoch)
+        trade.increasing = Increase(
+            amount, price, kind, wanted.tag or trade.enter_tag, granted.epoch, trade.position.amount
+        )
         work.decide(f"increase_{trade.side}", "traded", "TRADED", tag=wanted.tag)
     work.exposure()
     _done(work)
@@ -172,7 +184,7 @@ def _reduce(work: Work, wanted: Wanted) -> None:
     if not any(o.price == price and o.amount == amount for o in trade.working(Purpose.EXIT)):
         _drop_exit(work)
         trade.increasing = None
-        trade.reducing = Reduction(amount, price, OrderType(work.settings.exit_type), tag)
+        trade.reducing = Reduction(amount, price, OrderType(work.settings.exit_type), tag, position.amount)
         work.decide(f"reduce_{trade.side}", "traded", "TRADED", tag=wanted.tag)
     _done(work)
 
@@ -225,5 +237,7 @@ def on_denied(work: Work, code: str, detail: str) -> None:
 
 
 def _done(work: Work) -> None:
+    """The question is settled; the look at the position that waited for it comes now, however long it took."""
     work.trade.pending = None
+    work.trade.adjusted_at = work.now
     pursuit.pursue(work)

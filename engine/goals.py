@@ -21,20 +21,25 @@ class Replacement:
 
 @dataclass(frozen=True, slots=True)
 class Increase:
-    """A further entry that is to be placed when the trade's other orders are gone; its capital is granted."""
+    """A further entry that is to be placed when the trade's other orders are gone; its capital is granted.
+
+    `held` is what the position was when the strategy wanted it: once it is another, this is not wanted any more.
+    """
 
     amount: Decimal
     price: Decimal
     kind: OrderType
     tag: str
     epoch: int
+    held: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Reduction:
-    """A part of the position that is to be left."""
+    """A part of the position that is to be left; `held` as above."""
 
     amount: Decimal
     price: Decimal
     kind: OrderType
     tag: str
+    held: Decimal

@@ -58,6 +58,10 @@ def drop_goals(work: Work) -> None:
 def _change(work: Work) -> None:
     """Place the further entry or the partial exit that is wanted, once the trade's other orders are gone."""
     trade = work.trade
+    goal = trade.reducing if trade.increasing is None else trade.increasing
+    if goal is not None and goal.held != trade.position.amount:  # what was to make room has filled instead
+        drop_goals(work)
+        return
     in_the_way = [*trade.working(Purpose.ENTRY), *trade.working(Purpose.EXIT)]
     if trade.reducing is not None and not work.settings.stop_beside:
         in_the_way += trade.working(Purpose.STOP)
