@@ -31,7 +31,7 @@ def test_orders_whose_answers_are_lost_are_found_again(tmp_path: Path) -> None:
         lose(exchange, side="SELL", type="STOP_LOSS")
         lose(exchange, side="SELL", type="MARKET")
         with LiveBot(tmp_path, exchange, pairs_of(exchange, 2)) as bot:
-            bot.wait_for("closed trades", CLOSED, 4, 150)
+            bot.wait_for("closed trades", CLOSED, 2, 150)
             faults = exchange.control("faults")
         ids = Counter(order["client_id"] for order in placed(exchange.control("ledger")))
 
