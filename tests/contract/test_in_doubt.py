@@ -125,7 +125,7 @@ def test_a_market_order_whose_answer_goes_wrong_fills_once(desk: Desk, exchange:
 
 def test_a_late_order_is_not_given_up_too_early(desk: Desk, exchange: Exchange) -> None:
     """While the exchange could still accept it, that it is unknown is not final; when it comes it is found."""
-    exchange.control("fault", endpoint=ORDER, kind="late", count=1, seconds=1.0)
+    exchange.control("fault", endpoint=ORDER, kind="late", count=1, seconds=2.0)
     desk.submit(an_order(1, desk.world.now()))
     early = desk.look(1)
     found = desk.wait(lambda: desk.look(1).orders, "the late order")
