@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 
 T = TypeVar("T")
 
@@ -43,6 +43,14 @@ class Unfinished:
 STOPPED: Final = Unfinished("Ctrl-C came before it", stopped=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a process puts its results, and which they are: files without names, so that nothing outlives a crash."""
+
+    data: IO[bytes]
+    index: IO[bytes]
+
+
 def cores() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -59,25 +67,24 @@ def spread(work: Callable[[T], Any], items: Sequence[T], processes: int, size: i
 
     `size` is about how many bytes all results take. `work` must not raise.
     """
-    folder = Path(tempfile.mkdtemp(prefix="tradepit-", dir=_roomy(size)))
-    places = [folder / str(process) for process in range(min(processes, len(items)))]
-    todo = _numbers(folder / "todo", len(items))
-    try:
+    where = _roomy(size)
+    with contextlib.ExitStack() as files:
+
+        def nameless() -> IO[bytes]:
+            return files.enter_context(tempfile.TemporaryFile(dir=where))
+
+        todo = nameless()
+        todo.write(b"".join(map(_NUMBER.pack, range(len(items)))))
+        todo.seek(0)
+        places = [_Place(nameless(), nameless()) for _ in range(min(processes, len(items)))]
         sys.stdout.flush()
-        children = [_child(work, items, todo, place) for place in places]
-        ends = [_wait(child, todo) for child in children]
-        why = Unfinished("its process ended early") if any(ends) else STOPPED
+        # A Ctrl-C before all are there would leave those that are to themselves: it waits.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        children = [_child(work, items, todo.fileno(), place) for place in places]
+        failed = _ended(children, todo.fileno(), mask)
+        why = Unfinished("its process ended early") if failed else STOPPED
         found = dict(result for place in places for result in _results(place))
         return [found.get(number, why) for number in range(len(items))]
-    finally:
-        os.close(todo)
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _numbers(path: Path, count: int) -> int:
-    """An open file of the numbers below `count`; who forks shares the place in it."""
-    path.write_bytes(b"".join(map(_NUMBER.pack, range(count))))
-    return os.open(path, os.O_RDONLY)
 
 
 def _roomy(size: int) -> Path | None:
@@ -88,36 +95,40 @@ def _roomy(size: int) -> Path | None:
     return None
 
 
-def _child(work: Callable[[T], Any], items: Sequence[T], todo: int, place: Path) -> int:
+def _child(work: Callable[[T], Any], items: Sequence[T], todo: int, place: _Place) -> int:
     child = os.fork()
     if child:
         return child
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with (
-            place.with_suffix(".data").open("wb") as data,
-            place.with_suffix(".index").open("wb", buffering=0) as index,
-        ):
-            while token := os.read(todo, _NUMBER.size):
-                (number,) = _NUMBER.unpack(token)
-                start = _write(data, work(items[number]))
-                index.write(_RESULT.pack(number, start))
+        while token := os.read(todo, _NUMBER.size):
+            (number,) = _NUMBER.unpack(token)
+            start = _write(place.data, work(items[number]))
+            place.index.write(_RESULT.pack(number, start))
+            place.index.flush()
         status = 0
     finally:
         os._exit(status)
 
 
-def _wait(child: int, todo: int) -> int:
-    """A child's status; Ctrl-C takes away what nobody has begun."""
+def _ended(children: Sequence[int], todo: int, mask: set[signal.Signals | int]) -> bool:
+    """Wait for all; whether one failed. Ctrl-C, heard again by `mask`, takes away what nobody has begun."""
+    left, failed = list(children), False
     while True:
         try:
-            return os.waitpid(child, 0)[1]
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            while left:
+                with contextlib.suppress(ChildProcessError):  # Ctrl-C came when it had just been waited for
+                    failed |= bool(os.waitpid(left[0], 0)[1])
+                left.pop(0)
         except KeyboardInterrupt:
             os.lseek(todo, 0, os.SEEK_END)
+        else:
+            return failed
 
 
-def _write(file: BinaryIO, result: Any) -> int:
+def _write(file: IO[bytes], result: Any) -> int:
     """Append a result, wholly; where it begins."""
     buffers: list[pickle.PickleBuffer] = []
     plain = pickle.dumps(result, protocol=5, buffer_callback=buffers.append)
@@ -131,15 +142,14 @@ def _write(file: BinaryIO, result: Any) -> int:
     return start
 
 
-def _results(place: Path) -> Iterator[tuple[int, Any]]:
+def _results(place: _Place) -> Iterator[tuple[int, Any]]:
     """The items that a process has done, and their results."""
-    index, data = place.with_suffix(".index"), place.with_suffix(".data")
-    done = index.read_bytes() if index.exists() else b""
+    place.index.seek(0)
+    done = place.index.read()
     done = done[: len(done) - len(done) % _RESULT.size]  # the memory may have been full
     if not done:
         return
-    with data.open("rb") as file:
-        memory = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    memory = memoryview(mmap.mmap(place.data.fileno(), 0, access=mmap.ACCESS_READ))
     for number, start in _RESULT.iter_unpack(done):
         plain, *buffers = _parts(memory, start)
         yield number, pickle.loads(plain, buffers=buffers)  # noqa: S301 -- our own child has written it

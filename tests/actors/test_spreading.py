@@ -49,6 +49,18 @@ def test_more_items_than_a_pipe_or_open_files_hold() -> None:
     assert [20_000, True] == said(code)
 
 
+def test_nothing_is_left_behind_however_it_ends() -> None:
+    """Results lie in files without names: when all processes are killed, the memory is free again."""
+    code = (
+        "before = set(os.listdir('/dev/shm'))\n"
+        "def work(n):\n"
+        "    new = sorted(set(os.listdir('/dev/shm')) - before)\n"
+        "    return [name for name in new if 'tradepit' in name or name.startswith('tmp')]\n"
+        "print(json.dumps(spread(work, [1], 1, 1000)))\n"
+    )
+    assert [[]] == said(code)
+
+
 def test_a_process_that_dies() -> None:
     """Costs its item, which is said; the others are done."""
     code = (
