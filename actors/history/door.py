@@ -4,7 +4,7 @@ Theory of operation
     Quack asks a function of ours before it executes anything, rows that a client wants to insert
     included; the function's answer is the statement to execute: the client's own, or one that says
     why not. What `guard` lets through runs in an instance whose configuration is locked, that can
-    open no file, load nothing and holds no secret. Clients see views; the tables lie in another
+    open no file but stored backtests, load nothing and holds no secret. Clients see views; the tables lie in another
     catalog. A statement past its limits of time or memory costs the process, which is started again.
 
 A client attaches with the port and the token of the file X.door:
