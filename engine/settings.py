@@ -129,6 +129,10 @@ class LiveConfig:
         'the most that one trade may tie up, all its entries together, in the stake currency; mode = "live" needs it',
         None,
     )
+    stops_on_exchange: bool = doc(
+        "rest a guarding stop at the exchange for every position, where it takes them; false leaves it to the strategy's stoploss_on_exchange",
+        True,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

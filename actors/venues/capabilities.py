@@ -216,7 +216,7 @@ class Capability:
     def notes(self, settings: Settings) -> list[str]:
         """What will be done in another way than it was asked for, a sentence each."""
         if not settings.stop_on_venue:
-            return ["Stops are not wanted on the exchange (stoploss_on_exchange): the bot guards, while it runs"]
+            return ["Stops are not wanted on the exchange (live.stops_on_exchange): the bot guards, while it runs"]
         if self.stop is None:
             return [
                 f"{self.title} ({self.market}) takes no stops that we could find again: the bot guards, while it runs"

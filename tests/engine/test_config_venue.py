@@ -7,8 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from engine.config import parse_config
+from engine.config import make_settings, parse_config
 from engine.errors import ConfigError, Problem
+from engine.settings import Config
+from engine.strategy import StrategyFacts
 
 LIVE = """
 mode = "live"
@@ -68,6 +70,17 @@ def test_each_mistake_is_named(before: str, after: str, key: str, why: str) -> N
 
     assert why in problem.why
     assert problem.cure
+
+
+@pytest.mark.parametrize(("said", "rests"), [("", True), ("\n[live]\nstops_on_exchange = false", False)])
+def test_a_live_position_has_its_stop_at_the_exchange(said: str, rests: bool) -> None:
+    """Whatever the strategy's order types say, live positions are guarded at the exchange, unless the user says no."""
+    text = LIVE.replace("[live]", f"{said}\n" if said else "[live]", 1)
+    config = parse_config(tomllib.loads(text, parse_float=Decimal))
+    facts = StrategyFacts(name="Any", timeframe="1m", startup_candles=0, settings={"order_types": {}})
+
+    assert make_settings(config, facts).stop_on_venue is rests
+    assert not make_settings(Config(), facts).stop_on_venue
 
 
 def test_futures_are_written_with_their_coin() -> None:
