@@ -62,7 +62,9 @@ def live_place(config: Config, facts: StrategyFacts, files: Files, patience: Pat
         pairs=pairs,
         markets=connection.markets(),
         stream=LiveMarket(connection),
-        venue=lambda installation: CcxtVenue(connection, can, installation, margin_mode=config.exchange.margin_mode),
+        venue=lambda installation, began: CcxtVenue(
+            connection, can, installation, margin_mode=config.exchange.margin_mode, began=began
+        ),
         limits=can.limits(connection.reported),
         clock=ExchangeClock(connection.now),
         capital=capital,

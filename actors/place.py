@@ -14,7 +14,7 @@ from actors.venues.ports import MarketStream
 from actors.venues.trading import TradingVenue
 from engine.market import Market
 from engine.quota import Limits
-from engine.types import ZERO
+from engine.types import ZERO, Millis
 from engine.venue_capital import VenueCapital
 
 
@@ -32,7 +32,7 @@ class Place:
     pairs: tuple[str, ...]
     markets: Mapping[str, Market]
     stream: MarketStream
-    venue: Callable[[str], TradingVenue]
+    venue: Callable[[str, Mapping[int, Millis]], TradingVenue]
     limits: Limits
     clock: MarketClock
     wallet: Decimal = ZERO

@@ -46,7 +46,7 @@ def _paper(config: Config, facts: StrategyFacts, files: Files) -> Place:
         pairs=pairs,
         markets=venue.markets(),
         stream=PromptMarket(source),
-        venue=lambda _: venue,
+        venue=lambda _, __: venue,
         limits=paper_limits(config.paper),
         clock=clock,
         wallet=config.paper.wallet,

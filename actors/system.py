@@ -64,6 +64,9 @@ from engine.strategy import ACCOUNT, TRADES, StrategyFacts
 from engine.types import Millis, TradingState
 from engine.work import Rules
 
+RUNS_KEPT: Final = 50
+"""Of so many runs it is kept when they began: what an earlier one has sent, it has sent before the next began."""
+
 HISTORY_STOP_S: Final = 20.0
 """Longer than persistence waits for the history process to catch up."""
 
@@ -169,10 +172,18 @@ def _built(
     rules = {p: _rules(markets[p], settings, journal.installation, journal.run, place.fee) for p in pairs}
     limits = config.runtime
     runtime = ThreadRuntime(place.clock, watchdog_s=limits.watchdog_s, deadman_s=limits.deadman_s, pin=limits.pin)
-    run_seq = _record_start(journal, config, facts, place.fills, now)
+    run_seq, began = _record_start(journal, config, facts, place.fills, now)
     snapshots = [Snapshot(at=runtime.monotonic(), ts=now, strategy=facts.name, state="STARTING")]
     cast = _Cast(
-        config, facts, files, journal, place, place.venue(journal.installation), rules, frozenset(left), addresses
+        config,
+        facts,
+        files,
+        journal,
+        place,
+        place.venue(journal.installation, began),
+        rules,
+        frozenset(left),
+        addresses,
     )
     specs = cast.children(snapshots)
     findings = (*opening.findings, *place.findings, *findings)
@@ -184,8 +195,10 @@ def _built(
     return System(runtime, config, files, specs, snapshots, findings, close, run_seq=run_seq, run=journal.run)
 
 
-def _record_start(journal: FileJournal, config: Config, facts: StrategyFacts, fills: str, now: Millis) -> int:
-    """The run's first entry: what runs, and as what; its number among the records of runs."""
+def _record_start(
+    journal: FileJournal, config: Config, facts: StrategyFacts, fills: str, now: Millis
+) -> tuple[int, dict[int, Millis]]:
+    """The run's first entry: what runs, and as what; its number among the records of runs, and when runs began."""
     body = {
         "run": journal.run,
         "config_sha": sha256(orjson.dumps(to_plain(config), option=orjson.OPT_SORT_KEYS, default=str)).hexdigest(),
@@ -196,8 +209,10 @@ def _record_start(journal: FileJournal, config: Config, facts: StrategyFacts, fi
     }
     seq = journal.last("run") + 1
     started = Entry(kind="RunStarted", ts=now, body=body, stream="ops")
-    journal.append([Record(writer="run", seq=seq, entries=(started,))])
-    return seq
+    kept = journal.state("run") or {}
+    began = {**dict(list(kept.get("began", {}).items())[1 - RUNS_KEPT :]), str(journal.run): now}
+    journal.append([Record(writer="run", seq=seq, entries=(started,), state={"began": began})])
+    return seq, {int(run): ts for run, ts in began.items()}
 
 
 @dataclass(frozen=True, slots=True)

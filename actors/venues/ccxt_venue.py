@@ -61,7 +61,13 @@ class CcxtVenue:
     """A `TradingVenue` over ccxt; see the module's rules. The connection's markets are loaded, and it outlives this."""
 
     def __init__(
-        self, connection: Connection, ability: Capability, installation: str, *, margin_mode: str = "isolated"
+        self,
+        connection: Connection,
+        ability: Capability,
+        installation: str,
+        *,
+        margin_mode: str = "isolated",
+        began: Mapping[int, Millis] | None = None,
     ) -> None:
         self._connection = connection
         self._telling = Telling()
@@ -71,7 +77,7 @@ class CcxtVenue:
         self._requests = Requests(connection, self._telling)
         self._books = Books(installation, self._heard, time.monotonic)
         self._holdings = Holdings(self._requests, ability, futures=connection.futures)
-        self._looks = Looks(self._requests, self._telling, self._books, self._holdings, ability)
+        self._looks = Looks(self._requests, self._telling, self._books, self._holdings, ability, began or {})
         self._account = Account(self._requests, self._telling, self._books, ability)
         self._orders = Orders(
             self._requests, self._telling, self._books, ability, epoch=lambda: self._epoch, margin=margin_mode

@@ -31,6 +31,7 @@ from actors.venues.live_words import became_of, fill_of, order_of, payment_of, r
 from actors.venues.trading import Looked, Missed, Snapshot
 from engine.market import Market
 from engine.messages import ForeignFill, FundingPaid, OrderFilled, TakeSnapshot, VenueOrder
+from engine.reconcile import CLIENT_ID
 from engine.types import ZERO, Millis, OrderType, Priority
 
 OVERLAP_MS: Final = 60_000
@@ -58,10 +59,19 @@ LAG_MS: Final = 1_000
 
 
 class Looks:
-    """The reading side of one account; on the connection's loop. `held`: pairs whose last look found something held."""
+    """The reading side of one account; on the connection's loop. `held`: pairs whose last look found something held.
+
+    `runs` says when each run of the bot began: what one has sent, it has sent before the next one began.
+    """
 
     def __init__(
-        self, requests: Requests, telling: Telling, books: Books, holdings: Holdings, ability: Capability
+        self,
+        requests: Requests,
+        telling: Telling,
+        books: Books,
+        holdings: Holdings,
+        ability: Capability,
+        runs: Mapping[int, Millis],
     ) -> None:
         self._requests = requests
         self._telling = telling
@@ -69,6 +79,7 @@ class Looks:
         self._holdings = holdings
         self._ability = ability
         self._began = requests.connection.now()
+        self._runs = runs
         self._questions: dict[str, TakeSnapshot] = {}
         self._unread: dict[str, None] = {}
         self._read_before: set[str] = set()
@@ -208,7 +219,12 @@ class Looks:
     def _last_moment(self, client_id: str) -> Millis:
         """Until when the exchange could still come to know an order."""
         known = self._books.get(client_id)
-        sent_at = self._began if known is None else known.sent_at or self._requests.connection.now()
+        if known is None:  # an earlier run's: sent before the run after it began
+            found = CLIENT_ID.match(client_id)
+            next_began = self._runs.get(int(found[2]) + 1, self._began) if found else self._began
+            sent_at = min(next_began, self._began)
+        else:
+            sent_at = known.sent_at or self._requests.connection.now()
         return sent_at + self._ability.horizon_ms + LAG_MS
 
     async def _find(self, client_id: str, market: Market) -> Any:
