@@ -82,8 +82,8 @@ def start() -> Iterator[Callable[..., World]]:
     """Starts a notifier, and ends it after the test."""
     worlds: list[World] = []
 
-    def make(attempts: int = 3, **addresses: str) -> World:
-        worlds.append(World(addresses, attempts))
+    def make(attempts: int = 3, timeout_s: int = 20, **addresses: str) -> World:
+        worlds.append(World(addresses, attempts, timeout_s))
         return worlds[-1]
 
     yield make
@@ -99,9 +99,9 @@ def target(name: str, **more: Any) -> dict[str, Any]:
 class World:
     """A notifier with real targets beside a journal in memory."""
 
-    def __init__(self, addresses: dict[str, str], attempts: int) -> None:
+    def __init__(self, addresses: dict[str, str], attempts: int, timeout_s: int) -> None:
         targets = tuple(target(name) for name in addresses)
-        config = NotifyConfig(targets=targets, batch_ms=20, timeout_s=1, attempts=attempts)
+        config = NotifyConfig(targets=targets, batch_ms=20, timeout_s=timeout_s, attempts=attempts)
         self.disk, self.seen, self.runtime = Disk(), Seen(), ThreadRuntime()
         urls = {name: [url] for name, url in addresses.items()}
         self.runtime.spawn("persistence", lambda ctx: MemoryPersistence(ctx, self.disk))
@@ -161,7 +161,7 @@ def test_a_hanging_server_costs_only_its_own_notices(server: Server, start: Call
     stuck = Server()
     stuck.open.clear()
     try:
-        world = start(attempts=1, hook=server.url, stuck=stuck.url)
+        world = start(attempts=1, timeout_s=4, hook=server.url, stuck=stuck.url)
         world.notify("one", severity="alarm")
         assert stuck.asked.acquire(timeout=30)
         world.notify("two", severity="alarm")

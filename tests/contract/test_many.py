@@ -63,7 +63,8 @@ def test_pairs_that_hold_nothing_cost_one_read_together(exchange: Exchange) -> N
         told = look_at_all(desk)
         asked = kinds(desk)
         assert asked["open_orders_all"] <= 2
-        assert asked["open_orders"] == 1  # histories are read behind all else, perhaps already
+        # Those who ask before the tenth does are looked at one by one; histories are read behind all else, perhaps already.
+        assert asked["open_orders"] <= 10 < len(told)
         assert {pair for pair, looked in told.items() if looked.snapshot.orders} == {"ETH/USDT"}
     finally:
         desk.world.close()  # type: ignore[attr-defined]
