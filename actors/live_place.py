@@ -13,9 +13,9 @@ from actors.place import Place
 from actors.reaching import Patience, connected, looked_at, patiently
 from actors.runtime import MarketClock
 from actors.venues.capabilities import capability
-from actors.venues.ccxt_venue import CcxtVenue
-from actors.venues.examining import described
-from actors.venues.live_market import LiveMarket
+from actors.venues.live.examining import described
+from actors.venues.live.market import LiveMarket
+from actors.venues.live.venue import CcxtVenue
 from engine.config import make_settings
 from engine.errors import ConfigError
 from engine.settings import Config

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from actors.runtime import MarketClock
+from actors.venues.paper.record import VenueRecord
 from actors.venues.ports import MarketSource
-from actors.venues.venue_record import VenueRecord
 from engine.errors import StorageError
 from engine.settings import Config
 from engine.types import Millis

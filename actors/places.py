@@ -6,9 +6,9 @@ from actors.files import Files
 from actors.market_time import market_clock
 from actors.place import Place
 from actors.reaching import Patience
-from actors.venues.choice import market_source, notes_on, wanted_pairs
-from actors.venues.paper import PaperVenue
-from actors.venues.prompt import PromptMarket
+from actors.venues.paper.choice import market_source, notes_on, wanted_pairs
+from actors.venues.paper.prompt import PromptMarket
+from actors.venues.paper.venue import PaperVenue
 from engine.candles import timeframe_ms
 from engine.config_venue import PAPER
 from engine.quota import paper_limits

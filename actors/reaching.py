@@ -15,7 +15,7 @@ from loguru import logger
 from actors.keys import keys_of
 from actors.venues.capabilities import capability
 from actors.venues.ccxt import Connection
-from actors.venues.examining import Account, examine, refusal_of
+from actors.venues.live.examining import Account, examine, refusal_of
 from engine.candles import timeframe_ms
 from engine.errors import ConfigError, Outage, Problem
 from engine.market import Market

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 
-from actors.venues.paper import PaperVenue
-from actors.venues.prompt_reads import PromptReads
+from actors.venues.paper.prompt_reads import PromptReads
+from actors.venues.paper.venue import PaperVenue
 from actors.venues.trading import Acknowledged, Canceled, Found, InDoubt, Permit, Refused, Snapshot, VenueEvent
 from engine.margin import FundingRate
 from engine.market import Market

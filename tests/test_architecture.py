@@ -38,8 +38,8 @@ THREADS: Final = frozenset(
         "actors.sockets",
         "actors.journal",
         "actors.venues.ccxt",
-        "actors.venues.live_market",
-        "actors.venues.live_permits",
+        "actors.venues.live.market",
+        "actors.venues.live.permits",
     }
 )
 """Who may know pykka and threads; the journal for a lock against a hung predecessor's commit, ccxt for its loop's thread.

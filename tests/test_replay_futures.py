@@ -14,7 +14,7 @@ from pyarrow import feather
 
 from actors.batch.markets import read_markets
 from actors.batch.taping import Taped, tape
-from actors.venues.choice import market_source, notes_on
+from actors.venues.paper.choice import market_source, notes_on
 from engine.config import parse_config
 from engine.errors import DataError
 from engine.settings import Config

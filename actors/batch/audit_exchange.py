@@ -19,9 +19,9 @@ from actors.batch.audit_venue import VenueBooks, VenueSide
 from actors.reaching import connected, looked_at, no_patience, patiently
 from actors.venues.capabilities import Capability, capability
 from actors.venues.ccxt import Answer, Connection
-from actors.venues.ccxt_market import number
-from actors.venues.examining import refusal_of
-from actors.venues.live_words import fill_of, order_of, rows, text
+from actors.venues.live.examining import refusal_of
+from actors.venues.live.markets import number
+from actors.venues.live.words import fill_of, order_of, rows, text
 from engine.candles import MINUTE
 from engine.market import Market
 from engine.messages import VenueOrder

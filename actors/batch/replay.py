@@ -34,8 +34,8 @@ from actors.rate_limiter import RateLimiterActor
 from actors.segment import Row
 from actors.sim import SimRuntime
 from actors.supervisor import ChildSpec, RootActor
-from actors.venues.paper import PaperVenue
-from actors.venues.tape_market import TapeMarket
+from actors.venues.paper.tape_market import TapeMarket
+from actors.venues.paper.venue import PaperVenue
 from engine.chronicle import Chronicle
 from engine.errors import DataError, StorageError
 from engine.messages import ControlAnswered, Entry, Record, ReportStatus, RoundEnded, Shutdown, StartRound, TimerFired

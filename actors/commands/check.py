@@ -69,12 +69,12 @@ def would_trade(config: Config, facts: StrategyFacts) -> tuple[list[str], list[s
         Outage: the exchange does not answer.
     """
     if config.mode == PAPER:
-        from actors.venues.choice import market_source, wanted_pairs
+        from actors.venues.paper.choice import market_source, wanted_pairs
 
         return list(wanted_pairs(config, market_source(config, facts.timeframe).pairs)), []
     from actors.follower import Follower
     from actors.reaching import connected, looked_at, no_patience, patiently
-    from actors.venues.examining import described
+    from actors.venues.live.examining import described
 
     files = Files.beside(config.history.db)
     connection = connected(config, facts.timeframe)

@@ -94,7 +94,7 @@ def _checked(
 ) -> Wish:
     """What is wished for, when the exchange has it. Raises ConfigError with all that it has not."""
     from actors.batch.downloading import Wish
-    from actors.venues.live_download import has, timeframes
+    from actors.venues.live.download import has, timeframes
 
     problems = []
     markets = connection.markets()
@@ -140,7 +140,7 @@ def _limits(connection: Connection) -> Limits:
 
 def _download(connection: Connection, wish: Wish, *, as_json: bool) -> int:
     from actors.batch.downloading import follow, missing, outcome_of, targets_of, write_markets
-    from actors.venues.live_download import Downloader, Run, has
+    from actors.venues.live.download import Downloader, Run, has
 
     assert wish.end is not None
     funding = connection.futures and has(connection, "fetchFundingRateHistory")
@@ -167,7 +167,7 @@ def _download(connection: Connection, wish: Wish, *, as_json: bool) -> int:
 
 
 async def _made(connection: Connection, limits: Limits) -> Any:
-    from actors.venues.live_download import Downloader
+    from actors.venues.live.download import Downloader
 
     return Downloader(connection, limits)
 

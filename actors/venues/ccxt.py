@@ -21,10 +21,10 @@ from typing import Any, Final, TypeVar
 
 from loguru import logger
 
-from actors.venues.ccxt_market import market_of, with_tiers
-from actors.venues.ccxt_wire import REQUEST, Leave, Request, request_class, watched
-from actors.venues.failure import Failure, Verdict, failure_of
-from actors.venues.used import UsedCounts
+from actors.venues.live.failure import Failure, Verdict, failure_of
+from actors.venues.live.markets import market_of, with_tiers
+from actors.venues.live.used import UsedCounts
+from actors.venues.live.wire import REQUEST, Leave, Request, request_class, watched
 from engine.errors import TradepitError
 from engine.market import Market
 from engine.quota import Pool

@@ -12,9 +12,9 @@ from actors.feed import FeedActor
 from actors.rate_limiter import RateLimiterActor
 from actors.runtime import ThreadRuntime
 from actors.venues.ccxt import Connection
-from actors.venues.live_frames import READERS, Reader
-from actors.venues.live_market import LiveMarket
-from actors.venues.live_times import USUAL, Times
+from actors.venues.live.frames import READERS, Reader
+from actors.venues.live.market import LiveMarket
+from actors.venues.live.times import USUAL, Times
 from engine.candles import Candle, timeframe_ms
 from engine.messages import (
     CandlesClosed,

@@ -21,10 +21,10 @@ from actors.portfolio import PortfolioActor
 from actors.rate_limiter import RateLimiterActor
 from actors.sim import SimRuntime
 from actors.supervisor import ChildSpec, RootActor
-from actors.venues.built_in import BuiltInMarket
-from actors.venues.paper import PaperVenue
+from actors.venues.paper.built_in import BuiltInMarket
+from actors.venues.paper.prompt import PromptMarket
+from actors.venues.paper.venue import PaperVenue
 from actors.venues.ports import MarketSource
-from actors.venues.prompt import PromptMarket
 from engine.messages import Entry, ForceEnter, ForceExit, Record, Shutdown
 from engine.order import prefix_of
 from engine.portfolio import Portfolio

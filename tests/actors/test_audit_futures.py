@@ -13,7 +13,7 @@ import pytest
 
 from actors.batch.audit import audit, examine
 from actors.files import Files
-from actors.venues.built_in import BuiltInMarket
+from actors.venues.paper.built_in import BuiltInMarket
 from actors.venues.ports import PriceRange
 from engine.candles import Candle, Candles
 from engine.margin import FundingRate, MarginTier

@@ -13,10 +13,10 @@ import pytest
 from actors.base import Context, EngineActor
 from actors.feed import CATCH_UP_MAX, FeedActor
 from actors.sim import SimRuntime
-from actors.venues.built_in import BuiltInMarket
-from actors.venues.file_market import FileMarket
+from actors.venues.paper.built_in import BuiltInMarket
+from actors.venues.paper.file_market import FileMarket
+from actors.venues.paper.prompt import PromptMarket
 from actors.venues.ports import MarketSource, PriceRange
-from actors.venues.prompt import PromptMarket
 from engine.candles import MINUTE, Candle, Candles
 from engine.margin import FundingRate
 from engine.market import Market

@@ -11,7 +11,7 @@ import pytest
 from actors.base import Context, EngineActor
 from actors.gateway import GatewayActor
 from actors.runtime import SimRuntime
-from actors.venues.paper import PaperVenue
+from actors.venues.paper.venue import PaperVenue
 from actors.venues.trading import TradingVenue
 from engine.messages import (
     AcquirePermit,

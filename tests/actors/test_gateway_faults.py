@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.venues.paper import PaperVenue
+from actors.venues.paper.venue import PaperVenue
 from engine.messages import OrderFilled
 from tests.actors.test_gateway import CANDLES, MINUTES, World, names
 from tests.actors.ticks import Ticks

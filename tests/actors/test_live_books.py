@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.venues.live_books import KEPT, Books
+from actors.venues.live.books import KEPT, Books
 from actors.venues.trading import VenueEvent
 from engine.market import Market
 from engine.messages import OrderAccepted, OrderCanceled, OrderFilled, OrderRejected, VenueOrder

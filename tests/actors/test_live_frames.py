@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.venues.live_frames import READERS, Frame, rows_of
+from actors.venues.live.frames import READERS, Frame, rows_of
 from engine.candles import Candle
 
 KLINE = {

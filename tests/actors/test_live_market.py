@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from actors.venues.live_times import Times
+from actors.venues.live.times import Times
 from engine.candles import Candle
 from engine.messages import LockPair, MarketRange, Notify, WatchPrice
 from tests.actors.live_feed import LiveFeed, tell

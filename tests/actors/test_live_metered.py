@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from actors.venues.live_metered import Meter
+from actors.venues.live.metered import Meter
 from engine.quota import Limits, Pool
 
 WINDOW_MS = 60_000

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from actors.venues.live_permits import Turnstile
-from actors.venues.live_times import USUAL, Times
+from actors.venues.live.permits import Turnstile
+from actors.venues.live.times import USUAL, Times
 from engine.messages import AcquirePermit, Message, PermitDenied, PermitGranted, PermitsSpent, UsageReported
 from engine.quota import Limits, Pool
 from engine.ratelimit import Grant, RateLimiter

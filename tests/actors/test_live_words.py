@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from actors.venues.live_words import (
+from actors.venues.live.words import (
     balances_of,
     became_of,
     fill_of,

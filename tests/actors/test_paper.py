@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from actors.venues.built_in import BuiltInMarket
-from actors.venues.paper import DAY_MS, PaperVenue
+from actors.venues.paper.built_in import BuiltInMarket
+from actors.venues.paper.venue import DAY_MS, PaperVenue
 from actors.venues.trading import Acknowledged, Canceled, Refused, TradingVenue
 from engine.candles import MINUTE
 from engine.errors import StorageError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.venues.paper import PaperVenue
+from actors.venues.paper.venue import PaperVenue
 from engine.margin import FundingRate
 from engine.messages import FundingPaid
 from engine.settings import PaperConfig

@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeVar
 
 from actors.venues.capabilities import capability
 from actors.venues.ccxt import Connection
-from actors.venues.ccxt_venue import CcxtVenue
-from actors.venues.paper import PaperVenue
+from actors.venues.live.venue import CcxtVenue
+from actors.venues.paper.venue import PaperVenue
 from actors.venues.trading import (
     Acknowledged,
     Canceled,

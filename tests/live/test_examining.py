@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from actors.venues.ccxt import Connection
-from actors.venues.examining import Account, described, examine
+from actors.venues.live.examining import Account, described, examine
 from engine.errors import ConfigError, Outage
 from engine.settings import Config, ExchangeConfig, LiveConfig, TradingConfig
 from tests.exchange.client import Exchange
@@ -138,7 +138,7 @@ def test_leverage_beyond_the_market_is_a_problem(exchange: Exchange) -> None:
     config = config_of(exchange)
     config = replace(config, trading=replace(config.trading, leverage=Decimal(50)))
     account = Account()
-    from actors.venues import examining
+    from actors.venues.live import examining
     from engine.market import Market
 
     market = Market(

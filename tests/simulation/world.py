@@ -33,9 +33,9 @@ from actors.portfolio import PortfolioActor
 from actors.rate_limiter import RateLimiterActor
 from actors.sim import Faults, SimRuntime
 from actors.supervisor import ChildSpec, RootActor
-from actors.venues.built_in import BuiltInMarket
-from actors.venues.paper import PaperVenue
-from actors.venues.prompt import PromptMarket
+from actors.venues.paper.built_in import BuiltInMarket
+from actors.venues.paper.prompt import PromptMarket
+from actors.venues.paper.venue import PaperVenue
 from actors.venues.trading import Permit
 from engine.config import make_settings, parse_config
 from engine.messages import ForceEnter, ForceExit, LockPair, SetTradingState

@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from actors.venues.failure import Failure, Verdict
-from actors.venues.live_frames import rows_of
+from actors.venues.live.failure import Failure, Verdict
+from actors.venues.live.frames import rows_of
 from engine.candles import Candle, timeframe_text
 from engine.mending import mend
 from engine.repair import Refusal, repair

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from actors.venues.live_words import fill_of, text
+from actors.venues.live.words import fill_of, text
 from actors.venues.trading import Found, VenueEvent
 from engine.market import Market
 from engine.messages import OrderAccepted, OrderCanceled, OrderFilled, OrderRejected, VenueOrder

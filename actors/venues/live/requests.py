@@ -12,8 +12,8 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from actors.venues.ccxt import Answer, Connection
-from actors.venues.ccxt_wire import Leave
-from actors.venues.failure import NotLeaving, Verdict
+from actors.venues.live.failure import NotLeaving, Verdict
+from actors.venues.live.wire import Leave
 from actors.venues.trading import Permit, PermitWanted, RequestEnded, VenueEvent
 from engine.types import Millis, Priority
 

@@ -13,8 +13,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.venues.failure import Exchanged
-from actors.venues.used import UsedCounts
+from actors.venues.live.failure import Exchanged
+from actors.venues.live.used import UsedCounts
 from engine.quota import reported_pools
 from engine.types import Millis
 

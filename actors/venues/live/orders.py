@@ -18,10 +18,10 @@ from typing import Any
 from loguru import logger
 
 from actors.venues.capabilities import Call, CannotTrade, Capability
-from actors.venues.failure import Failure, NotLeaving, Verdict
-from actors.venues.live_books import Books, Known
-from actors.venues.live_requests import Requests, Telling
-from actors.venues.live_words import order_of, text
+from actors.venues.live.books import Books, Known
+from actors.venues.live.failure import Failure, NotLeaving, Verdict
+from actors.venues.live.requests import Requests, Telling
+from actors.venues.live.words import order_of, text
 from actors.venues.trading import Permit
 from engine.market import Market
 from engine.messages import CancelRejected, OrderInDoubt, OrderRejected

@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from actors.venues.capabilities import Capability
-from actors.venues.live_requests import Requests
-from actors.venues.live_words import balances_of, position_of, rows, text
+from actors.venues.live.requests import Requests
+from actors.venues.live.words import balances_of, position_of, rows, text
 from engine.market import Market
 from engine.types import ZERO
 

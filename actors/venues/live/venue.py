@@ -23,13 +23,13 @@ from loguru import logger
 
 from actors.venues.capabilities import Capability
 from actors.venues.ccxt import Connection
-from actors.venues.live_account import Account
-from actors.venues.live_books import Books
-from actors.venues.live_holdings import Holdings
-from actors.venues.live_looks import Looks
-from actors.venues.live_orders import Cancelling, Orders
-from actors.venues.live_requests import Requests, Telling
-from actors.venues.live_user import ECHO_S, UserStream
+from actors.venues.live.account import Account
+from actors.venues.live.books import Books
+from actors.venues.live.holdings import Holdings
+from actors.venues.live.looks import Looks
+from actors.venues.live.orders import Cancelling, Orders
+from actors.venues.live.requests import Requests, Telling
+from actors.venues.live.user import ECHO_S, UserStream
 from actors.venues.trading import BalancesMoved, Found, InDoubt, Missed, Permit, Remark, Sent, VenueEvent
 from engine.margin import FundingRate
 from engine.market import Market

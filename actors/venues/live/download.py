@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from actors.venues.failure import Failure, Verdict
-from actors.venues.live_metered import Meter
-from actors.venues.live_reading import Reader, rows_at_once
+from actors.venues.live.failure import Failure, Verdict
+from actors.venues.live.metered import Meter
+from actors.venues.live.reading import Reader, rows_at_once
 from engine.quota import Limits
 from engine.types import Millis
 

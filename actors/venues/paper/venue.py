@@ -23,11 +23,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from actors.venues.paper_reading import range_of, rules_of, snapshot_of
+from actors.venues.paper.prompt_reads import PromptReads
+from actors.venues.paper.reading import range_of, rules_of, snapshot_of
+from actors.venues.paper.record import VenueRecord
 from actors.venues.ports import MarketSource
-from actors.venues.prompt_reads import PromptReads
 from actors.venues.trading import Acknowledged, Canceled, Found, Permit, Refused, Snapshot, VenueEvent
-from actors.venues.venue_record import VenueRecord
 from engine.candles import MINUTE
 from engine.margin import FundingRate
 from engine.market import Market

@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from actors.venues.capabilities import Call, Capability
-from actors.venues.live_books import Books
-from actors.venues.live_requests import Requests, Telling
-from actors.venues.live_words import became_of, order_of, payment_of, rows, text
+from actors.venues.live.books import Books
+from actors.venues.live.requests import Requests, Telling
+from actors.venues.live.words import became_of, order_of, payment_of, rows, text
 from actors.venues.trading import Missed, Remark
 from engine.messages import VenueOrder
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+from actors.venues.paper.record import VenueRecord
 from actors.venues.ports import PriceRange
 from actors.venues.trading import Snapshot
-from actors.venues.venue_record import VenueRecord
 from engine.clearing import Fees
 from engine.depth import Depth
 from engine.matching import Range, Rules

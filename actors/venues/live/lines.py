@@ -18,8 +18,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from actors.venues.live_frames import Reader, rows_of
-from actors.venues.live_times import Times
+from actors.venues.live.frames import Reader, rows_of
+from actors.venues.live.times import Times
 from engine.candles import Candle
 
 _TEXTS: Final = frozenset({"ping", "pong"})

@@ -16,9 +16,9 @@ from contextlib import suppress
 from typing import Any, Final
 
 from actors.venues.capabilities import Capability
-from actors.venues.live_books import Books
-from actors.venues.live_requests import Requests
-from actors.venues.live_words import became_of, is_known_status, order_of, rows, text
+from actors.venues.live.books import Books
+from actors.venues.live.requests import Requests
+from actors.venues.live.words import became_of, is_known_status, order_of, rows, text
 
 ECHO_S: Final = 5.0
 BACKOFF_S: Final = 1.0

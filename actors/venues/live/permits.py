@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from actors.venues.live_times import USUAL, Times
+from actors.venues.live.times import USUAL, Times
 from engine.messages import AcquirePermit, Message, PermitDenied, PermitGranted, UsageReported
 from engine.permits import PermitBook
 from engine.types import Millis, Priority

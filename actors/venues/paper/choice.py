@@ -20,7 +20,7 @@ def market_source(config: Config, timeframe: str) -> MarketSource:
     """
     if config.feed.source == "files":
         return _files(config, timeframe)
-    from actors.venues.built_in import BuiltInMarket
+    from actors.venues.paper.built_in import BuiltInMarket
 
     return BuiltInMarket.of(config.feed, config.trading.stake_currency)
 
@@ -29,7 +29,7 @@ def _files(config: Config, timeframe: str) -> MarketSource:
     from actors.batch.data import load_candles
     from actors.batch.finer import funding_in
     from actors.batch.markets import read_markets
-    from actors.venues.file_market import FileMarket, market_of
+    from actors.venues.paper.file_market import FileMarket, market_of
 
     folder = Path(config.feed.data)
     candles, known = load_candles(folder, config.trading.pairs, timeframe), read_markets(folder)

@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from actors.venues.ccxt import Answer, Connection
-from actors.venues.ccxt_market import number
-from actors.venues.failure import Failure, Verdict
+from actors.venues.live.failure import Failure, Verdict
+from actors.venues.live.markets import number
 from engine.errors import ConfigError, Outage, Problem, TradepitError
 from engine.market import Market
 from engine.reconcile import installation_of

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from actors.venues.ccxt_market import number, positive
+from actors.venues.live.markets import number, positive
 from engine.market import Market
 from engine.messages import FundingPaid, OrderFilled, VenueOrder
 from engine.order import Fill

@@ -19,11 +19,11 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from actors.venues.live_frames import READERS, Reader
-from actors.venues.live_lines import CandleLine, PriceLine
-from actors.venues.live_permits import Turnstile
-from actors.venues.live_service import LiveService
-from actors.venues.live_times import USUAL, Times
+from actors.venues.live.frames import READERS, Reader
+from actors.venues.live.lines import CandleLine, PriceLine
+from actors.venues.live.permits import Turnstile
+from actors.venues.live.service import LiveService
+from actors.venues.live.times import USUAL, Times
 from actors.venues.ports import Fault, PriceRange
 from engine.candles import Candle
 from engine.gathering import Gathering

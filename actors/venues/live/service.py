@@ -15,12 +15,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-from actors.venues.failure import Verdict
-from actors.venues.live_frames import Reader as FrameReader
-from actors.venues.live_lines import PAIRS_A_LINE, CandleLine, Line, PriceLine
-from actors.venues.live_permits import Turnstile
-from actors.venues.live_reading import Reader
-from actors.venues.live_times import Times
+from actors.venues.live.failure import Verdict
+from actors.venues.live.frames import Reader as FrameReader
+from actors.venues.live.lines import PAIRS_A_LINE, CandleLine, Line, PriceLine
+from actors.venues.live.permits import Turnstile
+from actors.venues.live.reading import Reader
+from actors.venues.live.times import Times
 from engine.candles import timeframe_text
 from engine.gathering import Question
 from engine.types import Millis

@@ -22,12 +22,12 @@ from typing import Any, Final
 from loguru import logger
 
 from actors.venues.capabilities import Call, Capability
-from actors.venues.ccxt_market import number
-from actors.venues.failure import Verdict
-from actors.venues.live_books import Books
-from actors.venues.live_holdings import Holdings
-from actors.venues.live_requests import URGENCY, Requests, Telling
-from actors.venues.live_words import became_of, fill_of, order_of, payment_of, rows, text
+from actors.venues.live.books import Books
+from actors.venues.live.failure import Verdict
+from actors.venues.live.holdings import Holdings
+from actors.venues.live.markets import number
+from actors.venues.live.requests import URGENCY, Requests, Telling
+from actors.venues.live.words import became_of, fill_of, order_of, payment_of, rows, text
 from actors.venues.trading import Looked, Missed, Snapshot
 from engine.market import Market
 from engine.messages import ForeignFill, FundingPaid, OrderFilled, TakeSnapshot, VenueOrder

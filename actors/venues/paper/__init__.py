@@ -1,0 +1,1 @@
+"""The simulated exchange, and the markets that it and replays run on."""
