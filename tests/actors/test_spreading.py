@@ -77,6 +77,7 @@ def test_a_process_that_dies() -> None:
 def test_ctrl_c_begins_nothing_more() -> None:
     """The items under way end, the others are named."""
     code = (
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job begins without
         "def work(n):\n"
         "    if n == 1:\n"
         "        os.kill(os.getppid(), signal.SIGINT)\n"

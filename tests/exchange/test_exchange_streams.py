@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -93,7 +94,7 @@ def test_ccxt_watches_candles_tickers_and_best_prices(exchange: Exchange) -> Non
 
     candles, ticker, best = drive(exchange, work)
 
-    assert {1} <= {len(rows["1m"]) for rows in candles.values()} <= {1, 2}
+    assert {len(rows["1m"]) for rows in candles.values()} <= {1, 2}  # a minute may end meanwhile
     assert ticker["last"] > 0
     assert best["bid"] < best["ask"]
 
@@ -198,8 +199,9 @@ def test_a_client_that_talks_too_much_is_closed(exchange: Exchange) -> None:
     """More than five messages in a second end a market socket with 1008."""
 
     async def work(socket: Any) -> int | None:
-        for number in range(40):
-            await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": number})
+        with contextlib.suppress(aiohttp.ClientConnectionResetError):  # it may be closed before all is said
+            for number in range(40):
+                await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": number})
         while (await socket.receive()).type is aiohttp.WSMsgType.TEXT:
             pass
         return int(socket.close_code)
