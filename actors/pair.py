@@ -64,14 +64,10 @@ from engine.turn import Match, Settle, Turn, is_busy, with_price_step
 from engine.types import ZERO, TradingState
 from engine.work import Rules
 
-RETRY_MS: Final = 1_000
-PERMIT_MS: Final = 5_000
-"""How long a permit may be without an answer before it is asked for again."""
-ANSWER_MS: Final = 15_000
-"""How long an order may be without an answer before the venue is asked about it."""
+SNAPSHOT_MS: Final = 5_000
+"""How long a look at the venue may be without an answer before it is asked for again."""
 WATCH_MS: Final = 10_000
 """A pair that holds something and has heard no price for so long asks for prices again."""
-DAY_MS: Final = 86_400_000
 
 _ADDRESS: Final[Mapping[type, str]] = {
     ReserveCapital: "portfolio",
@@ -284,7 +280,7 @@ class PairActor(CommandedActor):
             reply_to=self.name,
         )
         self.tell("gateway", take)
-        self.start_timer("snapshot", RETRY_MS * 5)
+        self.start_timer("snapshot", SNAPSHOT_MS)
 
     def on_venue_missed(self, message: VenueMissed) -> None:
         """Something may have happened unseen."""

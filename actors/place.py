@@ -24,8 +24,8 @@ class Place:
 
     `pairs` are those that are configured and there. `wallet` is the capital to start with, or ZERO where
     `capital` learns it from the exchange. `fee` is what exits are reckoned with; None takes each market's own.
-    `stop_beside`: a stop may stand beside another one, or beside an exit. `fills` names the model, for the record.
     `stop_on_venue`: it takes guarding stops; `stop_beside`: one may stand beside another, or beside an exit.
+    `fills` names the model, for the record.
     `ready` is called with the installation's id once the journal is open: what the account holds is said then.
     """
 

@@ -4,7 +4,7 @@ What is noticed, and when
     A closed connection, and a frame that cannot be read (of which ccxt's receive loop would die without a
     word): at once. A stream that is deaf: when an order that the exchange has acknowledged, or a
     fill that it counts, is not heard of on the stream within `ECHO_S`. A stream that is idle and deaf: by the next
-    comparison with the exchange (`RECONCILE_S` in `ccxt_venue`).
+    comparison with the exchange (`RECONCILE_S` in `venue`).
     Each time the stream is opened anew, and the pairs with working orders look: what was missed is read again.
 """
 
