@@ -46,7 +46,7 @@ def test_ten_entries_at_once_have_their_stops_at_once(tmp_path: Path) -> None:
     with Exchange("--pairs", "10", "--seed", "2", "--funds", "USDT=2000") as exchange:
         for symbol in exchange.control("state")["markets"]["spot"]["pairs"]:
             exchange.control("pair", symbol=symbol, parts=3)
-        parameters = {"every": 30, "hold": 15, "together": True}
+        parameters = {"every": 14, "hold": 6, "together": True}
         with LiveBot(tmp_path, exchange, pairs_of(exchange, 10), strategy_parameters=parameters) as bot:
             bot.wait_for("closed trades", CLOSED, 10, 180)
         gap_s, where = naked(exchange)
