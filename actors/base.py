@@ -35,6 +35,7 @@ from engine.messages import (
     ShutdownDone,
     TimerFired,
 )
+from engine.naming import account_of, named
 from engine.types import Millis
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Runtime(Protocol):
 
     def send(self, sender: Context, to: str, message: Message) -> None: ...
 
-    def now(self) -> Millis: ...
+    def clock_of(self, account: str) -> Callable[[], Millis]: ...
 
     def monotonic(self) -> float: ...
 
@@ -123,16 +124,20 @@ class Context:
 
     An incarnation that is over (crashed, stopped, given up by the watchdog) is `fenced`: what it or a
     thread of its still tells is dropped. One that is about to touch the outside asks `fenced` first.
-    `tell` may be called from any thread.
+    `tell` may be called from any thread. `account` is the one it belongs to (`engine.naming`), empty where
+    all share it: its market time is the account's, and whom it tells is looked for in the account first.
     """
 
-    __slots__ = ("epoch", "fenced", "log", "name", "runtime")
+    __slots__ = ("_market_time", "account", "epoch", "fenced", "log", "name", "runtime", "scope")
 
     def __init__(self, runtime: Runtime, name: str, epoch: int) -> None:
         self.runtime = runtime
         self.name = name
+        self.account = account_of(name)
+        self.scope = named("", self.account)
         self.epoch = epoch
         self.fenced = False
+        self._market_time = runtime.clock_of(self.account)
         self.log: Logger = logger.bind(actor=name)
 
     def tell(self, to: str, message: Message) -> None:
@@ -141,7 +146,7 @@ class Context:
 
     def now(self) -> Millis:
         """Market time: decides everything about trading."""
-        return self.runtime.now()
+        return self._market_time()
 
     def monotonic(self) -> float:
         """The machine's clock in seconds: for watchdogs, deadlines of our own and latencies only."""

@@ -355,7 +355,7 @@ class FeedActor(EngineActor):
         """A new judge will ask for its history; a new persistence actor is sent what is not on disk."""
         super().on_epoch_announced(message)
         self._reported(message.name)
-        if message.name == "limiter":
+        if message.role == "limiter":
             self._source.void_permits(message.epoch)
 
     def on_shutdown(self, message: Shutdown) -> None:

@@ -227,7 +227,11 @@ class Home(abc.ABC):
 
     @abc.abstractmethod
     def now(self) -> Millis:
-        """Market time in milliseconds."""
+        """Market time in milliseconds, as those see it whom all accounts share."""
+
+    def clock_of(self, account: str) -> Callable[[], Millis]:  # noqa: ARG002  (whoever has one clock)
+        """What tells the market time of an account."""
+        return self.now
 
     @abc.abstractmethod
     def monotonic(self) -> float:
@@ -298,6 +302,11 @@ class Home(abc.ABC):
             host.stop()
         except pykka.ActorDeadError:
             return  # it ended in this moment: what was wanted
+
+    def address(self, sender: Context, to: str) -> str:
+        """Whom a sender means by `to`: his own account's, where there has ever been one, else the one that all share."""
+        own = to + sender.scope
+        return own if own in self._epochs else to
 
     def alive(self, name: str) -> bool:
         """Whether somebody of that name is there to be told."""

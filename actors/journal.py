@@ -66,7 +66,7 @@ class Journal(abc.ABC):
 
     `seq` and `hash` are its end, `run` the number of this run, `installation` the random name of this
     set of files; the last two make client order ids that cannot repeat.
-    `grant_epoch` is the newest portfolio whose grants may be spent; it is kept here since it must
+    `grant_epochs` are each account's newest portfolio whose grants may be spent; they are kept here since they must
     outlive a crash of the persistence actor.
     """
 
@@ -75,7 +75,7 @@ class Journal(abc.ABC):
         self.run = run
         self.seq = seq
         self.hash = chain
-        self.grant_epoch = 0
+        self.grant_epochs: dict[str, int] = {}
         self._states: dict[str, StateRow] = {}
         self._writers: dict[str, int] = {}
 

@@ -395,5 +395,5 @@ class JudgeActor(WorkerKeeper):
     def on_epoch_announced(self, message: EpochAnnounced) -> None:
         """A new feed knows nothing of our pairs: ask for their candles again."""
         super().on_epoch_announced(message)
-        if message.name == "feed":
+        if message.role == "feed":
             self._load_histories()

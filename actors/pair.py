@@ -333,13 +333,13 @@ class PairActor(CommandedActor):
     def on_epoch_announced(self, message: EpochAnnounced) -> None:
         """A shared actor is new: what it was asked and has not answered is asked again."""
         super().on_epoch_announced(message)
-        if message.name == "gateway":
+        if message.role == "gateway":
             self._look_up()
-        elif message.name == "limiter":
+        elif message.role == "limiter":
             self.acquire_all(again=True)
-        elif message.name == "portfolio":
+        elif message.role == "portfolio":
             self.ask_again()
-        elif message.name == "feed" and self.trade.position.amount > ZERO:
+        elif message.role == "feed" and self.trade.position.amount > ZERO:
             self.tell("feed", WatchPrice(pair=self.pair, watch=True))
 
     def on_timer_fired(self, message: TimerFired) -> None:

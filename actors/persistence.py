@@ -38,6 +38,7 @@ from engine.messages import (
     StateLoaded,
     TimerFired,
 )
+from engine.naming import account_of, named
 from engine.types import TradingState
 
 RETRY_MS: Final = 500
@@ -133,9 +134,10 @@ class PersistenceActor(EngineActor):
 
     def on_epoch_announced(self, message: EpochAnnounced) -> None:
         """From now on only this portfolio's grants count."""
-        if message.name == "portfolio":
+        if message.role == "portfolio":
             self._commit()  # what came before the news was granted by a portfolio that lived
-            self._journal.grant_epoch = max(self._journal.grant_epoch, message.epoch)
+            account, granting = account_of(message.name), self._journal.grant_epochs
+            granting[account] = max(granting.get(account, 0), message.epoch)
             if self._disk is not None and self._disk.room is not Room.PLENTY:
                 self._halt()
         super().on_epoch_announced(message)
@@ -229,11 +231,12 @@ class PersistenceActor(EngineActor):
         epoch = record.grant_epoch
         if epoch is None:
             return False
-        journal = self._journal
-        if epoch < journal.grant_epoch:
-            self._refuse(record, "OLD_GRANT", f"granted by portfolio {epoch}, now it is {journal.grant_epoch}")
+        account, granting = account_of(record.writer), self._journal.grant_epochs
+        newest = granting.get(account, 0)
+        if epoch < newest:
+            self._refuse(record, "OLD_GRANT", f"granted by portfolio {epoch}, now it is {newest}")
             return True
-        journal.grant_epoch = epoch
+        granting[account] = epoch
         if self._disk is not None and self._disk.room is not Room.PLENTY:
             self._refuse(record, "DISK_FULL", f"no entries while the disk is nearly full ({self._disk.describe()})")
             return True
@@ -310,7 +313,7 @@ class PersistenceActor(EngineActor):
         if self._disk.room is Room.PLENTY:
             text = f"There is room on the disk again ({figures}); entries go on."
             self._notify("info", "disk", text)
-            self.tell("portfolio", SetTradingState(state=TradingState.ACTIVE, reason=text, source="disk"))
+            self._turn_switches(TradingState.ACTIVE, text)
         else:
             text = f"The disk is nearly full ({figures}): no entries; exits and stops go on."
             self._notify("alarm", "disk", text)
@@ -319,7 +322,12 @@ class PersistenceActor(EngineActor):
     def _halt(self) -> None:
         assert self._disk is not None
         text = f"the disk is nearly full ({self._disk.describe()})"
-        self.tell("portfolio", SetTradingState(state=TradingState.EXITS_ONLY, reason=text, source="disk"))
+        self._turn_switches(TradingState.EXITS_ONLY, text)
+
+    def _turn_switches(self, state: TradingState, reason: str) -> None:
+        """Tell every portfolio that has ever announced itself; before any has, the one of a bot with one account."""
+        for account in self._journal.grant_epochs or ("",):
+            self.tell(named("portfolio", account), SetTradingState(state=state, reason=reason, source="disk"))
 
     # ------------------------------------------------------------ the history process
 

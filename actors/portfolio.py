@@ -102,7 +102,7 @@ class PortfolioActor(AccountingActor):
         if state is not None:
             self.account.restore(state)
         self._census_from = self.monotonic()
-        announced = EpochAnnounced(name="portfolio", epoch=self.epoch)
+        announced = EpochAnnounced(name=self.name, epoch=self.epoch)
         self.tell("persistence", announced)
         if self.epoch == 1:
             self.start_timer("census", FIRST_CENSUS_MS)

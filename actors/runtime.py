@@ -118,8 +118,9 @@ class ThreadRuntime(Home):
         pin: bool = False,
         deadman_log: TextIO | None = None,
     ) -> None:
-        super().__init__()
         self.clock = clock or MarketClock.real()
+        self._clocks: dict[str, MarketClock] = {}
+        super().__init__()
         sys.setswitchinterval(SWITCH_S)
         self._core = max(os.sched_getaffinity(0)) if pin and hasattr(os, "sched_setaffinity") else None
         self._watchdog_s = watchdog_s
@@ -145,6 +146,14 @@ class ThreadRuntime(Home):
         """Market time."""
         return self.clock.now()
 
+    def add_clock(self, account: str, clock: MarketClock) -> None:
+        """Let an account's actors go by a clock of its own; before they start."""
+        self._clocks[account] = clock
+
+    def clock_of(self, account: str) -> Callable[[], Millis]:
+        """What tells the market time of an account."""
+        return self._clocks.get(account, self.clock).now
+
     def monotonic(self) -> float:
         """The machine's clock."""
         return time.monotonic()
@@ -154,6 +163,8 @@ class ThreadRuntime(Home):
         if sender.fenced:
             self.count_fenced()
             return
+        if sender.scope:
+            to = self.address(sender, to)
         host = self._hosts.get(to)
         if host is None:
             self.dead_letter(sender.name, to, message)
@@ -167,7 +178,8 @@ class ThreadRuntime(Home):
             self.count_fenced()
             return
         delay_s = max(0, delay_ms) / 1_000
-        due = time.monotonic() + (delay_s / self.clock.speed if market else delay_s)
+        speed = self._clocks.get(owner.account, self.clock).speed if market else 1.0
+        due = time.monotonic() + delay_s / speed
         with self._timers_changed:
             first = self._timers.due
             self._timers.start(host, fired, due)

@@ -215,6 +215,8 @@ class SimRuntime(Home):
         if sender.fenced:
             self.count_fenced()
             return
+        if sender.scope:
+            to = self.address(sender, to)
         host = self._hosts.get(to)
         if host is None:
             self.dead_letter(sender.name, to, message)

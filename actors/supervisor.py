@@ -7,7 +7,8 @@ Rules
     Ends past the intensity: one that is nobody's but its own (a pair) is quarantined, which means
     restarted ever more seldom, with an alarm, and never given up, since its position must stay guarded.
     A shared one takes the process with it: status 70, recorded before, for systemd to start it anew;
-    start-up is recovery, there is no third way.
+    start-up is recovery, there is no third way. Where there are several accounts, one that only its
+    account shares is quarantined as a pair is: the other accounts must not end with it.
 
 Theory of operation
     Children start in the order of their specs and end in the reverse: neighbours of one kind
@@ -38,6 +39,7 @@ from engine.messages import (
     StateLoaded,
     TimerFired,
 )
+from engine.naming import account_of
 from engine.restart import Backoff, RestartHistory, RestartPolicy, ended, recovered, started
 
 EXIT_ESCALATED = 70
@@ -72,6 +74,16 @@ class ChildSpec:
     def kind(self) -> str:
         """`pair` of `pair:BTC/USDT`: neighbours of one kind end together."""
         return self.name.partition(":")[0]
+
+    @property
+    def account(self) -> str:
+        """The account it belongs to, empty where all share it."""
+        return account_of(self.name)
+
+    @property
+    def escalates(self) -> bool:
+        """Whether it takes the process with it: without it nobody can trade. One account's actor leaves the others be."""
+        return self.shared and not self.account
 
     @property
     def policy(self) -> RestartPolicy:
@@ -146,7 +158,7 @@ class RootActor(EngineActor):
             return
         was_exceeded = self._quarantined(child)
         child.history, restart = ended(child.spec.policy, child.history, self._now_ms())
-        if restart.exceeded and child.spec.shared:
+        if restart.exceeded and child.spec.escalates:
             self._escalate(child, message)
             return
         if restart.exceeded and not was_exceeded:
@@ -159,8 +171,10 @@ class RootActor(EngineActor):
         child.restarts += 1
         if child.spec.shared:
             announced = EpochAnnounced(name=child.spec.name, epoch=child.epoch)
+            account = child.spec.account
             for other in self._children.values():
-                if other is not child and other.alive:
+                concerned = not account or other.spec.account in (account, "")
+                if concerned and other is not child and other.alive:
                     self.tell(other.spec.name, announced)
             self.on_epoch_announced(announced)
         self._record(child, "quarantined" if child.history.exceeded else "restarted")

@@ -56,7 +56,7 @@ class Rules:
     """What a pair's machine goes by and never changes: settings, market, names, the fee to reckon with.
 
     `reserve_stop` is the stop at which the least stake must still be sellable: the strategy's own when
-    live; over candles the reference takes a fixed one, whatever the strategy's is (2.3.2).
+    live; over candles the reference takes a fixed one (2.3.2). `name` is the pair with its account, where it has one.
     """
 
     settings: Settings
@@ -65,6 +65,7 @@ class Rules:
     run: int
     fee: Decimal
     reserve_stop: Decimal = BACKTEST_STOP
+    name: str = ""
 
 
 class _Mark:
@@ -173,7 +174,7 @@ class Trade:
     @property
     def trade_id(self) -> str:
         """The trade's name in the journal and in SQL: unique over restarts by the run's number."""
-        return f"{self.pair}#{self.run}-{self.number}"
+        return f"{self.rules.name or self.pair}#{self.run}-{self.number}"
 
     @property
     def is_closed(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.messages.base import Message
+from engine.naming import role_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +20,18 @@ class ChildExited(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochAnnounced(Message):
-    """a restarted shared actor → everyone: I am a new incarnation; what you asked of the old one is lost."""
+    """a restarted shared actor → everyone: I am a new incarnation; what you asked of the old one is lost.
+
+    One of an account is announced to that account's actors, and to those that all accounts share.
+    """
 
     name: str
     epoch: int
+
+    @property
+    def role(self) -> str:
+        """Which of an account's actors it is: `gateway`."""
+        return role_of(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -164,7 +164,7 @@ class ShakyJournal(MemoryJournal):
     def open_again(self, lost: int) -> None:
         """A new process on the same files: the next run, which knows nothing of grants, and not the last commits."""
         self.run += 1
-        self.grant_epoch = 0
+        self.grant_epochs.clear()
         for _ in range(min(lost, len(self._commits))):
             length, self.seq, self.hash, self._states, self._writers = self._commits.pop()
             del self.rows[length:]
