@@ -21,7 +21,6 @@ from engine.messages import (
     Entry,
     EpochAnnounced,
     LockPair,
-    Notify,
     Recorded,
     StrategyAnswered,
     TradesHeard,
@@ -99,7 +98,7 @@ class AccountingActor(RecoveringActor, abc.ABC):
         calm = state is TradingState.ACTIVE or set(self.account.holds) <= {"user", "shutdown"}
         severity = "info" if calm else "alarm"
         text = f"trading is {state}: {self._reason()}"
-        self.tell("notifier", Notify(ts=self.now(), severity=severity, event="trading_state", text=text))
+        self.notify(severity, "trading_state", text)
 
     def _reason(self) -> str:
         return "; ".join(why for _, why in self.account.holds.values()) or "entries are on again"

@@ -28,6 +28,7 @@ from engine.messages import (
     EpochAnnounced,
     Kill,
     Message,
+    Notify,
     Plain,
     Recorded,
     ReportStatus,
@@ -285,6 +286,11 @@ class EngineActor:
     def tell(self, name: str, message: Message) -> None:
         """Send by name; nobody of that name is no error here but a counted dead letter."""
         self.ctx.tell(name, message)
+
+    def notify(self, severity: str, event: str, text: str, ts: Millis | None = None) -> None:
+        """Have the user told, of this actor's account where there are several; `ts` is now where none is given."""
+        when = self.now() if ts is None else ts
+        self.tell("notifier", Notify(ts=when, severity=severity, event=event, text=text, account=self.ctx.account))
 
     def now(self) -> Millis:
         """Market time in milliseconds."""

@@ -26,7 +26,6 @@ from engine.messages import (
     Kill,
     LockPair,
     Message,
-    Notify,
     ReportStatus,
     SetTradingState,
     Shutdown,
@@ -360,7 +359,7 @@ class ControlActor(EngineActor):
             return
         text = f"drill: {name} is made to crash by the user"
         self.log.warning(text)
-        self.tell("notifier", Notify(ts=self.now(), severity="warning", event="drill", text=text))
+        self.notify("warning", "drill", text)
         self._answer(client, ok=True, detail=f"A drill: {name} was told to crash; its supervisor starts it again.")
         self.tell(name, Kill(reason="drill: killed by hand"))
 

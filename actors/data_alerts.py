@@ -7,7 +7,7 @@ from typing import Final
 
 from actors.base import EngineActor
 from actors.outbox import Outbox
-from engine.messages import Entry, Notify
+from engine.messages import Entry
 from engine.repair import DataFault
 from engine.types import Millis
 
@@ -76,8 +76,7 @@ class DataAlerts:
 
     def notify(self, severity: str, event: str, text: str) -> None:
         """Tell the user now."""
-        notice = Notify(ts=self._actor.now(), severity=severity, event=event, text=text)
-        self._actor.tell("notifier", notice)
+        self._actor.notify(severity, event, text)
 
 
 def _entry(pair: str, kind: str, count: int, detail: str, ts: Millis) -> Entry:

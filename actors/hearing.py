@@ -25,7 +25,6 @@ from actors.wishes import Wishes
 from engine.messages import (
     BalancesChanged,
     Entry,
-    Notify,
     OrderAccepted,
     OrderFilled,
     OrderInDoubt,
@@ -168,8 +167,7 @@ class HearingActor(EngineActor, abc.ABC):
             elif isinstance(event, Missed):
                 self._answers.put(f"pair:{event.pair}", VenueMissed(pair=event.pair))
             elif isinstance(event, Remark):
-                notice = Notify(ts=self.now(), severity=event.severity, event=event.event, text=event.text)
-                self.tell("notifier", notice)
+                self.notify(event.severity, event.event, event.text)
             elif isinstance(event, BalancesMoved):
                 self._balances_due = True
             else:
@@ -241,7 +239,7 @@ class HearingActor(EngineActor, abc.ABC):
         balances = self._own_venue().balances()
         if not balances:
             return  # not known yet
-        changed = BalancesChanged(ts=self.now(), balances=balances)
+        changed = BalancesChanged(ts=self.now(), balances=balances, account=self.ctx.account)
         self.tell("portfolio", changed)
         self.tell("persistence", changed)
         self._balances_due, self._balances_timer = False, True

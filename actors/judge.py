@@ -37,7 +37,6 @@ from engine.messages import (
     EpochAnnounced,
     HistoryLoaded,
     LoadHistory,
-    Notify,
     Plain,
     RoundJudged,
     SignalJudged,
@@ -239,7 +238,7 @@ class JudgeActor(WorkerKeeper):
         if quarantined:
             text = f"{pair} is judged no more in this run, its strategy failed three times in a row: {reason}"
             self.log.error(text)
-            self.tell("notifier", Notify(ts=self.now(), severity="warning", event="quarantined", text=text))
+            self.notify("warning", "quarantined", text)
 
     def _conclude(self, done: Round) -> None:
         wishes, failed = tuple(done.wishes), tuple(done.failed)

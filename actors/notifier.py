@@ -34,6 +34,7 @@ from engine.messages import (
     TimerFired,
     TradingStateChanged,
 )
+from engine.naming import named
 from engine.settings import NotifyConfig
 from engine.types import TradingState
 
@@ -107,7 +108,9 @@ class NotifierActor(EngineActor):
 
     def on_notify(self, message: Notify) -> None:
         """Send it on, or count it when its event comes too often."""
-        event = message.event if message.event in self._bursts or len(self._bursts) < EVENTS_MAX else "others"
+        event = named(message.event, message.account)
+        if event not in self._bursts and len(self._bursts) >= EVENTS_MAX:
+            event = "others"
         burst = self._bursts.get(event)
         if burst is None:
             burst = self._bursts[event] = _Burst()
@@ -143,7 +146,7 @@ class NotifierActor(EngineActor):
         more = burst.count - BURST
         last = burst.held
         text = f"{more} more of {last.event} within a minute, the last: {last.text}"
-        self._send(Notify(ts=last.ts, severity=last.severity, event=last.event, text=text), "summary")
+        self._send(replace(last, text=text), "summary")
 
     def on_batch_end(self) -> None:
         """Send what is due; record what went out, all of a batch in one."""
@@ -198,12 +201,13 @@ class NotifierActor(EngineActor):
     # ------------------------------------------------------------ ways out
 
     def _send(self, notice: Notify, outcome: str = "sent") -> None:
-        text = notice.text[:TEXT_MAX]
+        account = {"account": notice.account} if notice.account else {}
+        text = f"{notice.account}: {notice.text}"[:TEXT_MAX] if account else notice.text[:TEXT_MAX]
         self._mailroom.post(replace(notice, text=text))
         if notice.event in _FOR_TARGETS_ONLY:
             return
         self.log.bind(event=notice.event).log(_LEVELS.get(notice.severity, "WARNING"), text)
-        body = {"severity": notice.severity, "event": notice.event, "text": text}
+        body = {"severity": notice.severity, "event": notice.event, "text": text, **account}
         if self._file is not None and not self._write({"ts": notice.ts, **body}):
             outcome += ", not in the file"
         self._counts["sent"] += 1

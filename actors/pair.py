@@ -29,7 +29,6 @@ from engine.messages import (
     MarketRange,
     MatchMarket,
     Message,
-    Notify,
     OrderAccepted,
     OrderCanceled,
     OrderFilled,
@@ -163,11 +162,10 @@ class PairActor(CommandedActor):
 
     def _announce(self, emit: Emit) -> None:
         text = announcement(emit.kind, emit.body)
-        self.tell("notifier", Notify(ts=emit.ts, severity="info", event=EVENTS[emit.kind], text=text))
+        self.notify("info", EVENTS[emit.kind], text, emit.ts)
 
     def _alarm(self, alarm: Alarm) -> None:
-        notice = Notify(ts=self.now(), severity=alarm.severity, event=alarm.event, text=alarm.text)
-        self.tell("notifier", notice)
+        self.notify(alarm.severity, alarm.event, alarm.text)
         if alarm.event == "recovered":  # the journal was not whole: look before anything new is entered
             halt = SetTradingState(state=TradingState.EXITS_ONLY, reason=alarm.text, source="foreign_order")
             self.tell("portfolio", halt)

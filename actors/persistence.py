@@ -27,7 +27,6 @@ from engine.messages import (
     Entry,
     EpochAnnounced,
     LoadState,
-    Notify,
     Plain,
     Record,
     Recorded,
@@ -149,7 +148,8 @@ class PersistenceActor(EngineActor):
 
     def on_balances_changed(self, message: BalancesChanged) -> None:
         """Record what the venue says of our balances."""
-        body = {"balances": [[currency, str(free), str(locked)] for currency, free, locked in message.balances]}
+        body: dict[str, Plain] = {"account": message.account} if message.account else {}
+        body["balances"] = [[currency, str(free), str(locked)] for currency, free, locked in message.balances]
         self._say(Entry(kind="BalancesChanged", ts=message.ts, body=body, stream="ops"))
 
     def on_shutdown(self, message: Shutdown) -> None:
@@ -256,7 +256,7 @@ class PersistenceActor(EngineActor):
                 self.tell(writer, Recorded(seq=seq))
         if self._said_unwritable:
             self._said_unwritable = False
-            self._notify("warning", "journal", "The journal can be written again.")
+            self.notify("warning", "journal", "The journal can be written again.")
 
     def _hold(self, batch: Sequence[Record], error: JournalUnwritable) -> None:
         """Nothing was written: keep it, in order, and try again soon."""
@@ -264,7 +264,7 @@ class PersistenceActor(EngineActor):
         if not self._said_unwritable:
             self._said_unwritable = True
             self.log.error("{}", error)
-            self._notify("alarm", "journal", f"{error} Nothing is sent until it can.")
+            self.notify("alarm", "journal", f"{error} Nothing is sent until it can.")
         self._retrying = True
         self.start_timer("retry", RETRY_MS)
 
@@ -295,9 +295,6 @@ class PersistenceActor(EngineActor):
         """Put an entry of our own into the next commit."""
         self._pending.append(Record(writer=self.name, seq=0, entries=(entry,), epoch=self.epoch))
 
-    def _notify(self, severity: str, event: str, text: str) -> None:
-        self.tell("notifier", Notify(ts=self.now(), severity=severity, event=event, text=text))
-
     # ------------------------------------------------------------ the disk
 
     def _look(self) -> None:
@@ -312,11 +309,11 @@ class PersistenceActor(EngineActor):
         figures = self._disk.describe()
         if self._disk.room is Room.PLENTY:
             text = f"There is room on the disk again ({figures}); entries go on."
-            self._notify("info", "disk", text)
+            self.notify("info", "disk", text)
             self._turn_switches(TradingState.ACTIVE, text)
         else:
             text = f"The disk is nearly full ({figures}): no entries; exits and stops go on."
-            self._notify("alarm", "disk", text)
+            self.notify("alarm", "disk", text)
             self._halt()
 
     def _halt(self) -> None:
@@ -338,7 +335,7 @@ class PersistenceActor(EngineActor):
             self.log.warning("history: {}", text)
             body = {"name": "history", "epoch": history.starts, "reason": text, "trace": ""}
             self._say(Entry(kind="ActorRestarted", ts=self.now(), body=body, stream="ops"))
-            self._notify("warning", "history", text)
+            self.notify("warning", "history", text)
         if not self._stop_for:
             self.start_timer("history", HISTORY_MS)
         elif history.stopped or self.monotonic() > self._stop_by:

@@ -24,7 +24,6 @@ from engine.messages import (
     Entry,
     EpochAnnounced,
     ExposureChanged,
-    Notify,
     PairSettled,
     PassTurn,
     Plain,
@@ -127,7 +126,7 @@ class PortfolioActor(AccountingActor):
         if not missing:
             return
         text = f"{', '.join(missing)} cannot say what they hold; each is counted with a full stake until it does"
-        self.tell("notifier", Notify(ts=self.now(), severity="alarm", event="census", text=text))
+        self.notify("alarm", "census", text)
         for pair in missing:
             self.account.assume(pair, self.now())
             self._counted(pair)
@@ -251,7 +250,7 @@ class PortfolioActor(AccountingActor):
     def _follow_venue(self) -> None:
         for event in () if self._uncounted else follow_venue(self.account, self.now()):
             text = "the exchange's balance: {why} {by:+f}, now {total:f}".format_map(event.body)
-            self.tell("notifier", Notify(ts=event.ts, severity="info", event="capital", text=text))
+            self.notify("info", "capital", text, event.ts)
             self.record([event], self.account.state)
 
     # ------------------------------------------------------------ the kill switch

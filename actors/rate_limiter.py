@@ -8,7 +8,6 @@ from typing import Final
 from actors.base import Context, EngineActor
 from engine.messages import (
     AcquirePermit,
-    Notify,
     PermitDenied,
     PermitGranted,
     PermitsSpent,
@@ -89,7 +88,7 @@ class RateLimiterActor(EngineActor):
             what = "has banned us" if message.banned else "wants silence"
             text = f"the exchange {what} for {message.retry_after_ms / 1_000:g} s: nothing is sent until then"
             severity = "alarm" if message.banned else "warning"
-            self.tell("notifier", Notify(ts=now, severity=severity, event="rate_limit", text=text))
+            self.notify(severity, "rate_limit", text)
 
     def on_timer_fired(self, message: TimerFired) -> None:
         """Ask for usage again; `poll` needs nothing but the batch's end."""

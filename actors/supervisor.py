@@ -30,7 +30,6 @@ from engine.messages import (
     ChildExited,
     Entry,
     EpochAnnounced,
-    Notify,
     Plain,
     Recorded,
     RecordRefused,
@@ -196,7 +195,7 @@ class RootActor(EngineActor):
         )
         self.log.error(text)
         if "notifier" in self._children:
-            self.tell("notifier", Notify(ts=self.now(), severity="alarm", event="ActorQuarantined", text=text))
+            self.notify("alarm", "ActorQuarantined", text)
 
     def _escalate(self, child: _Child, message: ChildExited) -> None:
         spec = child.spec

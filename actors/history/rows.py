@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 
 from actors.segment import Row
+from engine.naming import account_of
 
 Values = dict[str, Any]
 Body = Mapping[str, Any]
@@ -39,8 +40,9 @@ class Changes:
     runs: dict[int, Values] = field(default_factory=dict)
 
     def add(self, table: str, row: Row, **values: Any) -> None:
-        """Put in a row of its own, with where and when it comes from."""
-        self.added.setdefault(table, []).append({"seq": row[0], "ts": row[1], "run": row[5], **values})
+        """Put in a row of its own, with where and when it comes from; `account`, where it is not its writer's."""
+        origin = {"seq": row[0], "ts": row[1], "run": row[5], "account": account_of(row[2])}
+        self.added.setdefault(table, []).append(origin | values)
 
 
 def changes_of(rows: Iterable[Row]) -> Changes:
@@ -55,7 +57,8 @@ def fold(changes: Changes, row: Row, body: Body) -> None:
     """Fold one entry in, whose content is `body`."""
     handler = HANDLERS.get(row[7])
     if handler is None:
-        changes.add("events", row, writer=row[2], stream=row[6], kind=row[7], body=row[8])
+        own = {"account": body["account"]} if "account" in body else {}
+        changes.add("events", row, writer=row[2], stream=row[6], kind=row[7], body=row[8], **own)
     else:
         handler(changes, row, body)
 
@@ -71,9 +74,8 @@ def _text(value: Any) -> str | None:
 
 
 def _trade(changes: Changes, row: Row, body: Body, **values: Any) -> None:
-    change = changes.trades.setdefault(
-        body["trade_id"], {"trade_id": body["trade_id"], "pair": body["pair"], "run": row[5]}
-    )
+    new = {"trade_id": body["trade_id"], "pair": body["pair"], "run": row[5], "account": account_of(row[2])}
+    change = changes.trades.setdefault(body["trade_id"], new)
     change.update({name: value for name, value in values.items() if value is not None}, seq=row[0])
 
 
@@ -152,9 +154,8 @@ def _signal_decided(changes: Changes, row: Row, body: Body) -> None:
 
 def _order(changes: Changes, row: Row, body: Body, **values: Any) -> Values:
     key = body["client_order_id"]
-    change = changes.orders.setdefault(
-        key, {"client_order_id": key, "pair": body["pair"], "run": row[5], "filled": Decimal(0), "cost": Decimal(0)}
-    )
+    new = {"client_order_id": key, "pair": body["pair"], "run": row[5], "account": account_of(row[2])}
+    change = changes.orders.setdefault(key, {**new, "filled": Decimal(0), "cost": Decimal(0)})
     values["trade_id"] = body.get("trade_id")
     change.update({name: value for name, value in values.items() if value is not None}, seq=row[0])
     return change
@@ -235,9 +236,16 @@ def _plain(table: str, *names: str, **renamed: str) -> Callable[[Changes, Row, B
 
     def handle(changes: Changes, row: Row, body: Body) -> None:
         values = {column: body.get(source) for column, source in sources.items()}
+        if "account" in body:
+            values["account"] = body["account"]  # it was told to one that all accounts share
         changes.add(table, row, **{c: _text(v) if isinstance(v, dict | list) else v for c, v in values.items()})
 
     return handle
+
+
+def _actor_restarted(changes: Changes, row: Row, body: Body) -> None:
+    values = {name: body.get(name) for name in ("name", "epoch", "reason", "trace")}
+    changes.add("restarts", row, account=account_of(str(body.get("name"))), **values)
 
 
 def _worker_replaced(changes: Changes, row: Row, body: Body) -> None:
@@ -266,7 +274,8 @@ def _run_ended(changes: Changes, row: Row, body: Body) -> None:
 def _candles(changes: Changes, row: Row, body: Body) -> None:
     for pair, *figures in body.get("candles", ()):
         values = dict(zip(("open", "high", "low", "close", "volume"), figures, strict=True))
-        candle = {"seq": row[0], "ts": body["ts"], "pair": pair, "timeframe_ms": body["timeframe_ms"], **values}
+        origin = {"seq": row[0], "ts": body["ts"], "account": account_of(row[2])}
+        candle = {**origin, "pair": pair, "timeframe_ms": body["timeframe_ms"], **values}
         changes.added.setdefault("candles", []).append(candle)
 
 
@@ -285,7 +294,7 @@ HANDLERS: Mapping[str, Callable[[Changes, Row, Body], None]] = {
     "StopMoved": _stop_moved,
     "Equity": _plain("equity", "free", "tied", "total", "open_trades", "balances"),
     "RequestSent": _plain("requests", "request", "pair", "client_order_id", "waited_ms", "outcome", "took_ms"),
-    "ActorRestarted": _plain("restarts", "name", "epoch", "reason", "trace"),
+    "ActorRestarted": _actor_restarted,
     "WorkerReplaced": _worker_replaced,
     "RoundGranted": _plain("rounds", "present", "granted", "denied", "late", "took_ms", round_time="ts"),
     "Judged": _plain("judgements", "judged", "with_signal", "failed", "took_ms", candle_time="ts"),

@@ -237,6 +237,8 @@ def quoted(text: object) -> str:
 
 def _cast(name: str, kind: str) -> str:
     """A column of plain values as the type it has here: times come in milliseconds, decimals as texts."""
+    if name == "account":
+        return f"coalesce({name}, '')"  # rows of old imports and backtests say none
     return f"epoch_ms({name})" if kind == "TIMESTAMP" else f"CAST({name} AS {kind})"
 
 

@@ -15,7 +15,7 @@ from actors.judging.loader import StrategyMaker
 from actors.judging.protocol import Kind
 from actors.outbox import Outbox
 from actors.processes import ChildEnded, ChildPrinted, ChildSaid
-from engine.messages import Entry, Message, Notify, Plain, RecordRefused, StateLoaded, TimerFired
+from engine.messages import Entry, Message, Plain, RecordRefused, StateLoaded, TimerFired
 from engine.settings import StrategyConfig
 from engine.strategy import Surroundings
 
@@ -153,7 +153,7 @@ class WorkerKeeper(EngineActor, abc.ABC):
         elif kind == Kind.BROKEN:
             text = f"the strategy cannot be loaded: {orjson.loads(body)}"
             self.log.error(text)
-            self.tell("notifier", Notify(ts=self.now(), severity="alarm", event="strategy", text=text))
+            self.notify("alarm", "strategy", text)
 
     def on_child_printed(self, message: ChildPrinted) -> None:
         """What a strategy prints is the log's, in bounded measure."""

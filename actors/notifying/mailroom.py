@@ -211,5 +211,5 @@ class Mailroom:
                 "reason": reason,
                 "attempts": attempts,
                 "waited_ms": now - one.since,
-            }
+            } | ({"account": notice.account} if notice.account else {})
             self._record(Entry(kind="NoticeDelivered", ts=self._actor.now(), body=body, stream="ops"))

@@ -57,9 +57,10 @@ class ReportStatus(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify(Message):
-    """anyone → notifier: tell the user. `severity`: info, warning, alarm."""
+    """anyone → notifier: tell the user. `severity`: info, warning, alarm. `account`: whom it is about, where several are."""
 
     ts: Millis
     severity: str
     event: str
     text: str
+    account: str = ""

@@ -232,6 +232,7 @@ class BalancesChanged(Message):
 
     ts: Millis
     balances: tuple[tuple[str, Decimal, Decimal], ...]
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ WITH tests AS (
     SELECT t.run AS test, tests.candle, t.* FROM trades t JOIN tests USING (run)
     WHERE t.close_time IS NOT NULL
 )
-SELECT coalesce(b.test, l.test) AS run, coalesce(b.pair, l.pair) AS pair, coalesce(b.side, l.side) AS side,
+SELECT coalesce(b.test, l.test) AS run, l.account, coalesce(b.pair, l.pair) AS pair, coalesce(b.side, l.side) AS side,
        CASE WHEN l.trade_id IS NULL THEN 'backtest' WHEN b.trade_id IS NULL THEN 'live' ELSE 'both' END AS seen,
        b.open_time AS backtest_open, l.open_time AS live_open,
        b.open_rate AS backtest_open_rate, l.open_rate AS live_open_rate,

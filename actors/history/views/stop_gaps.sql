@@ -2,11 +2,11 @@
 -- Example: SELECT why, count(*), max(gap_ms) FROM stop_gaps GROUP BY why;
 CREATE OR REPLACE VIEW stop_gaps AS
 WITH held AS (
-    SELECT t.trade_id, t.pair, t.run, min(f.ts) AS since, t.close_time AS until
+    SELECT t.trade_id, t.account, t.pair, t.run, min(f.ts) AS since, t.close_time AS until
     FROM trades t JOIN fills f ON f.trade_id = t.trade_id
     WHERE t.run NOT IN (SELECT run FROM runs WHERE mode = 'backtest')
       AND t.trade_id IN (SELECT trade_id FROM orders WHERE purpose = 'stop')
-    GROUP BY t.trade_id, t.pair, t.run, t.close_time
+    GROUP BY t.trade_id, t.account, t.pair, t.run, t.close_time
 ), rested AS (
     SELECT o.trade_id, greatest(o.accepted_at, h.since) AS since, coalesce(o.ended_at, TIMESTAMP 'infinity') AS until
     FROM orders o JOIN held h ON h.trade_id = o.trade_id
@@ -24,5 +24,5 @@ WITH held AS (
     FROM held h LEFT JOIN rested r ON r.trade_id = h.trade_id GROUP BY h.trade_id, h.since, h.until
     HAVING coalesce(max(r.until), h.since) < coalesce(h.until, TIMESTAMP 'infinity')
 )
-SELECT h.pair, g.trade_id, g.since, g.until, CAST(epoch_ms(g.until) - epoch_ms(g.since) AS BIGINT) AS gap_ms, g.why, h.run
+SELECT h.account, h.pair, g.trade_id, g.since, g.until, CAST(epoch_ms(g.until) - epoch_ms(g.since) AS BIGINT) AS gap_ms, g.why, h.run
 FROM gaps g JOIN held h ON h.trade_id = g.trade_id ORDER BY g.since;
