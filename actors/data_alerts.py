@@ -44,6 +44,7 @@ class DataAlerts:
 
     def add(self, pair: str, kind: str, detail: str, count: int = 1) -> None:
         """Something was wrong, `count` times."""
+        kind = str(kind)  # a name, whatever enumeration it is of: figures go to other processes as JSON
         self.counts[kind] += count
         if not self._alerts:
             self._actor.start_timer(self.TIMER, ALERT_MS)

@@ -14,7 +14,7 @@ from loguru import logger
 
 from actors.keys import keys_of
 from actors.venues.capabilities import capability
-from actors.venues.ccxt import Connection
+from actors.venues.ccxt import Connection, odd_options
 from actors.venues.live.examining import Account, examine, refusal_of
 from engine.candles import timeframe_ms
 from engine.errors import ConfigError, Outage, Problem
@@ -46,10 +46,13 @@ def connected(config: Config, timeframe: str | None = None) -> Connection:
 
     Raises:
         CannotTrade: nothing is known of the exchange, or it cannot be traded safely.
-        ConfigError: the keys are not there, or the exchange has no such candles.
+        ConfigError: the keys are not there, the options are none of ccxt's, or the exchange has no such candles.
         Unconnected: ccxt knows no such exchange.
     """
     can = capability(config.exchange.name, futures=config.exchange.market == "futures")
+    odd = odd_options(config.exchange.name, config.exchange.options)
+    if odd:
+        raise ConfigError(odd)
     exchange = replace(config.exchange, options=with_options(can.options, config.exchange.options))
     connection = Connection(exchange, futures=exchange.market == "futures", keys=keys_of(exchange))
     connection.start()
@@ -77,7 +80,7 @@ async def looked_at(
     """(the pairs to trade, those configured that are gone, what the account is found to be); `strict` refuses the gone."""
     loaded = await connection.load(again=True)
     if loaded.failure is not None:
-        raise refusal_of(connection.name, loaded.failure)
+        raise refusal_of(connection.name, loaded)
     pairs, gone = wanted(config, connection.markets(), strict=strict)
     return pairs, gone, await examine(connection, config, pairs, strict=strict)
 
@@ -94,8 +97,10 @@ def patiently(connection: Connection, patience: Patience, ask: Callable[[], Coro
         try:
             told = _waited(connection, patience, ask())
         except Outage as outage:
+            if patience is no_patience:
+                raise
             wait = WAIT_S[min(attempt, len(WAIT_S) - 1)]
-            logger.warning("{} It is asked again in {:g} s; Ctrl-C ends", outage, wait)
+            logger.warning("{}. It is asked again in {:g} s; Ctrl-C ends", outage, wait)
             if not patience(wait):
                 raise
             attempt += 1
@@ -113,7 +118,7 @@ def _waited(connection: Connection, patience: Patience, coroutine: Coroutine[Any
         except TimeoutError:
             if not patience(0):
                 future.cancel()
-                raise Outage(f"{connection.name} has not answered yet.") from None
+                raise Outage(f"{connection.name} has not answered yet") from None
 
 
 def with_options(facts: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class SocketServer:
 
     def reply(self, client: int, answer: Mapping[str, Any]) -> None:
         """Send a client its answer; from any thread, without waiting. A client that has gone is no error."""
-        line = orjson.dumps(answer, default=str) + b"\n"
+        line = orjson.dumps(answer, default=str, option=orjson.OPT_NON_STR_KEYS) + b"\n"
         with self._lock:
             self._replies.append((client, line))
         self._poke()

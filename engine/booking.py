@@ -320,7 +320,9 @@ def ended(work: Work, order: Order, code: str) -> None:
             _exit_refused(work, order, code)
             return
     elif (trade.leaving is None or work.settings.stop_beside) and _is_refused(order, code):
-        leaving.stop_refused(work, code, order.reason)
+        trade.exit_failures += code == "DELISTED"  # another way out may never be tried
+        if not closing.is_left_behind(work, code):
+            leaving.stop_refused(work, code, order.reason)
     pursuit.pursue(work)
 
 
@@ -337,9 +339,8 @@ def _let_go(work: Work) -> None:
 
 def _is_refused(order: Order, code: str) -> bool:
     """Whether the venue did not want it, as opposed to: it was cancelled, or never got there."""
-    if order.status is OrderStatus.REJECTED:
-        return code not in (Denial.UNFILLED, "NOT_FOUND")
-    return order.status is OrderStatus.EXPIRED
+    rejected = order.status is OrderStatus.REJECTED and code not in (Denial.UNFILLED, "NOT_FOUND")
+    return rejected or order.status is OrderStatus.EXPIRED
 
 
 def _entry_failed(work: Work, code: str, reason: str) -> None:

@@ -307,7 +307,7 @@ def stop_refused(work: Work, code: str, reason: str) -> None:
         leave_now(work, "emergency_exit", trade.price)
         return
     if not trade.stop_failed:
-        text = f"{trade.pair}: the venue refused the stop ({reason}); the bot guards it itself, and tries again"
+        text = f"{trade.pair}: the venue refused the stop ({reason or 'it ended it'}); the bot guards it itself, and tries again"
         work.do(Alarm("stop_refused", text))
     trade.stop_failed = True
     try_again(work, STOP_RETRY_MS)

@@ -166,5 +166,5 @@ class _Reading:
             time.sleep((MINUTE - now % MINUTE) / 1_000)
         answer = connection.spawn(connection.request(functools.partial(method, *args, **params))).result()
         if answer.failure is not None:
-            raise refusal_of(connection.name, answer.failure)
+            raise refusal_of(connection.name, answer)
         return answer

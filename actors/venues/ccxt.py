@@ -11,12 +11,14 @@ Rules
 from __future__ import annotations
 
 import asyncio
+import difflib
 import functools
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from loguru import logger
@@ -25,7 +27,7 @@ from actors.venues.live.failure import Failure, Verdict, failure_of
 from actors.venues.live.markets import market_of, with_tiers
 from actors.venues.live.used import UsedCounts
 from actors.venues.live.wire import REQUEST, Leave, Request, request_class, watched
-from engine.errors import TradepitError
+from engine.errors import Problem, TradepitError
 from engine.market import Market
 from engine.quota import Pool
 from engine.settings import ExchangeConfig
@@ -37,6 +39,9 @@ TIMEOUT_MS: Final = 10_000
 """Longest a request may take; `[exchange] options = { timeout = … }` sets another."""
 
 CLOSE_S: Final = 5.0
+
+BELIEVED: Final = 0.5
+"""A list of markets with less than so much of those known before is not believed: exchanges delist a few at a time."""
 
 CONNECTIONS: Final = 100
 """Requests of one instance that may be under way at once; more wait for a socket, and are checked after that."""
@@ -237,14 +242,25 @@ class Connection:
             return timed
         told = await self.request(functools.partial(self.data.load_markets, again))
         if told.failure is None:
-            for instance in self._instances:
-                if instance is not self.data:
-                    instance.set_markets_from_exchange(self.data)
             mode = self.data.precisionMode
             made = (market_of(one, mode) for one in told.value.values() if self._is_ours(one))
             markets = {market.pair: market for market in made if market is not None}
+            if not markets or len(markets) < BELIEVED * len(self._markets):
+                return self._disbelieved(told, len(markets))
+            for instance in self._instances:
+                if instance is not self.data:
+                    instance.set_markets_from_exchange(self.data)
             self._markets = await self._with_tiers(markets)
             told.value = self._markets
+        return told
+
+    def _disbelieved(self, told: Answer, found: int) -> Answer:
+        """An answer without most of the markets is a page of something else, or half of one: what was known stays true."""
+        known = len(self._markets)
+        why = f"what came lists {found} of {known} markets" if known else "what came lists no markets"
+        if known:
+            self.data.set_markets_from_exchange(self.trading)
+        told.value, told.failure = None, Failure(Verdict.IN_DOUBT, "", f"{why}, which no exchange means")
         return told
 
     async def _with_tiers(self, markets: Mapping[str, Market]) -> Mapping[str, Market]:
@@ -252,6 +268,8 @@ class Connection:
         if not (self.futures and self._keys and self.trading.has.get("fetchLeverageTiers")):
             return markets
         told = await self.request(self.trading.fetch_leverage_tiers)
+        if told.failure is not None and self._markets:  # those that are known stay true
+            return {pair: _with_tiers_of(market, self._markets.get(pair)) for pair, market in markets.items()}
         tiers = told.value if isinstance(told.value, Mapping) else {}
         return {pair: with_tiers(market, tiers.get(pair), self.name) for pair, market in markets.items()}
 
@@ -302,6 +320,12 @@ class Connection:
         return self.used.at(now)
 
 
+def _with_tiers_of(market: Market, known: Market | None) -> Market:
+    if known is None or not known.tiers:
+        return market
+    return replace(market, tiers=known.tiers, leverage_max=known.leverage_max, liquidation=known.liquidation)
+
+
 def _run(loop: asyncio.AbstractEventLoop) -> None:
     use_money_context()
     asyncio.set_event_loop(loop)
@@ -316,6 +340,39 @@ def traits(name: str) -> dict[str, Any]:
     """
     plain = _pro(name)()
     return {**plain.has, "rateLimit": plain.rateLimit, "features": plain.features}
+
+
+def odd_options(name: str, options: Mapping[str, Any]) -> list[Problem]:
+    """What of `[exchange] options` ccxt would take without a word, and without effect or to its harm: a typing error may cost money.
+
+    Raises:
+        Unconnected: ccxt has no such exchange, or it has no websockets there.
+    """
+    plain = _pro(name)()
+    known = [key for key in dir(plain) if not key.startswith("_") and not callable(getattr(plain, key))]
+    found = []
+    for key, value in options.items():
+        usual = getattr(plain, key, None)
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            cure = f"Did you mean {close[0]}?" if close else "Leave it out"
+            found.append(Problem(f"exchange.options.{key}", "", f"ccxt has no such setting of {name}", cure))
+        elif usual is not None and _kind(value) != _kind(usual):
+            found.append(
+                Problem(f"exchange.options.{key}", "", f"it must be {_kind(usual)}", "Write one, or leave it out")
+            )
+    return found
+
+
+def _kind(value: Any) -> str:
+    """What a value is, in a word for users; all that TOML has no other word for is a text."""
+    kinds = (
+        (bool, "true or false"),
+        (int | float | Decimal, "a number"),
+        (Mapping, "a table"),
+        (list | tuple, "a list"),
+    )
+    return next((word for kind, word in kinds if isinstance(value, kind)), "a text")
 
 
 def _pro(name: str) -> Any:

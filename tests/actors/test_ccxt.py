@@ -287,3 +287,33 @@ def test_what_runs_ends_with_the_connection(connection: Connection, server: Stub
     connection.close()
 
     assert waiting.cancelled() or waiting.result(1).failure is not None
+
+
+@pytest.mark.parametrize("body", [b"<html>We are down</html>", b"{}", b'{"symbols": []}', b'{"symbols": null}'])
+def test_a_list_without_markets_is_not_believed(connection: Connection, server: StubServer, body: bytes) -> None:
+    """A page of something else in the place of the markets is a failure: no pair is delisted by it, and orders can be sent."""
+    server.routes["/api/v3/exchangeInfo"] = say(whole(body))
+    server.routes["/api/v3/order"] = say(whole(ORDER))
+
+    answer = connection.spawn(connection.load(again=True)).result(10)
+
+    assert ("in_doubt", "") == fate(answer)
+    assert ["BTC/USDT", "ETH/USDT"] == sorted(connection.markets())
+    assert connection.data.markets is connection.trading.markets
+    assert create(connection).failure is None
+
+
+def test_a_list_without_most_of_the_markets_is_not_believed(connection: Connection, server: StubServer) -> None:
+    """Four of nine markets are half an answer; five of nine are so many delistings."""
+    many = [market(f"C{n}USDT", f"C{n}") for n in range(9)]
+    server.routes["/api/v3/exchangeInfo"] = say(whole({"symbols": many}))
+    assert connection.spawn(connection.load(again=True)).result(10).failure is None
+    server.routes["/api/v3/exchangeInfo"] = say(whole({"symbols": many[:4]}))
+    told = connection.spawn(connection.load(again=True)).result(10).failure
+    assert told is not None
+    assert "4 of 9 markets" in told.reason
+    assert 9 == len(connection.markets())
+    server.routes["/api/v3/exchangeInfo"] = say(whole({"symbols": many[:5]}))
+
+    assert connection.spawn(connection.load(again=True)).result(10).failure is None
+    assert 5 == len(connection.markets())

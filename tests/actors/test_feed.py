@@ -411,6 +411,7 @@ def test_a_stale_pair_is_told_once_and_when_healed() -> None:
     world.runtime.run(6 * MINUTE)
     assert len(world.got(pair)) == 3
     assert world.status()["stale"] == 1
+    assert {str} == {type(kind) for kind in world.status()["counts"]}
 
     world.runtime.run(2 * MINUTE + 10_000)
     got = world.got(pair)

@@ -13,6 +13,7 @@ import pytest
 
 from actors.sockets import LINE_MAX, SocketServer, call
 from engine.errors import NotRunning, StorageError, TradepitError
+from engine.repair import DataFault
 from tests.actors.control_bot import Bot
 
 
@@ -96,6 +97,18 @@ def test_a_client_that_never_reads_waits_for_itself(tmp_path: Path) -> None:
     server.close()
 
     assert 30 == len(lines)
+
+
+def test_figures_by_names_of_an_enumeration_are_answered(tmp_path: Path) -> None:
+    """An answer whose figures stand under members of an enumeration is written by their names, and no crash."""
+    path = tmp_path / "x.sock"
+    figures = {"counts": {DataFault.STALE: 1}}
+    server = SocketServer(path, lambda client, _: server.reply(client, figures))
+    server.start()
+    try:
+        assert {"counts": {"stale": 1}} == call(path, {"request": "status"})
+    finally:
+        server.close()
 
 
 def test_a_client_that_leaves_early_is_no_error(bot: Bot) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -85,12 +84,9 @@ def test_what_an_earlier_process_left_is_found_and_told_by_looks_only(exchange: 
         told = look_at_all(desk)
         (order,) = told["BTC/USDT"].snapshot.orders
         (filled,) = told["BTC/USDT"].snapshot.fills
-        world: Any = desk.world
-        reading = world.connection.spawn(world.live._looks.read_on())
-        desk.wait(reading.done, "the reading of histories")
+        desk.wait(lambda: kinds(desk)["my_trades"] >= PAIRS, "the reading of histories")
         assert (order.client_order_id, filled.fill.client_order_id) == (client_id(1), client_id(1))
         assert told["BTC/USDT"].snapshot.position == D("0.00999")
         assert desk.of(OrderFilled) == []
-        assert kinds(desk)["my_trades"] >= PAIRS
     finally:
         desk.world.close()  # type: ignore[attr-defined]

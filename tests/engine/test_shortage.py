@@ -199,3 +199,24 @@ def test_a_delisted_position_is_left_behind_after_many_refusals() -> None:
 
     assert refusals == 12
     assert (closed.exit_reason, closed.profit_abs) == ("delisted", 0)
+
+
+def test_a_delisted_position_with_nothing_but_a_stop_is_left_behind_too() -> None:
+    """No exit is ever tried, and every stop is refused since the market is gone: the trade ends all the same, and says so."""
+    player = holding(stop_on_venue=True)
+    refusals, alarms = 0, list[str]()
+    while player.trade.state is not TradeState.FLAT and refusals < 40:
+        working = [order for order in player.trade.orders.values() if not order.is_done]
+        seconds = 100 * (refusals + 1)
+        if working:
+            number = working[0].client_order_id.rpartition("i")[2]
+            alarms.append(player.play(str(seconds), f"rejected i{number} DELISTED"))
+            refusals += 1
+        player.play(str(seconds + 90), "timer pursue")
+    closed = player.trade.last_closed
+    assert closed is not None
+
+    assert refusals == 12
+    assert ["stop_refused" in said for said in alarms] == [True, *(11 * [False])]
+    assert ["delisted" in said for said in alarms] == [*(11 * [False]), True]
+    assert (closed.exit_reason, closed.profit_abs) == ("delisted", 0)

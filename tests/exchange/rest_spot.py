@@ -106,7 +106,7 @@ class SpotRest(MarketRest):
             "enableWithdrawals": user.can_withdraw,
             "enableInternalTransfer": False,
             "enableMargin": False,
-            "enableFutures": user.can_futures,
+            "enableFutures": user.can_futures and user.can_trade,
             "permitsUniversalTransfer": False,
             "enableVanillaOptions": False,
             "enableSpotAndMarginTrading": user.can_trade,

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from actors.venues.ccxt import Answer, Connection
-from actors.venues.live.failure import Failure, Verdict
+from actors.venues.live.failure import Verdict
 from actors.venues.live.markets import number
 from engine.errors import ConfigError, Outage, Problem, TradepitError
 from engine.market import Market
@@ -22,6 +22,11 @@ from engine.types import ONE, ZERO
 
 CLOCK_MS: Final = 5_000
 """A machine's clock that is further off is worth a word; what is traded goes by the exchange's."""
+
+CLOCK_MAX_MS: Final = 60_000
+"""One that is further off than this is a mistake to be cured before a first run."""
+
+CLOCK_CURE: Final = "Set the machine's time: timedatectl set-ntp true"
 
 SHOWN: Final = 10
 
@@ -49,7 +54,7 @@ async def examine(connection: Connection, config: Config, pairs: Sequence[str], 
         ConfigError: the keys are refused, so nothing else can be said.
     """
     found = Account()
-    _check_clock(connection, found)
+    _check_clock(connection, config, found, strict=strict)
     _check_markets(connection.markets(), config, pairs, found)
     exchange = connection.trading
     told = await _asked(connection, exchange.fetch_balance)
@@ -73,15 +78,22 @@ async def _asked(connection: Connection, function: Callable[..., Awaitable[Any]]
     answer: Answer = await connection.request(function)
     if answer.failure is None:
         return answer.value
-    raise refusal_of(connection.name, answer.failure)
+    raise refusal_of(connection.name, answer)
 
 
-def refusal_of(name: str, failure: Failure) -> TradepitError:
-    """A failed look in a sentence: an `Outage` to be waited for, or a mistake in the keys or the clock."""
+def refusal_of(name: str, answer: Answer) -> TradepitError:
+    """A failed look in a sentence: an `Outage` to be waited for, or a mistake in the keys, the clock or the options."""
+    failure = answer.failure
+    assert failure is not None
     if failure.verdict is not Verdict.REFUSED or failure.code == "UNREACHABLE":
         return Outage(f"{name} does not answer: {failure.reason}")
+    if not answer.sent_at:
+        cure = "Look at them, or leave them out"
+        return ConfigError(
+            [Problem("exchange.options", "", f"nothing can be asked with them ({failure.reason})", cure)]
+        )
     if failure.clock:
-        why, cure = "the exchange does not believe our clock", "Set the machine's time: timedatectl set-ntp true"
+        why, cure = "the exchange does not believe our clock", CLOCK_CURE
     elif failure.key:
         why = "the exchange refuses the keys"
         cure = "Look at them, at what they may do, and at the addresses they may be used from"
@@ -90,13 +102,13 @@ def refusal_of(name: str, failure: Failure) -> TradepitError:
     return ConfigError([Problem("exchange", name, f"{why} ({failure.reason})", cure)])
 
 
-def _check_clock(connection: Connection, found: Account) -> None:
+def _check_clock(connection: Connection, config: Config, found: Account, *, strict: bool) -> None:
     off = round(connection.offset_ms)
-    if abs(off) > CLOCK_MS:
-        which = "behind" if off > 0 else "ahead of"
-        found.notes.append(
-            f"this machine's clock is {abs(off) / 1_000:.1f} s {which} the exchange's; the exchange's is gone by"
-        )
+    why = f"this machine's clock is {abs(off) / 1_000:.1f} s {'behind' if off > 0 else 'ahead of'} the exchange's"
+    if strict and abs(off) > CLOCK_MAX_MS:
+        found.problems.append(Problem("exchange", config.exchange.name, why, CLOCK_CURE))
+    elif abs(off) > CLOCK_MS:
+        found.notes.append(f"{why}; the exchange's is gone by")
 
 
 def _check_markets(markets: Mapping[str, Market], config: Config, pairs: Sequence[str], found: Account) -> None:
@@ -107,8 +119,10 @@ def _check_markets(markets: Mapping[str, Market], config: Config, pairs: Sequenc
     less = [pair for pair in pairs if pair in markets and wanted > markets[pair].leverage_max > ONE]
     if less:
         most = min(markets[pair].leverage_max for pair in less)
-        why = f"{_some(less)} may have {most:f} at most"
-        found.problems.append(Problem("trading.leverage", f"{wanted:f}", why, f"Write {most:f}, or leave them out"))
+        why = f"{_some(less)} may have {_bare(most)} at most"
+        found.problems.append(
+            Problem("trading.leverage", _bare(wanted), why, f"Write {_bare(most)}, or leave them out")
+        )
 
 
 def _balances(told: Any) -> tuple[tuple[str, Decimal, Decimal], ...]:

@@ -148,10 +148,11 @@ def _silence(text: str, exchanged: Exchanged, now_ms: int) -> Failure:
 def sentence_of(error: BaseException) -> str:
     """An error as one line for a person: no page of HTML, no signed address."""
     text = " ".join(str(error).split())
-    text = re.sub(r"(signature|apiKey|api_key|listenKey|timestamp)=[^&\s]*", r"\1=…", text)
     cause = error.__cause__
     if cause is not None and str(cause):
         text = f"{text} ({type(cause).__name__}: {' '.join(str(cause).split())})"
+    text = re.sub(r"(signature|apiKey|api_key|listenKey|timestamp)=[^&\s]*", r"\1=…", text)
+    text = re.sub(r"(?<=//)[^/@\s]+(?=@)", "…", text)  # a proxy's password
     if not text:
         text = type(error).__name__
     return text if len(text) <= TEXT_MAX else f"{text[: TEXT_MAX - 1]}…"

@@ -115,6 +115,7 @@ class CcxtVenue:
                 self._keep_books,
                 self._keep_balances,
                 self._keep_comparing,
+                self._keep_reading,
                 self._keep_funding,
             )
             self._running = [self._connection.spawn(self._kept(service)) for service in services]
