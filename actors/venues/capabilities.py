@@ -249,7 +249,7 @@ def capability(exchange: str, *, futures: bool = False) -> Capability:
     if about is None:
         known = ", ".join(exchanges())
         raise CannotTrade(
-            f"exchange.name = "{exchange}": nothing is known of its order ids, stops and limits, so it is not traded "
+            f'exchange.name = "{exchange}": nothing is known of its order ids, stops and limits, so it is not traded '
             f"live. Known are {known}"
         )
     given = about.get(market, {"refused": "it has not been tried"})
