@@ -28,6 +28,7 @@ from actors.data_alerts import EVERYBODY, OUTBOX_MAX, DataAlerts
 from actors.outbox import Outbox
 from actors.price_watch import PriceWatch
 from actors.venues.ports import MarketStream
+from actors.wishes import Wishes
 from engine.candles import Candle, timeframe_ms
 from engine.messages import (
     CandlesClosed,
@@ -100,6 +101,7 @@ class FeedActor(EngineActor):
         self._ending = False
         self._early: dict[tuple[str, tuple[str, ...]], LoadHistory] | None = None
         self.outbox = Outbox(self)
+        self._wishes = Wishes(self, "limiter")
         self.alerts = DataAlerts(self, self.outbox)
 
     def on_start(self) -> None:
@@ -247,6 +249,8 @@ class FeedActor(EngineActor):
         del message
         for name, said in self._source.said():
             self.tell(name, said)
+        for told in self._source.permits():
+            self._wishes.hear(told)
         for pair, kind, detail in self._source.faults():
             self.alerts.add(pair, kind, detail)
         self.prices.tell_ranges()
@@ -304,18 +308,23 @@ class FeedActor(EngineActor):
             self.prices.end(message.pair)
 
     def on_batch_end(self) -> None:
-        """Answer those that have begun to watch."""
+        """Answer those that have begun to watch; account for permits."""
         self.prices.answer_fresh()
+        self._wishes.settle()
 
     # ------------------------------------------------------------ permits of the stream
 
     def on_permit_granted(self, message: PermitGranted) -> None:
         """The stream may ask one thing."""
-        self._source.heard(message)
+        given = self._wishes.granted(message)
+        if given is not None:
+            self._source.grant(*given)
 
     def on_permit_denied(self, message: PermitDenied) -> None:
         """The stream may not ask it now."""
-        self._source.heard(message)
+        request_id = self._wishes.denied(message)
+        if request_id is not None:
+            self._source.grant(request_id, None)
 
     # ------------------------------------------------------------ what is said of it
 
@@ -348,6 +357,8 @@ class FeedActor(EngineActor):
                 self._answer_early()
             case DataAlerts.TIMER:
                 self.alerts.flush()
+            case Wishes.TIMER:
+                self._wishes.ask_again()
             case _:
                 super().on_timer_fired(message)
 
@@ -356,7 +367,7 @@ class FeedActor(EngineActor):
         super().on_epoch_announced(message)
         self._reported(message.name)
         if message.role == "limiter":
-            self._source.void_permits(message.epoch)
+            self._wishes.limiter_is(message.epoch)
 
     def on_shutdown(self, message: Shutdown) -> None:
         """No more candles; prices go on, since positions are guarded to the end."""

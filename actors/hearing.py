@@ -15,7 +15,6 @@ from actors.venues.trading import (
     Happened,
     Looked,
     Missed,
-    Permit,
     PermitWanted,
     Remark,
     RequestEnded,
@@ -41,7 +40,6 @@ from engine.messages import (
     VenueSnapshot,
     VenueStirred,
 )
-from engine.permits import PermitBook
 from engine.types import Millis
 
 BALANCES_MS: Final = 1_000
@@ -68,10 +66,10 @@ class HearingActor(EngineActor, abc.ABC):
         self._venue = venue
         self._limiter = limiter
         self._answers = Answers(self, latency_ms)
-        self._permits = PermitBook()
         self._doubted: set[str] = set()
         self._requests: list[Entry] = []
         self._wishes = Wishes(self, limiter)
+        self._permits = self._wishes.book
         self._usage_due = False
         self._balances_due = True
         self._balances_timer = False
@@ -109,10 +107,8 @@ class HearingActor(EngineActor, abc.ABC):
 
     def on_report_usage(self, message: ReportUsage) -> None:
         """A limiter wants to know what is used: from now on its predecessors' permits are void."""
-        newer = self._permits.void_before(message.epoch)
         self._report_usage()
-        if newer:
-            self._wishes.ask_again()
+        self._wishes.limiter_is(message.epoch)
 
     def _report_usage(self) -> None:
         for pool, used in self._own_venue().usage(self.now()).items():
@@ -127,20 +123,16 @@ class HearingActor(EngineActor, abc.ABC):
 
     def on_permit_granted(self, message: PermitGranted) -> None:
         """Let the venue's own request leave; a permit that is not good any more is asked for again."""
-        now, wanted = self.now(), self._wishes.take(message.request_id)
-        if wanted is None:
-            self._permits.give_back(message.permit_id)
-        elif not self._permits.spend(message.permit_id, now, flies=True):
-            self._wishes.want(wanted)
-        else:
-            self._own_venue().grant(wanted.request_id, Permit(message.permit_id, message.expires), now)
+        given = self._wishes.granted(message)
+        if given is not None:
+            self._own_venue().grant(*given, self.now())
             self._collect()
 
     def on_permit_denied(self, message: PermitDenied) -> None:
         """The venue's own request cannot be sent."""
-        wanted = self._wishes.take(message.request_id)
-        if wanted is not None:
-            self._own_venue().grant(wanted.request_id, None, self.now())
+        request_id = self._wishes.denied(message)
+        if request_id is not None:
+            self._own_venue().grant(request_id, None, self.now())
             self._collect()
 
     def on_venue_stirred(self, message: VenueStirred) -> None:
@@ -184,12 +176,7 @@ class HearingActor(EngineActor, abc.ABC):
 
     def _ended(self, ended: RequestEnded) -> None:
         """A request that took its way is over."""
-        now = self.now()
-        self._permits.answered(ended.permit_id, now)
-        if ended.retry_after_ms:
-            self._permits.silence(now + ended.retry_after_ms)
-            silence = UsageReported(pool="", retry_after_ms=ended.retry_after_ms, banned=ended.banned)
-            self.tell(self._limiter, silence)
+        self._wishes.ended(ended)
         self._usage_due = self._usage_due or ended.took_ms is not None
         self._note(
             ended.request, ended.pair, ended.client_order_id, ended.waited_ms, ended.outcome, took_ms=ended.took_ms
@@ -219,7 +206,7 @@ class HearingActor(EngineActor, abc.ABC):
     def _flush(self) -> None:
         self._own_venue().commit()
         self._answers.flush()
-        self._settle_permits()
+        self._wishes.settle()
         if self._requests:
             self.outbox.record(self._requests)
             self._requests = []
@@ -227,11 +214,6 @@ class HearingActor(EngineActor, abc.ABC):
             self._usage_due = False
             self._report_usage()
         self._tell_balances()
-
-    def _settle_permits(self) -> None:
-        settled = self._permits.settle(self.now())
-        if settled is not None:
-            self.tell(self._limiter, settled)
 
     def _tell_balances(self) -> None:
         if not self._balances_due or self._balances_timer:

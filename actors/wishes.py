@@ -1,12 +1,17 @@
-"""The permits that a venue wishes for, for requests of its own: each is asked of the limiter until it is decided."""
+"""The permits of an actor that serves a venue: each is asked of the limiter until it is decided, and accounted for.
+
+The same for orders and for market data: what runs behind the actor, on a network's loop or at once, wishes for a
+permit (`PermitWanted`), is given it, and says when its request is done with (`RequestEnded`).
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
 from actors.outbox import Owner
-from actors.venues.trading import PermitWanted
-from engine.messages import AcquirePermit
+from actors.venues.trading import Permit, PermitWanted, RequestEnded
+from engine.messages import AcquirePermit, PermitDenied, PermitGranted, UsageReported
+from engine.permits import PermitBook
 
 ASK_MS: Final = 5_000
 """A permit that was not answered is asked for again after this."""
@@ -15,7 +20,11 @@ PATIENCE_MS: Final = 86_400_000
 
 
 class Wishes:
-    """An actor's wishes at its limiter, by the venue's own ids."""
+    """An actor's wishes at its limiter, by its venue's own ids, and the book of the permits it was given.
+
+    What is not good any more when it comes is asked for again, what nobody wishes any more goes back.
+    `settle` tells the limiter what became of them; it is for the end of each batch.
+    """
 
     TIMER = "wishes"
 
@@ -23,9 +32,19 @@ class Wishes:
         self._actor = actor
         self._limiter = limiter
         self._open: dict[str, PermitWanted] = {}
+        self.book = PermitBook()
 
     def __len__(self) -> int:
         return len(self._open)
+
+    # ------------------------------------------------------------ wishes
+
+    def hear(self, told: PermitWanted | RequestEnded) -> None:
+        """A wish, or the end of a request."""
+        if isinstance(told, PermitWanted):
+            self.want(told)
+        else:
+            self.ended(told)
 
     def want(self, wanted: PermitWanted) -> None:
         """Ask for a permit."""
@@ -34,12 +53,21 @@ class Wishes:
         self._open[wanted.request_id] = wanted
         self._ask(wanted)
 
-    def take(self, request_id: str) -> PermitWanted | None:
-        """The wish that a decision belongs to; it is not open any more. None for what nobody wishes."""
-        found = self._open.pop(request_id.removeprefix(self._prefix), None)
-        if not self._open:
-            self._actor.cancel_timer(self.TIMER)
-        return found
+    def granted(self, message: PermitGranted) -> tuple[str, Permit] | None:
+        """The wish that a permit is for, and the permit, which is spent: its request leaves with it or not at all."""
+        wanted = self._take(message.request_id)
+        if wanted is None:
+            self.book.give_back(message.permit_id)
+        elif not self.book.spend(message.permit_id, self._actor.now(), flies=True):
+            self.want(wanted)
+        else:
+            return wanted.request_id, Permit(message.permit_id, message.expires)
+        return None
+
+    def denied(self, message: PermitDenied) -> str | None:
+        """The wish that will not come true; None for what nobody wishes."""
+        wanted = self._take(message.request_id)
+        return None if wanted is None else wanted.request_id
 
     def ask_again(self) -> None:
         """Ask for all that have no answer: it was lost, or the limiter is new."""
@@ -48,9 +76,39 @@ class Wishes:
         if self._open:
             self._actor.start_timer(self.TIMER, ASK_MS)
 
+    # ------------------------------------------------------------ the limiter
+
+    def limiter_is(self, epoch: int) -> None:
+        """A limiter of this epoch gives permits now: older ones are not good any more, and it knows of no wish."""
+        if self.book.void_before(epoch):
+            self.ask_again()
+
+    def ended(self, ended: RequestEnded) -> None:
+        """A request is done with. Where the exchange wants silence, nothing leaves until it is over, and all are told."""
+        now = self._actor.now()
+        self.book.answered(ended.permit_id, now)
+        if ended.retry_after_ms:
+            self.book.silence(now + ended.retry_after_ms)
+            silence = UsageReported(pool="", retry_after_ms=ended.retry_after_ms, banned=ended.banned)
+            self._actor.tell(self._limiter, silence)
+
+    def settle(self) -> None:
+        """Tell the limiter what became of permits."""
+        settled = self.book.settle(self._actor.now())
+        if settled is not None:
+            self._actor.tell(self._limiter, settled)
+
+    # ------------------------------------------------------------ inside
+
     @property
     def _prefix(self) -> str:
         return f"{self._actor.name}:{self._actor.epoch}."
+
+    def _take(self, request_id: str) -> PermitWanted | None:
+        found = self._open.pop(request_id.removeprefix(self._prefix), None)
+        if not self._open:
+            self._actor.cancel_timer(self.TIMER)
+        return found
 
     def _ask(self, wanted: PermitWanted) -> None:
         acquire = AcquirePermit(

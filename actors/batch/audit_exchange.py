@@ -18,9 +18,10 @@ from actors.batch.audit_entries import ToldOrder
 from actors.batch.audit_venue import VenueBooks, VenueSide
 from actors.reaching import connected, looked_at, no_patience, patiently
 from actors.venues.capabilities import Capability, capability
-from actors.venues.ccxt import Answer, Connection
+from actors.venues.ccxt import Connection
 from actors.venues.live.examining import refusal_of
 from actors.venues.live.markets import number
+from actors.venues.live.wire import Answer
 from actors.venues.live.words import fill_of, order_of, rows, text
 from engine.candles import MINUTE
 from engine.market import Market

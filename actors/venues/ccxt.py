@@ -17,16 +17,17 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from loguru import logger
 
-from actors.venues.live.failure import Failure, Verdict, failure_of
+from actors.venues.live.failure import Failure, Verdict, failure_of, is_told
+from actors.venues.live.health import Health
 from actors.venues.live.markets import market_of, with_tiers
 from actors.venues.live.used import UsedCounts
-from actors.venues.live.wire import REQUEST, Leave, Request, request_class, watched
+from actors.venues.live.wire import REQUEST, Answer, Ask, Leave, Request, request_class, watched
 from engine.errors import Problem, TradepitError
 from engine.market import Market
 from engine.quota import Pool
@@ -55,21 +56,6 @@ class Unconnected(TradepitError):
         super().__init__(text)
 
 
-@dataclass(slots=True)
-class Answer:
-    """What came of a request: `value`, unless `failure` says why there is none.
-
-    `sent_at` is the exchange's time at which it was written, 0 if it never was; `took_ms` how long it all took.
-    `told` is the last answer's JSON as it came, None where it was none.
-    """
-
-    value: Any = None
-    failure: Failure | None = None
-    sent_at: Millis = 0
-    took_ms: float = 0.0
-    told: Any = None
-
-
 class Connection:
     """One account at one exchange, over ccxt.
 
@@ -89,6 +75,8 @@ class Connection:
         self._instances: dict[Any, Any] = {}
         self._markets: Mapping[str, Market] = {}
         self.used = UsedCounts()
+        self.health = Health()
+        self.market_doubts = asyncio.Event()
         self._offset_ms = 0.0
         self._base = time.time() * 1_000 - time.monotonic() * 1_000
 
@@ -233,14 +221,22 @@ class Connection:
         answer.sent_at = request.sent_at
         answer.told = request.facts.told
         answer.took_ms = (time.monotonic() - started) * 1_000
+        if answer.failure is None and request.facts.written and not is_told(answer.value, answer.told):
+            answer.failure = Failure(Verdict.IN_DOUBT, "", "its answer cannot be read")
+        self.health.heard(answer.failure)
         return answer
 
-    async def load(self, *, again: bool = False) -> Answer:
-        """Read the clock and the markets; the value is what `markets` tells from then on. On the loop only."""
-        timed = await self.synchronize()
+    async def load(self, ask: Ask | None = None, *, again: bool = False) -> Answer:
+        """Read the clock and the markets; the value is what `markets` tells from then on. On the loop only.
+
+        `ask` sends each request when it may be sent; without one they are sent at once, as at the start, when nobody
+        gives permits yet: the exchange's headers tell the first limiter of them.
+        """
+        ask = ask or self._at_once
+        timed = await self.synchronize(ask)
         if timed.failure is not None and timed.failure.verdict is not Verdict.REFUSED:
             return timed
-        told = await self.request(functools.partial(self.data.load_markets, again))
+        told = await ask("markets", functools.partial(self.data.load_markets, again))
         if told.failure is None:
             mode = self.data.precisionMode
             made = (market_of(one, mode) for one in told.value.values() if self._is_ours(one))
@@ -250,7 +246,7 @@ class Connection:
             for instance in self._instances:
                 if instance is not self.data:
                     instance.set_markets_from_exchange(self.data)
-            self._markets = await self._with_tiers(markets)
+            self._markets = await self._with_tiers(markets, ask)
             told.value = self._markets
         return told
 
@@ -263,11 +259,11 @@ class Connection:
         told.value, told.failure = None, Failure(Verdict.IN_DOUBT, "", f"{why}, which no exchange means")
         return told
 
-    async def _with_tiers(self, markets: Mapping[str, Market]) -> Mapping[str, Market]:
+    async def _with_tiers(self, markets: Mapping[str, Market], ask: Ask) -> Mapping[str, Market]:
         """Futures with their margin tiers, which some exchanges tell to account holders only."""
         if not (self.futures and self._keys and self.trading.has.get("fetchLeverageTiers")):
             return markets
-        told = await self.request(self.trading.fetch_leverage_tiers)
+        told = await ask("leverage_tiers", self.trading.fetch_leverage_tiers)
         if told.failure is not None and self._markets:  # those that are known stay true
             return {pair: _with_tiers_of(market, self._markets.get(pair)) for pair, market in markets.items()}
         tiers = told.value if isinstance(told.value, Mapping) else {}
@@ -280,15 +276,18 @@ class Connection:
             return bool(told.get("spot"))
         return bool(told.get("swap")) and bool(told.get("linear")) and told.get("settle") == told.get("quote")
 
-    async def synchronize(self) -> Answer:
+    async def _at_once(self, kind: str, function: Callable[..., Awaitable[Any]]) -> Answer:
+        del kind
+        return await self.request(function)
+
+    async def synchronize(self, ask: Ask | None = None) -> Answer:
         """Ask the exchange for its time, and from then on go by it; where it tells none, ours serves. On the loop."""
         if not self.data.has.get("fetchTime"):
             return Answer(value=self.now())
-        before = time.monotonic()
-        told = await self.request(self.data.fetch_time)
+        told = await (ask or self._at_once)("time", self.data.fetch_time)
         after = time.monotonic()
         if told.failure is None and isinstance(told.value, int):
-            middle = (before + after) / 2 * 1_000
+            middle = after * 1_000 - told.took_ms / 2
             self._base = told.value - middle
             self._offset_ms = self._base + after * 1_000 - time.time() * 1_000
             for instance in self._instances:
@@ -296,6 +295,10 @@ class Connection:
         return told
 
     # ------------------------------------------------------------ what is known
+
+    def doubt_markets(self) -> None:
+        """Something looks as if a pair were not traded any more: whoever reads the markets does so soon. On the loop."""
+        self.market_doubts.set()
 
     def now(self) -> Millis:
         """The exchange's time; from any thread. It goes on with the machine's steady clock, whatever ours is set to."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from actors.venues.trading import Permit, PermitWanted, RequestEnded
 from engine.candles import Candle, Candles
 from engine.margin import FundingRate
 from engine.market import Market
-from engine.messages import Message, PermitDenied, PermitGranted
+from engine.messages import Message
 from engine.types import Millis
 
 
@@ -77,7 +78,7 @@ class MarketStream(Protocol):
     """The market-data side of a venue, as the feed uses it: asked and told, never waited for.
 
     Answers that take time come later: the stream calls `wake` (from any thread), and the feed looks at
-    everything there may be. What the stream wants of others (permits, locks) it has the feed say.
+    everything there may be. What the stream wants of others (permits, locks) the feed carries to them.
     Candles come raw; checking them is the feed's work. One feed at a time; a new one opens it again, and goes on.
     """
 
@@ -134,12 +135,12 @@ class MarketStream(Protocol):
         """Each pair's newest price, as a range of one price; pairs that had none yet are left out."""
         ...
 
-    def heard(self, message: PermitGranted | PermitDenied) -> None:
-        """The limiter's answer to a wish of this stream."""
+    def grant(self, request_id: str, permit: Permit | None) -> None:
+        """The permit that a `PermitWanted` of `permits` asked for; None: there will be none."""
         ...
 
-    def void_permits(self, epoch: int) -> None:
-        """The limiter is `epoch` now: older permits are not good any more."""
+    def permits(self) -> Sequence[PermitWanted | RequestEnded]:
+        """The wishes for permits, and the requests that are done with, since the last call."""
         ...
 
     def said(self) -> Sequence[tuple[str, Message]]:

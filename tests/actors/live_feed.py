@@ -35,7 +35,8 @@ from tests.exchange.client import Exchange
 LIMITS = Limits(
     pools=(Pool("weight_1m", 6_000, 60_000),),
     costs={
-        name: {"weight_1m": cost} for name, cost in (("candles", 2), ("ticker", 2), ("tickers", 4), ("markets", 20))
+        name: {"weight_1m": cost}
+        for name, cost in (("candles", 2), ("ticker", 2), ("tickers", 4), ("markets", 20), ("time", 1))
     },
 )
 

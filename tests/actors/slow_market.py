@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from actors.venues.ports import Fault, PriceRange
+from actors.venues.trading import Permit, PermitWanted, RequestEnded
 from engine.candles import Candle
 from engine.gathering import Gathering
-from engine.messages import Message, PermitDenied, PermitGranted
+from engine.messages import Message
 from engine.types import Millis
 
 
@@ -23,9 +24,9 @@ class SlowMarket:
         self.come: list[tuple[str, tuple[Candle, ...]]] = []
         self.watched: frozenset[str] = frozenset()
         self.moved: list[PriceRange] = []
-        self.heard_of: list[Message] = []
-        self.voided: list[int] = []
-        self.wishes: list[tuple[str, Message]] = []
+        self.granted: list[tuple[str, Permit | None]] = []
+        self.wanted: list[PermitWanted | RequestEnded] = []
+        self.saying: list[tuple[str, Message]] = []
         self.wrong: list[Fault] = []
 
     def give_history(self, pair: str, rows: Sequence[Candle], before: Millis) -> None:
@@ -98,18 +99,19 @@ class SlowMarket:
         del pairs, at
         return ()
 
-    def heard(self, message: PermitGranted | PermitDenied) -> None:
+    def grant(self, request_id: str, permit: Permit | None) -> None:
         """See `MarketStream`."""
-        self.heard_of.append(message)
+        self.granted.append((request_id, permit))
 
-    def void_permits(self, epoch: int) -> None:
+    def permits(self) -> Sequence[PermitWanted | RequestEnded]:
         """See `MarketStream`."""
-        self.voided.append(epoch)
+        wanted, self.wanted = self.wanted, []
+        return wanted
 
     def said(self) -> Sequence[tuple[str, Message]]:
         """See `MarketStream`."""
-        wishes, self.wishes = self.wishes, []
-        return wishes
+        saying, self.saying = self.saying, []
+        return saying
 
     def faults(self) -> Sequence[Fault]:
         """See `MarketStream`."""

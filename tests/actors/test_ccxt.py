@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from actors.venues.ccxt import Answer, Connection, Unconnected
+from actors.venues.ccxt import Connection, Unconnected
 from actors.venues.live.failure import Failure, NotLeaving, Verdict
 from actors.venues.live.used import UsedCounts, pool_of
+from actors.venues.live.wire import Answer
 from engine.quota import Pool
 from engine.settings import ExchangeConfig
 from tests.actors.stub_server import Reply, StubServer, reset, say, whole

@@ -155,7 +155,7 @@ class World:
             ctx, stream, pairs, "1m", self.judge_of, FeedConfig()
         )
         self.runtime.spawn("persistence", lambda ctx: Keeper(ctx, self))
-        for name in ("root", "notifier", "control", *(f"pair:{pair}" for pair in pairs)):
+        for name in ("root", "limiter", "notifier", "control", *(f"pair:{pair}" for pair in pairs)):
             self.runtime.spawn(name, lambda ctx: Ears(ctx, self))
         for judge in sorted(set(self.judge_of.values())):
             self.runtime.spawn(judge, lambda ctx: Judge(ctx, self))

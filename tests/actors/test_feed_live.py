@@ -6,15 +6,19 @@ from collections.abc import Sequence
 
 from actors.feed import GATHER_MS
 from actors.venues.ports import Fault, PriceRange
+from actors.venues.trading import Permit, PermitWanted, RequestEnded
 from engine.candles import MINUTE, Candle
 from engine.messages import (
     AcquirePermit,
     CandlesClosed,
     EpochAnnounced,
+    LockPair,
     MarketRange,
     Notify,
     PermitDenied,
     PermitGranted,
+    PermitsSpent,
+    UsageReported,
     WatchPrice,
 )
 from engine.types import Millis, Priority
@@ -178,21 +182,30 @@ def test_prices_are_told_when_they_stir() -> None:
 
 
 def test_the_feed_speaks_for_its_market() -> None:
-    """Wishes go to whom they are for, answers come back, and a new limiter is made known."""
+    """What it says to others reaches them, and its wishes the limiter, a new one too; what comes of them comes back."""
     made, market, _ = world([A])
-    wish = AcquirePermit(request_id="1", request="candles", priority=Priority.DATA, not_after=START, reply_to="feed")
-    market.wishes = [("control", wish)]
+    lock = LockPair(pair=A, side="*", until=START, reason="halted")
+    market.saying = [("control", lock)]
+    market.wanted = [PermitWanted("live.1", "candles", Priority.DATA), PermitWanted("live.2", "tickers")]
     market.wake()
-    granted = PermitGranted(request_id="1", permit_id="1.1.1", expires=START)
-    denied = PermitDenied(request_id="2", reason="none left")
-    made.runtime.tell("feed", granted)
-    made.runtime.tell("feed", denied)
+    made.runtime.settle()
     made.runtime.tell("feed", EpochAnnounced(name="limiter", epoch=3))
     made.runtime.settle()
+    asked = made.of("limiter", AcquirePermit)
+    permit_id = f"3.1.{START + 5_000}"
+    made.runtime.tell("feed", PermitGranted(request_id=asked[0].request_id, permit_id=permit_id, expires=START + 5_000))
+    made.runtime.tell("feed", PermitDenied(request_id=asked[1].request_id, reason="none left"))
+    made.runtime.settle()
+    market.wanted = [RequestEnded(permit_id=permit_id, request="candles", retry_after_ms=7_000)]
+    market.wake()
+    made.runtime.settle()
+    told = made.of("limiter", PermitsSpent)
 
-    assert made.of("control", AcquirePermit) == [wish]
-    assert market.heard_of == [granted, denied]
-    assert market.voided == [3]
+    assert made.of("control", LockPair) == [lock]
+    assert [message.request for message in asked] == ["candles", "tickers"] * 2
+    assert market.granted == [("live.1", Permit(permit_id, START + 5_000)), ("live.2", None)]
+    assert [(m.sent, m.answered) for m in told] == [(((permit_id, START),), ()), ((), ((permit_id, START),))]
+    assert [message.retry_after_ms for message in made.of("limiter", UsageReported)] == [7_000]
 
 
 def test_faults_of_the_stream_reach_the_journal_and_the_user() -> None:

@@ -6,13 +6,14 @@ One feed goes through it all, so what a test leaves behind would show in those a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from actors.venues.live.times import Times
 from engine.candles import Candle
-from engine.messages import LockPair, MarketRange, Notify, WatchPrice
+from engine.messages import LockPair, MarketRange, Notify, UnlockPair, WatchPrice
 from tests.actors.live_feed import LiveFeed, tell
 from tests.exchange.client import Exchange
 
@@ -194,14 +195,32 @@ def test_a_price_stream_that_says_nothing_is_found_out(exchange: Exchange, bot: 
 
 
 def test_a_halted_market_takes_no_entries_and_says_why(exchange: Exchange, bot: LiveFeed) -> None:
-    """A halt is noticed with the next reading of the markets: its pair is locked, and its end is told too."""
+    """A halt is noticed with the next reading of the markets: its pair is locked, and free with the end of it."""
     exchange.control("pair", symbol="ETHUSDT", status="HALT")
     lock = bot.portfolio.wait(LockPair)[0]
     assert (lock.pair, lock.side) == (ETH, "*")
     assert "halted" in lock.reason
 
     exchange.control("pair", symbol="ETHUSDT", status="TRADING")
-    bot.wait("the end of it", lambda: not bot.market.status()["stopped"])
+    assert [free.reason for free in bot.portfolio.wait(UnlockPair)] == [lock.reason]
+    assert not bot.market.status()["stopped"]
+
+
+def test_a_halt_is_noticed_by_its_silence_and_its_end_by_its_first_trade(exchange: Exchange) -> None:
+    """The markets are read once in five minutes: of a watched pair a halt is known sooner, and that it is over too."""
+    times = replace(IMPATIENT, markets=300.0, doubts=0.5, halt=2.0)
+    with LiveFeed(exchange, [BTC, ETH], times=times) as other:
+        other.wait("windows", lambda: len(other.windows) == 2)
+        tell(other, "feed", WatchPrice(pair=ETH, watch=True))
+        other.wait("prices", lambda: other.market.status()["prices_up"])
+        exchange.control("pair", symbol="ETHUSDT", status="HALT")
+        noticed = other.wait("the halt", lambda: other.market.status()["stopped"] == {ETH: "halted"}, 12)
+        exchange.control("pair", symbol="ETHUSDT", status="TRADING")
+        over = other.wait("its end", lambda: not other.market.status()["stopped"], 5)
+
+        assert noticed > 1.0
+        assert over < 5.0
+        assert [type(said) for said in other.portfolio.messages] == [LockPair, UnlockPair]
 
 
 def test_an_outage_is_said_and_outlived(exchange: Exchange, bot: LiveFeed) -> None:
@@ -218,10 +237,11 @@ def test_an_outage_is_said_and_outlived(exchange: Exchange, bot: LiveFeed) -> No
     assert events(bot)[told:].count("data_outage") == 1
 
 
-def test_a_market_that_is_gone_is_given_up(exchange: Exchange, bot: LiveFeed) -> None:
-    """A delisted pair is locked and an alarm raised; nothing more is asked about it, and the others go on."""
+def test_a_market_that_is_gone_is_given_up_until_it_is_back(exchange: Exchange, bot: LiveFeed) -> None:
+    """A delisted pair is locked and an alarm raised, nothing is asked about it, the others go on; listed again it trades."""
     gone, told = bot.pairs[-1], len(events(bot))
-    exchange.control("pair", symbol=gone.replace("/", ""), listed=False)
+    symbol = gone.replace("/", "")
+    exchange.control("pair", symbol=symbol, listed=False)
     bot.wait("the alarm", lambda: "data_delisted" in events(bot))
     bot.wait("the lock", lambda: gone in [lock.pair for lock in bot.portfolio.of(LockPair)])
     candles_after(bot, BTC, 2)
@@ -231,3 +251,13 @@ def test_a_market_that_is_gone_is_given_up(exchange: Exchange, bot: LiveFeed) ->
 
     assert [request for request in later if "klines" in str(request)] == []
     assert "data_outage" not in events(bot)[told:]
+
+    exchange.control("pair", symbol=symbol, listed=True, status="TRADING")
+    bot.wait("its listing", lambda: gone not in bot.market.status()["stopped"])
+    rows = candles_after(bot, gone, 3)
+    up(bot)
+    tell(bot, "feed", WatchPrice(pair=gone, watch=True))
+    bot.wait("its price", lambda: any(range_.pair == gone for range_ in bot.pairs_told.of(MarketRange)))
+
+    assert rows[-1].volume > 0.0
+    assert [free.reason for free in bot.portfolio.of(UnlockPair)][-1].endswith(gone)

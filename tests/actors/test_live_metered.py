@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from actors.venues.live.metered import Meter
+from actors.venues.trading import RequestEnded
 from engine.quota import Limits, Pool
 
 WINDOW_MS = 60_000
@@ -30,10 +31,10 @@ async def granted(meter: Meter, count: int) -> int:
     """How many of `count` requests that are all answered at once get a permit before one has to wait."""
     for number in range(count):
         try:
-            permit_id = await asyncio.wait_for(meter.acquire("candles"), 0.02)
+            permit = await asyncio.wait_for(meter.acquire("candles"), 0.02)
         except TimeoutError:
             return number
-        meter.answered(permit_id)
+        meter.ended(RequestEnded(permit_id=permit.permit_id, request="candles"))
     return count
 
 
@@ -61,7 +62,7 @@ def test_silence_is_kept() -> None:
     async def work() -> tuple[int, int]:
         clock = Clock()
         meter = Meter(clock, LIMITS)
-        meter.silence(5_000, banned=False)
+        meter.ended(RequestEnded(permit_id="", request="candles", retry_after_ms=5_000))
         first = await granted(meter, 1)
         clock.ms += 5_001
         return first, await granted(meter, 1)

@@ -1,39 +1,79 @@
-"""Permits of reads on the loop: nothing passes without one, and every one is accounted for."""
+"""The turnstile of requests on the loop, and the actor's side of it: nothing passes without a permit, all is accounted for."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
-
-from actors.venues.live.permits import Turnstile
-from actors.venues.live.times import USUAL, Times
-from engine.messages import AcquirePermit, Message, PermitDenied, PermitGranted, PermitsSpent, UsageReported
+from actors.venues.live.failure import Failure, NotLeaving, Verdict
+from actors.venues.live.permits import Turnstile, permitted
+from actors.venues.live.wire import Answer, Leave
+from actors.venues.trading import Permit, PermitWanted, RequestEnded
+from actors.wishes import Wishes
+from engine.messages import AcquirePermit, Message, PermitGranted, PermitsSpent, UsageReported
 from engine.quota import Limits, Pool
 from engine.ratelimit import Grant, RateLimiter
+from engine.types import Priority
 
 NOW = 1_000_000
 LIMITS = Limits(pools=(Pool("weight", 1_000, 60_000),), costs={"candles": {"weight": 2}})
 
 
-class Desk:
-    """A turnstile, and what its actor would carry to the limiter."""
+@dataclass
+class Actor:
+    """Stands for the actor that serves a venue: keeps what it tells the limiter."""
 
-    def __init__(self, times: Times = USUAL) -> None:
-        self.now = NOW
-        self.stirs = 0
-        self.turnstile = Turnstile(lambda: self.now, self._stir, owner="feed", limiter="limiter", times=times)
+    name: str = "feed"
+    epoch: int = 1
+    at: int = NOW
+    told: list[Message] = field(default_factory=list)
+    timers: set[str] = field(default_factory=set)
 
-    def _stir(self) -> None:
-        self.stirs += 1
+    def tell(self, name: str, message: Message) -> None:
+        assert name == "limiter"
+        self.told.append(message)
 
-    def said(self, kind: type[Message]) -> list[Any]:
-        """What was said to the limiter, of one kind."""
-        said = self.turnstile.said()
-        assert all(to == "limiter" for to, _ in said)
-        return [message for _, message in said if isinstance(message, kind)]
+    def now(self) -> int:
+        return self.at
+
+    def start_timer(self, name: str, delay_ms: int, *, market: bool = False) -> None:
+        del delay_ms, market
+        self.timers.add(name)
+
+    def cancel_timer(self, name: str) -> None:
+        self.timers.discard(name)
+
+    def attach(self, outbox: Any, timers: Any) -> None:
+        raise NotImplementedError
+
+    def of(self, kind: type[Message]) -> list[Any]:
+        """What was told of one kind."""
+        return [message for message in self.told if isinstance(message, kind)]
+
+
+class Socket:
+    """Stands for a connection: asks at the socket as the real one does, and answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.at = NOW
+        self.sent = 0
+        self.slow_ms = 0
+        self.failure: Failure | None = None
+
+    def now(self) -> int:
+        return self.at
+
+    async def request(self, function: Callable[..., Awaitable[Any]], *args: Any, leave: Leave | None = None) -> Answer:
+        self.at, self.slow_ms = self.at + self.slow_ms, 0
+        assert leave is not None
+        try:
+            leave()
+        except NotLeaving as late:
+            return Answer(failure=Failure(Verdict.UNSENT, late.code, late.reason))
+        self.sent += 1
+        return Answer(value=await function(*args), failure=self.failure, took_ms=5.0)
 
 
 async def soon(holds: Callable[[], Any]) -> Any:
@@ -46,99 +86,166 @@ async def soon(holds: Callable[[], Any]) -> Any:
     raise AssertionError("it did not come")
 
 
-def test_a_permit_is_asked_for_spent_and_settled() -> None:
-    """One wish, one permit of the real limiter, which then knows that it left and that its answer is there."""
+async def one() -> int:
+    """A request."""
+    return 1
+
+
+class Desk:
+    """A turnstile with its loop's connection, and what it tells its actor."""
+
+    def __init__(self) -> None:
+        self.told: list[PermitWanted | RequestEnded] = []
+        self.turnstile = Turnstile(self.told.append)
+        self.socket = Socket()
+
+    def send(self) -> asyncio.Future[Answer]:
+        """Have one request sent as soon as it may be."""
+        return asyncio.ensure_future(permitted(self.turnstile, self.socket, "candles", one, pair="A"))
+
+    async def wish(self, number: int) -> PermitWanted:
+        """The wish of this number, from 0 on."""
+        await soon(lambda: len(self.wishes) > number)
+        return self.wishes[number]
+
+    @property
+    def wishes(self) -> list[PermitWanted]:
+        return [told for told in self.told if isinstance(told, PermitWanted)]
+
+    @property
+    def ended(self) -> list[RequestEnded]:
+        return [told for told in self.told if isinstance(told, RequestEnded)]
+
+
+def test_a_request_leaves_with_its_permit_and_is_told_of() -> None:
+    """One wish, one permit, one request; its end says which permit it was, and how it went."""
 
     async def work() -> None:
-        desk, limiter = Desk(), RateLimiter(LIMITS, known=True)
-        task = asyncio.ensure_future(desk.turnstile.acquire("candles"))
-        wish = (await soon(lambda: desk.said(AcquirePermit)))[0]
-        granted = limiter.acquire(wish.request_id, wish.request, wish.priority, NOW, wish.not_after)
-        assert isinstance(granted, Grant)
-        desk.turnstile.heard(
-            PermitGranted(request_id=wish.request_id, permit_id=granted.permit_id, expires=granted.expires)
-        )
-        permit_id = await task
-        sent = desk.said(PermitsSpent)[0]
-        desk.turnstile.answered(permit_id)
-        answered = desk.said(PermitsSpent)[0]
+        desk = Desk()
+        task = desk.send()
+        wish = await desk.wish(0)
+        assert desk.socket.sent == 0
+        desk.turnstile.grant(wish.request_id, Permit("1.1.1001000", NOW + 1_000))
+        answer = await task
 
-        assert permit_id == granted.permit_id
-        assert (sent.sent, sent.answered) == (((permit_id, NOW),), ())
-        assert (answered.sent, answered.answered) == ((), ((permit_id, NOW),))
+        assert (answer.value, desk.socket.sent) == (1, 1)
+        assert (wish.request, wish.priority) == ("candles", Priority.DATA)
+        assert [(told.permit_id, told.outcome, told.pair, told.took_ms) for told in desk.ended] == [
+            ("1.1.1001000", "Acknowledged", "A", 5.0)
+        ]
 
     asyncio.run(work())
 
 
-def test_a_denied_wish_is_made_again() -> None:
-    """A denial is no end: the read waits on, under another name."""
+def test_a_request_that_is_late_at_the_socket_takes_another_permit() -> None:
+    """Connecting took longer than the permit lasts: nothing leaves with it, and the next one serves."""
 
     async def work() -> None:
         desk = Desk()
-        task = asyncio.ensure_future(desk.turnstile.acquire("candles"))
-        first = (await soon(lambda: desk.said(AcquirePermit)))[0]
-        desk.turnstile.heard(PermitDenied(request_id=first.request_id, reason="used up"))
-        second = (await soon(lambda: desk.said(AcquirePermit)))[0]
+        desk.socket.slow_ms = 6_000
+        task = desk.send()
+        desk.turnstile.grant((await desk.wish(0)).request_id, Permit("1.1.1005000", NOW + 5_000))
+        second = await desk.wish(1)
+        assert desk.socket.sent == 0
+        desk.turnstile.grant(second.request_id, Permit("1.2.1012000", NOW + 12_000))
+        await task
+
+        assert desk.socket.sent == 1
+        assert [told.outcome for told in desk.ended] == ["NO_PERMIT", "Acknowledged"]
+
+    asyncio.run(work())
+
+
+def test_a_wish_that_is_denied_is_made_again() -> None:
+    """A denial is no end: the request waits on, under another name."""
+
+    async def work() -> None:
+        desk = Desk()
+        task = desk.send()
+        first = await desk.wish(0)
+        desk.turnstile.grant(first.request_id, None)
+        second = await desk.wish(1)
+        desk.turnstile.grant(second.request_id, Permit("1.1.1001000", NOW + 1_000))
+        await task
+
         assert second.request_id != first.request_id
-        desk.turnstile.heard(PermitGranted(request_id=second.request_id, permit_id="1.1.1001000", expires=1_001_000))
-
-        assert await task == "1.1.1001000"
 
     asyncio.run(work())
 
 
-@pytest.mark.parametrize("why", ["expired", "older limiter", "silence"])
-def test_a_permit_that_is_not_good_any_more_is_not_used(why: str) -> None:
-    """An expired one, one of a limiter that is gone, and one from before a ban: another is asked for."""
+def test_a_permit_that_nobody_waits_for_is_done_with() -> None:
+    """A read that was given up before its permit came, or while it was under way, is accounted for."""
 
     async def work() -> None:
         desk = Desk()
-        task = asyncio.ensure_future(desk.turnstile.acquire("candles"))
-        first = (await soon(lambda: desk.said(AcquirePermit)))[0]
+        task = desk.send()
+        wish = await desk.wish(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        desk.turnstile.grant(wish.request_id, Permit("1.1.1001000", NOW + 1_000))
+
+        assert [(told.permit_id, told.outcome) for told in desk.ended] == [("1.1.1001000", "UNSENT")]
+
+    asyncio.run(work())
+
+
+def test_a_new_actor_hears_of_all_that_waits() -> None:
+    """Wishes that an actor took with it when it died are told again, under the same names."""
+
+    async def work() -> None:
+        desk = Desk()
+        tasks = [desk.send(), desk.send()]
+        await desk.wish(1)
+        desk.turnstile.again()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+        assert [wish.request_id for wish in desk.wishes] == ["live.1", "live.2"] * 2
+
+    asyncio.run(work())
+
+
+def test_the_actor_spends_each_permit_once_and_settles_it() -> None:
+    """A wish, a permit of the real limiter, which then knows that it left, and that its answer is there."""
+    actor, limiter = Actor(), RateLimiter(LIMITS, known=True)
+    wishes = Wishes(actor, "limiter")
+    wishes.hear(PermitWanted("live.1", "candles"))
+    (asked,) = actor.of(AcquirePermit)
+    granted = limiter.acquire(asked.request_id, asked.request, asked.priority, NOW, asked.not_after)
+    assert isinstance(granted, Grant)
+    message = PermitGranted(request_id=asked.request_id, permit_id=granted.permit_id, expires=granted.expires)
+    given, again = wishes.granted(message), wishes.granted(message)
+    wishes.settle()
+    wishes.hear(RequestEnded(permit_id=granted.permit_id, request="candles"))
+    wishes.settle()
+    sent, answered = actor.of(PermitsSpent)
+
+    assert given == ("live.1", Permit(granted.permit_id, granted.expires))
+    assert again is None
+    assert (sent.sent, sent.answered, sent.unused) == (((granted.permit_id, NOW),), (), ())
+    assert (answered.sent, answered.answered) == ((), ((granted.permit_id, NOW),))
+    assert actor.timers == set()
+
+
+def test_a_permit_that_is_not_good_any_more_is_asked_for_again() -> None:
+    """An expired one, one of a limiter that is gone, and one from before a ban: the venue is not given them."""
+    for why in ("expired", "older limiter", "silence"):
+        actor = Actor()
+        wishes = Wishes(actor, "limiter")
+        wishes.hear(PermitWanted("live.1", "candles"))
         expires = NOW - 1 if why == "expired" else NOW + 5_000
         if why == "older limiter":
-            desk.turnstile.void_before(2)
+            wishes.limiter_is(2)
         if why == "silence":
-            desk.turnstile.silence(3_000, banned=False)
-            assert desk.said(UsageReported)[0].retry_after_ms == 3_000
-        desk.turnstile.heard(PermitGranted(request_id=first.request_id, permit_id=f"1.1.{expires}", expires=expires))
-        second = (await soon(lambda: desk.said(AcquirePermit)))[0]
-        assert second.request_id != first.request_id
-        assert not task.done()
-        desk.now += 4_000
-        desk.turnstile.heard(PermitGranted(request_id=second.request_id, permit_id=f"2.2.{desk.now}", expires=desk.now))
-        assert await task == f"2.2.{desk.now}"
+            wishes.hear(RequestEnded(permit_id="", request="candles", retry_after_ms=3_000, banned=True))
+        asked = len(actor.of(AcquirePermit))
+        request_id = actor.of(AcquirePermit)[0].request_id
+        given = wishes.granted(PermitGranted(request_id=request_id, permit_id=f"1.1.{expires}", expires=expires))
 
-    asyncio.run(work())
-
-
-def test_a_permit_that_nobody_waits_for_is_given_back() -> None:
-    """An answer to a read that was given up costs nothing."""
-
-    async def work() -> None:
-        desk = Desk()
-        task = asyncio.ensure_future(desk.turnstile.acquire("candles"))
-        wish = (await soon(lambda: desk.said(AcquirePermit)))[0]
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        desk.turnstile.heard(PermitGranted(request_id=wish.request_id, permit_id="1.1.1001000", expires=1_001_000))
-
-        assert (await soon(lambda: desk.said(PermitsSpent)))[0].unused == ("1.1.1001000",)
-
-    asyncio.run(work())
-
-
-def test_a_wish_that_is_lost_is_told_again() -> None:
-    """A limiter that was replaced knows nothing: the same wish comes again, under the same name."""
-
-    async def work() -> None:
-        desk = Desk(Times(again=0.01))
-        task = asyncio.ensure_future(desk.turnstile.acquire("candles"))
-        first = (await soon(lambda: desk.said(AcquirePermit)))[0]
-        again = (await soon(lambda: desk.said(AcquirePermit)))[0]
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-        assert again.request_id == first.request_id
-
-    asyncio.run(work())
+        assert given is None, why
+        assert len(actor.of(AcquirePermit)) == asked + 1, why
+        assert [told.banned for told in actor.of(UsageReported)] == [True] * (why == "silence")
+        actor.at += 4_000
+        later = f"2.2.{actor.at}"
+        assert wishes.granted(PermitGranted(request_id=request_id, permit_id=later, expires=actor.at)) is not None

@@ -7,10 +7,10 @@ more, and those of others. Both are left as they are, and said once.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any, Final
 
-from actors.venues.capabilities import Call, Capability
+from actors.venues.capabilities import Capability
 from actors.venues.live.books import Books
 from actors.venues.live.requests import Requests, Telling
 from actors.venues.live.words import became_of, order_of, payment_of, rows, text
@@ -40,7 +40,7 @@ class Account:
         if stops is not None:
             calls.append(("open_stops_all", stops))
         for kind, call in calls:
-            answer = await self._requests.read(kind, self._method(call))
+            answer = await self._requests.read(kind, self._requests.method(call))
             for told in rows(answer.value):
                 self._take(told, traded)
 
@@ -83,7 +83,3 @@ class Account:
         else:
             text = f"an order that is not ours works in the account ({what}): it is left alone"
             self._telling.put(Remark("info", "foreign_order", text))
-
-    def _method(self, call: Call) -> Callable[..., Any]:
-        method = getattr(self._requests.connection.trading, call.method)
-        return functools.partial(method, *call.args, params=dict(call.params))

@@ -48,7 +48,7 @@ class Downloader:
 
     def __init__(self, connection: Any, limits: Limits) -> None:
         self._connection = connection
-        self._reader = Reader(connection, Meter(connection, limits), self)
+        self._reader = Reader(connection, Meter(connection, limits), self._heard)
         self._places = asyncio.Semaphore(FILES_AT_ONCE)
         self._last: Failure | None = None
         self.waiting = ""
@@ -57,13 +57,11 @@ class Downloader:
         """Read them all; what came of each is in it."""
         await asyncio.gather(*(self._read_one(run) for run in runs))
 
-    def answered(self) -> None:
-        """The exchange answers."""
-        self.waiting = ""
-
-    def failed(self, failure: Failure) -> None:
-        """It does not."""
-        self._last, self.waiting = failure, failure.reason
+    def _heard(self, failure: Failure | None) -> None:
+        if failure is None:
+            self.waiting = ""
+        else:
+            self._last, self.waiting = failure, failure.reason
 
     async def _read_one(self, run: Run) -> None:
         async with self._places:

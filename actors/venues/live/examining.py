@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from actors.venues.ccxt import Answer, Connection
+from actors.venues.ccxt import Connection
 from actors.venues.live.failure import Verdict
 from actors.venues.live.markets import number
+from actors.venues.live.wire import Answer
 from engine.errors import ConfigError, Outage, Problem, TradepitError
 from engine.market import Market
 from engine.reconcile import installation_of

@@ -96,6 +96,11 @@ _EXCHANGE_CODE: Final = re.compile(
     r'[\[{].*"?(code|error|msg|message|label|err-code|sCode)"?\s*:', re.DOTALL | re.IGNORECASE
 )
 _USED_ID: Final = re.compile(r"duplicat|already (exists?|used)", re.IGNORECASE)
+_NOT_TRADED: Final = re.compile(
+    r"(market|symbol|trading|pair|contract|instrument)\b.{0,40}\b(closed|halt|suspend|pause|status|delist|offline)",
+    re.IGNORECASE,
+)
+"""A pair that is not traded now, in words that ccxt takes for any refusal: Binance's futures, for one."""
 _BANNED_UNTIL: Final = re.compile(r"banned until (\d{13})")
 
 
@@ -125,7 +130,10 @@ def failure_of(error: BaseException, exchanged: Exchanged, now_ms: int) -> Failu
     if type(error).__name__ == "ExchangeError" and not _EXCHANGE_CODE.search(str(error)):
         return Failure(Verdict.IN_DOUBT, "", f"an error without a code: {text}")
     same = bool({"NoChange", "MarginModeAlreadySet"}.intersection(names))
-    return Failure(Verdict.REFUSED, _code_of(names), text, key="AuthenticationError" in names, same=same)
+    code = _code_of(names)
+    if code == "REFUSED" and _NOT_TRADED.search(text):
+        code = "MARKET_CLOSED"
+    return Failure(Verdict.REFUSED, code, text, key="AuthenticationError" in names, same=same)
 
 
 def _code_of(names: tuple[str, ...]) -> str:
@@ -143,6 +151,13 @@ def _silence(text: str, exchanged: Exchanged, now_ms: int) -> Failure:
     else:
         wait = BAN_MS if banned else SILENCE_MS
     return Failure(Verdict.SILENCE, "NO_PERMIT", text, retry_after_ms=max(wait, 1), banned=banned)
+
+
+def is_told(value: Any, told: Any) -> bool:
+    """Whether an empty answer, of this JSON, says that there is nothing: ccxt makes one of what it cannot read, too."""
+    if value:
+        return True
+    return told == [] if isinstance(told, list) else isinstance(told, dict) and bool(told)
 
 
 def sentence_of(error: BaseException) -> str:

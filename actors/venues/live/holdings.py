@@ -6,7 +6,6 @@ A read serves everybody who has asked before it began.
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -85,9 +84,7 @@ class Holdings:
                 stops = self._ability.open_stops(None)
                 calls = [("open_orders_all", self._ability.open_orders(None))]
                 for kind, call in [*calls, *([] if stops is None else [("open_stops_all", stops)])]:
-                    method = getattr(self._requests.connection.trading, call.method)
-                    function = functools.partial(method, *call.args, params=dict(call.params))
-                    answer = await self._requests.read(kind, function)
+                    answer = await self._requests.read(kind, self._requests.method(call))
                     if answer.failure is not None:
                         return None
                     found |= {text(told.get("symbol")) for told in rows(answer.value) if isinstance(told, Mapping)}

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from loguru import logger
 
-from actors.venues.capabilities import Call, Capability
+from actors.venues.capabilities import Capability
 from actors.venues.live.books import Books
 from actors.venues.live.failure import Verdict
 from actors.venues.live.holdings import Holdings
@@ -171,7 +171,7 @@ class Looks:
             calls.append(("open_stops", stops))
         found: dict[str, VenueOrder] = {}
         for kind, call in calls:
-            answer = await self._requests.read(kind, self._method(call), pair=market.pair)
+            answer = await self._requests.read(kind, self._requests.method(call), pair=market.pair)
             for told in rows(answer.value):
                 self._take(market, told, found)
         return list(found.values())
@@ -238,7 +238,7 @@ class Looks:
             if call is None:
                 continue
             kind = "fetch_stop" if is_stop else "fetch_order"
-            answer = await self._requests.read(kind, self._method(call), pair=market.pair)
+            answer = await self._requests.read(kind, self._requests.method(call), pair=market.pair)
             failure = answer.failure
             if failure is None and isinstance(answer.value, Mapping) and text(answer.value.get("id")):
                 told = dict(answer.value)
@@ -299,10 +299,6 @@ class Looks:
         answer = await self._requests.read("funding_history", function, market.pair, since, PAGE, pair=market.pair)
         paid = (payment_of(told, market.pair) for told in rows(answer.value))
         return tuple(sorted((one for one in paid if one is not None), key=lambda one: one.ts))
-
-    def _method(self, call: Call) -> Callable[..., Any]:
-        method = getattr(self._requests.connection.trading, call.method)
-        return functools.partial(method, *call.args, params=dict(call.params))
 
     async def missing_fills(self, pair: str, order_id: str) -> None:
         """Read the executions of an order that the exchange counts and nobody has told."""

@@ -6,8 +6,8 @@ Rules
     Prices go by their own line, of watched pairs only: every change of the book's top widens the range that the
     feed takes next, so no touch is lost between two looks. The price is the middle of bid and ask.
     While the price line is down, and for pairs of which it is silent, prices are asked for.
-    Markets are read again every `Times.markets`. One that is halted takes no entries: its pair is locked at the
-    portfolio, with the reason, for as long as it lasts; so is one that is gone, which raises an alarm.
+    Markets are read again every `Times.markets`, and soon after somebody has doubted them: an order was refused for
+    it, a watched pair is silent, or one that is stopped is heard of (`halts`).
 
 Two threads meet here: the feed's, which calls, and the loop's, which brings. `_lock` is held for as long as
 either touches what both see, and never while waiting.
@@ -20,18 +20,17 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from actors.venues.live.frames import READERS, Reader
+from actors.venues.live.halts import Halts
 from actors.venues.live.lines import CandleLine, PriceLine
 from actors.venues.live.permits import Turnstile
 from actors.venues.live.service import LiveService
 from actors.venues.live.times import USUAL, Times
 from actors.venues.ports import Fault, PriceRange
+from actors.venues.trading import Permit, PermitWanted, RequestEnded
 from engine.candles import Candle
 from engine.gathering import Gathering
-from engine.messages import LockPair, Message, PermitDenied, PermitGranted
+from engine.messages import Message
 from engine.types import Millis
-
-LOCK_MS: Final = 10 * 60_000
-"""A halted pair is locked for so long at a time; longer than from one reading of the markets to the next."""
 
 EVERYBODY: Final = "*"
 
@@ -46,7 +45,6 @@ class LiveMarket:
         self,
         connection: Any,
         *,
-        limiter: str = "limiter",
         portfolio: str = "portfolio",
         times: Times = USUAL,
         readers: Mapping[str, Reader] = READERS,
@@ -54,20 +52,24 @@ class LiveMarket:
         self._connection = connection
         self._times = times
         self._reader = readers.get(connection.data.id)
-        self._limiter = limiter
         self._portfolio = portfolio
         self._lock = threading.Lock()
         self._wake: Callable[[], None] = _nobody
         self._stirred = False
         self._gathering: Gathering | None = None
         self._service: LiveService | None = None
-        self._turnstile: Turnstile | None = None
+        self._turnstile = Turnstile(self._wish)
+        self._said: list[tuple[str, Message]] = []
+        self._permits: list[PermitWanted | RequestEnded] = []
         self._histories: list[tuple[str, tuple[Candle, ...]]] = []
         self._faults: list[Fault] = []
         self._watched: frozenset[str] = frozenset()
         self._ranges: dict[str, PriceRange] = {}
         self._newest: dict[str, PriceRange] = {}
-        self._stopped: dict[str, str] = {}
+        self.halts = Halts(self._tell_portfolio, self.fault, left=self._left, back=self._back)
+        self._last: dict[str, Candle | None] = {}
+        self._step: Millis = 0
+        connection.health.say = self._health
 
     # ------------------------------------------------------------ what the feed calls
 
@@ -82,18 +84,17 @@ class LiveMarket:
 
     def open(self, name: str, wake: Callable[[], None]) -> None:
         """See `MarketStream`."""
+        del name
         with self._lock:
             self._wake, self._stirred = wake, False
-            if self._turnstile is None:
-                now = self._connection.now
-                self._turnstile = Turnstile(now, self.stir, owner=name, limiter=self._limiter, times=self._times)
+        self._connection.call(self._turnstile.again)
         self.stir()
 
     def follow(self, pairs: Sequence[str], timeframe_ms: Millis) -> None:
         """Subscribe to the candles of these; again, for a feed that starts again, it changes nothing."""
         if self._service is not None:
             return
-        assert self._turnstile is not None
+        self._step = timeframe_ms
         self._gathering = Gathering(timeframe_ms, flagged=self._reader is not None)
         self._gathering.follow(pairs)
         self._gathering.down(pairs)
@@ -173,22 +174,22 @@ class LiveMarket:
                     found.append(newest)
         return found
 
-    def heard(self, message: PermitGranted | PermitDenied) -> None:
+    def grant(self, request_id: str, permit: Permit | None) -> None:
         """See `MarketStream`."""
-        assert self._turnstile is not None
-        self._turnstile.heard(message)
+        self._connection.call(self._turnstile.grant, request_id, permit)
 
-    def void_permits(self, epoch: int) -> None:
+    def permits(self) -> Sequence[PermitWanted | RequestEnded]:
         """See `MarketStream`."""
-        assert self._turnstile is not None
-        self._turnstile.void_before(epoch)
+        with self._lock:
+            permits, self._permits = self._permits, []
+        return permits
 
     def said(self) -> Sequence[tuple[str, Message]]:
         """See `MarketStream`."""
         with self._lock:
             self._stirred = False
-        assert self._turnstile is not None
-        return self._turnstile.said()
+            said, self._said = self._said, []
+        return said
 
     def faults(self) -> Sequence[Fault]:
         """See `MarketStream`."""
@@ -198,7 +199,7 @@ class LiveMarket:
 
     def status(self) -> Mapping[str, Any]:
         """Which pairs are stopped, and the figures of the lines."""
-        return {"stopped": dict(self._stopped), **({} if self._service is None else self._service.status())}
+        return {"stopped": self.halts.states(), **({} if self._service is None else self._service.status())}
 
     # ------------------------------------------------------------ what the loop brings
 
@@ -210,6 +211,14 @@ class LiveMarket:
         if not stirred:
             wake()
 
+    def _wish(self, told: PermitWanted | RequestEnded) -> None:
+        with self._lock:
+            self._permits.append(told)
+        self.stir()
+
+    def _health(self, kind: str, text: str) -> None:
+        self.fault(EVERYBODY, kind, text)
+
     def fault(self, pair: str, kind: str, detail: str) -> None:
         """Something went wrong, or is well again."""
         with self._lock:
@@ -217,7 +226,9 @@ class LiveMarket:
         self.stir()
 
     def candle(self, pair: str, candle: Candle, closed: bool | None) -> None:
-        """A frame of a line."""
+        """A frame of a line; one of a pair that is said not to be traded is reason to read the markets."""
+        if pair in self.halts:
+            self._connection.doubt_markets()
         with self._lock:
             assert self._gathering is not None
             done = self._gathering.heard(pair, candle, closed)
@@ -295,27 +306,29 @@ class LiveMarket:
         self.fault(EVERYBODY, "stalled", f"{line.name}: the stream is started anew: {why}")
 
     def markets_read(self, followed: Sequence[str]) -> None:
-        """The markets have been read again: see which of ours are halted, resumed or gone."""
-        markets, turnstile = self._connection.markets(), self._turnstile
-        assert turnstile is not None
+        """The markets have been read again: see which of ours are halted, traded again or gone."""
+        self.halts.read(followed, self._connection.markets(), self._connection.now())
+
+    def _tell_portfolio(self, message: Message) -> None:
+        with self._lock:
+            self._said.append((self._portfolio, message))
+        self.stir()
+
+    def _left(self, pair: str) -> None:
+        """A pair is gone: nothing is asked about it, until it is back."""
+        with self._lock:
+            self._last[pair] = self.gathering.newest_before(pair, self._connection.now())
+            self.gathering.leave((pair,))
+
+    def _back(self, pair: str) -> None:
+        """A pair is listed again: its candles go on with the one that is forming."""
         now = self._connection.now()
-        for pair in followed:
-            market = markets.get(pair)
-            state = "" if market is not None and market.active else "halted" if market is not None else "delisted"
-            before = self._stopped.get(pair, "")
-            if state:
-                self._stopped[pair] = state
-                why = f"the exchange has {'halted' if state == 'halted' else 'no'} trading of {pair}"
-                lock = LockPair(pair=pair, side=EVERYBODY, until=now + LOCK_MS, reason=why)
-                turnstile.say(self._portfolio, lock)
-                if state != before:
-                    self.fault(pair, state, f"{why}: it takes no entries")
-                if state == "delisted":
-                    with self._lock:
-                        self.gathering.leave((pair,))
-            elif before:
-                del self._stopped[pair]
-                self.fault(pair, "resumed", f"the exchange trades {pair} again")
+        with self._lock:
+            self.gathering.follow((pair,))
+            self.gathering.down((pair,))
+            self.gathering.start(pair, self._last.pop(pair, None), now // self._step * self._step)
+        assert self._service is not None
+        self._service.rejoin(pair)
 
 
 def price_of(ticker: Any) -> Any:

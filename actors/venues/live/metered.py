@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+from actors.venues.trading import Permit, RequestEnded
 from engine.quota import Limits
 from engine.ratelimit import Denied, Grant, RateLimiter
-from engine.types import Millis, Priority
+from engine.types import Priority
 
 PATIENCE_MS: Final = 3_600_000
 POLL_S: Final = 0.05
@@ -19,7 +20,7 @@ POLL_S_MAX: Final = 1.0
 
 
 class Meter:
-    """The permits of one connection, on its loop; used as a `live_permits.Turnstile` is by those who read."""
+    """The permits of one connection, on its loop: `Permits`, as a `Turnstile` is."""
 
     def __init__(self, connection: Any, limits: Limits) -> None:
         self._connection = connection
@@ -29,18 +30,18 @@ class Meter:
         self._number = 0
         self._report()
 
-    async def acquire(self, request: str) -> str:
+    async def acquire(self, request: str, priority: Priority = Priority.DATA) -> Permit:
         """Wait until one `request` may be sent; the caller sends it at once."""
         while True:
             self._number += 1
-            granted = await self._granted(str(self._number), request)
+            granted = await self._granted(str(self._number), request, priority)
             if isinstance(granted, Grant):
                 self._limiter.sent(granted.permit_id, self._connection.now())
-                return granted.permit_id
+                return Permit(granted.permit_id, granted.expires)
 
-    async def _granted(self, request_id: str, request: str) -> Grant | Denied:
+    async def _granted(self, request_id: str, request: str, priority: Priority) -> Grant | Denied:
         now = self._connection.now()
-        outcome = self._limiter.acquire(request_id, request, Priority.DATA, now, now + PATIENCE_MS)
+        outcome = self._limiter.acquire(request_id, request, priority, now, now + PATIENCE_MS)
         while not isinstance(outcome, Grant | Denied):
             at = self._limiter.next_at() or now
             await asyncio.sleep(min(max((at - now) / 1_000, POLL_S), POLL_S_MAX))
@@ -52,15 +53,13 @@ class Meter:
             await asyncio.sleep(POLL_S_MAX)
         return outcome
 
-    def answered(self, permit_id: str) -> None:
-        """The request is done with; what the exchange has counted is known now."""
-        self._limiter.answered(permit_id, self._connection.now())
+    def ended(self, ended: RequestEnded) -> None:
+        """The request is done with; what the exchange has counted is known now, and whether it wants silence."""
+        now = self._connection.now()
+        self._limiter.answered(ended.permit_id, now)
+        if ended.retry_after_ms:
+            self._limiter.penalize(now + ended.retry_after_ms)
         self._report()
-
-    def silence(self, retry_after_ms: Millis, *, banned: bool) -> None:
-        """The exchange wants silence."""
-        del banned
-        self._limiter.penalize(self._connection.now() + retry_after_ms)
 
     def _report(self) -> None:
         now = self._connection.now()

@@ -17,7 +17,7 @@ from typing import Any
 
 from loguru import logger
 
-from actors.venues.capabilities import Call, CannotTrade, Capability
+from actors.venues.capabilities import CannotTrade, Capability
 from actors.venues.live.books import Books, Known
 from actors.venues.live.failure import Failure, NotLeaving, Verdict
 from actors.venues.live.requests import Requests, Telling
@@ -26,7 +26,7 @@ from actors.venues.trading import Permit
 from engine.market import Market
 from engine.messages import CancelRejected, OrderInDoubt, OrderRejected
 from engine.order import Order
-from engine.types import OrderStatus, OrderType, Priority, Purpose
+from engine.types import OrderStatus, OrderType, Purpose
 
 
 @dataclass(slots=True)
@@ -67,10 +67,6 @@ class Orders:
     def _markets(self) -> Mapping[str, Market]:
         return self._requests.connection.markets()
 
-    def _method(self, call: Call) -> Callable[..., Any]:
-        method = getattr(self._requests.connection.trading, call.method)
-        return functools.partial(method, *call.args, params=dict(call.params))
-
     def _leave(self, epoch: int) -> None:
         if self._epoch() != epoch:
             raise NotLeaving("NO_PERMIT", f"gateway {epoch} does not have the venue any more")
@@ -108,7 +104,7 @@ class Orders:
         answer = await self._requests.send(
             kind,
             permit,
-            self._method(call),
+            self._requests.method(call),
             pair=order.pair,
             client_order_id=order.client_order_id,
             created_at=order.created_at,
@@ -164,6 +160,9 @@ class Orders:
             self._doubt(order, reason)
             return
         self._books.unsent(order.client_order_id)
+        market = self._markets.get(order.pair)
+        if code == "MARKET_CLOSED" and market is not None and market.active:
+            self._requests.connection.doubt_markets()
         refusal = OrderRejected(
             pair=order.pair,
             client_order_id=order.client_order_id,
@@ -197,10 +196,7 @@ class Orders:
         trading = self._requests.connection.trading
         if not trading.has.get("setMarginMode" if kind == "margin_mode" else "setLeverage"):
             return None
-        permit = await self._requests.permit(kind, Priority.ENTRY)
-        if permit is None:
-            return Failure(Verdict.UNSENT, "NO_PERMIT", f"no permit for {kind}")
-        answer = await self._requests.send(kind, permit, getattr(trading, method), value, pair, pair=pair)
+        answer = await self._requests.once(kind, getattr(trading, method), value, pair, pair=pair, urgent=True)
         failure = answer.failure
         if failure is None or failure.same:
             return None
@@ -231,7 +227,7 @@ class Orders:
         answer = await self._requests.send(
             "cancel_stop" if is_stop else "cancel",
             permit,
-            self._method(call),
+            self._requests.method(call),
             pair=pair,
             client_order_id=client_id,
             leave=functools.partial(self._leave, epoch),

@@ -1,145 +1,138 @@
-"""Permits for reads that are made on a connection's loop: asked for and told of by the actor that owns them.
+"""The turnstile: every request that a network's loop makes of its own waits here for its permit, and is accounted for.
 
-The loop waits for a permit (`acquire`), the actor carries wishes to the limiter and its answers back. Nothing
-passes without a permit that is unexpired, unspent and of the present limiter; a wish that is not answered
-is made again, under the same name, so that it never counts twice.
+One rule for market data and for the account, for what ccxt repeats by itself, for REST and for sockets that are
+opened: a wish goes to the actor that serves the venue (`PermitWanted`), which carries it to the limiter; the permit
+comes back by `grant`; that the request is done with is told by `RequestEnded`. A request leaves before its permit's
+time is over or takes another one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
 
-from actors.venues.live.times import USUAL, Times
-from engine.messages import AcquirePermit, Message, PermitDenied, PermitGranted, UsageReported
-from engine.permits import PermitBook
+from actors.venues.live.failure import NotLeaving, Verdict
+from actors.venues.live.wire import Leave
+from actors.venues.trading import Permit, PermitWanted, RequestEnded
 from engine.types import Millis, Priority
 
-PATIENCE_MS: Final = 60_000
-"""A wish is dropped by the limiter after this, and made again."""
+DENIED_S: Final = 1.0
+"""A wish that was denied is made again after this."""
+
+LATE_S: Final = 0.25
+"""A request whose permit had run out before the socket wishes for another one after this."""
+
+
+class Permits(Protocol):
+    """Who lets requests through: a `Turnstile`, or the `Meter` of a program that has no actors."""
+
+    async def acquire(self, request: str, priority: Priority = Priority.DATA) -> Permit: ...
+
+    def ended(self, ended: RequestEnded) -> None: ...
+
+
+class Requester(Protocol):
+    """Who sends: the `Connection`."""
+
+    async def request(self, function: Any, *args: Any, leave: Leave | None = None) -> Any: ...
+
+    def now(self) -> Millis: ...
 
 
 class Turnstile:
-    """The permits of one reader. `stir` has the actor call `said`; `owner` is that actor's name."""
+    """The wishes of one venue; on its loop. `tell` takes what its actor is to hear."""
 
-    def __init__(
-        self,
-        now: Callable[[], Millis],
-        stir: Callable[[], None],
-        *,
-        owner: str,
-        limiter: str,
-        times: Times = USUAL,
-    ) -> None:
-        self._now = now
-        self._stir = stir
-        self._times = times
-        self._owner = owner
-        self._limiter = limiter
-        self._lock = threading.Lock()
-        self._permits = PermitBook()
-        self._waiting: dict[str, asyncio.Future[PermitGranted | None]] = {}
-        self._said: list[tuple[str, Message]] = []
+    def __init__(self, tell: Callable[[PermitWanted | RequestEnded], None]) -> None:
+        self._tell = tell
+        self._waiting: dict[str, tuple[PermitWanted, asyncio.Future[Permit | None]]] = {}
         self._number = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
 
-    # ------------------------------------------------------------ on the loop
-
-    async def acquire(self, request: str) -> str:
-        """Wait until one `request` may be sent, and spend its permit: the caller sends it at once.
-
-        Returns the permit; its answer, or the end of waiting for it, is told by `answered`.
-        """
-        self._loop = asyncio.get_running_loop()
-        self._number += 1
-        number, tries = self._number, 0
+    async def acquire(self, request: str, priority: Priority = Priority.DATA) -> Permit:
+        """Wait until one `request` may be sent; whoever asks says `ended` of it, whatever becomes of the request."""
         while True:
-            request_id = f"{self._owner}:{number}.{tries}"
-            granted = await self._granted(request_id, request)
-            if granted is None:
-                tries += 1
-                continue
-            with self._lock:
-                good = self._permits.spend(granted.permit_id, self._now(), flies=True)
-            if good:
-                self._settle()
-                return granted.permit_id
-            tries += 1
-            await asyncio.sleep(self._times.not_good)
+            permit = await self._wish(request, priority)
+            if permit is not None:
+                return permit
+            await asyncio.sleep(DENIED_S)
 
-    def answered(self, permit_id: str) -> None:
-        """The request that left with this permit is done with, whatever came of it."""
-        with self._lock:
-            self._permits.answered(permit_id, self._now())
-        self._settle()
-
-    async def _granted(self, request_id: str, request: str) -> PermitGranted | None:
-        """The limiter's answer to one wish; None when it was denied."""
-        assert self._loop is not None
-        future: asyncio.Future[PermitGranted | None] = self._loop.create_future()
-        self._waiting[request_id] = future
+    async def _wish(self, request: str, priority: Priority) -> Permit | None:
+        self._number += 1
+        wanted = PermitWanted(f"live.{self._number}", request, priority)
+        future: asyncio.Future[Permit | None] = asyncio.get_running_loop().create_future()
+        self._waiting[wanted.request_id] = wanted, future
+        self._tell(wanted)
         try:
-            while True:
-                wish = AcquirePermit(
-                    request_id=request_id,
-                    request=request,
-                    priority=Priority.DATA,
-                    not_after=self._now() + PATIENCE_MS,
-                    reply_to=self._owner,
-                )
-                self.say(self._limiter, wish)
-                done, _ = await asyncio.wait([future], timeout=self._times.again)
-                if done:
-                    return future.result()
+            return await future
         finally:
-            self._waiting.pop(request_id, None)
+            self._waiting.pop(wanted.request_id, None)
 
-    def silence(self, retry_after_ms: Millis, *, banned: bool) -> None:
-        """The exchange wants silence: permits that are out are not good until it is over, and the limiter gives none."""
-        with self._lock:
-            self._permits.silence(self._now() + retry_after_ms)
-        self.say(self._limiter, UsageReported(pool="", retry_after_ms=retry_after_ms, banned=banned))
-
-    def say(self, to: str, message: Message) -> None:
-        """Have the actor tell this; from any thread."""
-        with self._lock:
-            self._said.append((to, message))
-        self._stir()
-
-    # ------------------------------------------------------------ in the actor
-
-    def heard(self, message: PermitGranted | PermitDenied) -> None:
-        """The limiter has answered; what nobody waits for any more is given back."""
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._answer, message)
-
-    def void_before(self, epoch: int) -> None:
-        """A new limiter: older permits are not good any more."""
-        with self._lock:
-            self._permits.void_before(epoch)
-
-    def said(self) -> list[tuple[str, Message]]:
-        """What is to be told, and to whom, since the last call."""
-        with self._lock:
-            said, self._said = self._said, []
-        return said
-
-    # ------------------------------------------------------------ inside
-
-    def _answer(self, message: PermitGranted | PermitDenied) -> None:
-        future = self._waiting.get(message.request_id)
+    def grant(self, request_id: str, permit: Permit | None) -> None:
+        """The permit that was wished for; None: there will be none. What nobody waits for any more is done with."""
+        _, future = self._waiting.pop(request_id, (None, None))
         if future is not None and not future.done():
-            future.set_result(message if isinstance(message, PermitGranted) else None)
-        elif isinstance(message, PermitGranted):
-            with self._lock:
-                self._permits.give_back(message.permit_id)
-            self._settle()
+            future.set_result(permit)
+        elif permit is not None:
+            self.ended(RequestEnded(permit_id=permit.permit_id, request="none", outcome="UNSENT"))
 
-    def _settle(self) -> None:
-        with self._lock:
-            told = self._permits.settle(self._now())
-        if told is not None:
-            self.say(self._limiter, told)
+    def again(self) -> None:
+        """A new actor knows nothing of what the old one was asked."""
+        for wanted, _ in list(self._waiting.values()):
+            self._tell(wanted)
+
+    def ended(self, ended: RequestEnded) -> None:
+        """A request is done with."""
+        self._tell(ended)
+
+
+def in_time(now: Callable[[], Millis], permit: Permit, leave: Leave | None = None) -> Leave:
+    """What is asked at the socket: whether the permit is still good; then `leave`."""
+
+    def check() -> None:
+        at = now()
+        if at > permit.until:
+            raise NotLeaving("NO_PERMIT", f"it could not leave until {permit.until}, now is {at}")
+        if leave is not None:
+            leave()
+
+    return check
+
+
+def ended_of(kind: str, permit: Permit, answer: Any, *, pair: str = "*", client_order_id: str = "") -> RequestEnded:
+    """What is told of a request that came to this answer; None: it was given up before there was one."""
+    if answer is None:
+        return RequestEnded(permit_id=permit.permit_id, request=kind, pair=pair, outcome="UNSENT")
+    failure = answer.failure
+    return RequestEnded(
+        permit_id=permit.permit_id,
+        request=kind,
+        pair=pair,
+        client_order_id=client_order_id,
+        outcome="Acknowledged" if failure is None else failure.code or str(failure.verdict),
+        took_ms=answer.took_ms,
+        retry_after_ms=failure.retry_after_ms if failure is not None else 0,
+        banned=failure.banned if failure is not None else False,
+    )
+
+
+async def permitted(
+    permits: Permits,
+    requester: Requester,
+    kind: str,
+    function: Callable[..., Awaitable[Any]],
+    *args: Any,
+    pair: str = "*",
+    priority: Priority = Priority.DATA,
+) -> Any:
+    """Send one request with a permit of its own; its `Answer`, whatever came of it."""
+    while True:
+        permit = await permits.acquire(kind, priority)
+        answer = None
+        try:
+            answer = await requester.request(function, *args, leave=in_time(requester.now, permit))
+        finally:
+            permits.ended(ended_of(kind, permit, answer, pair=pair))
+        failure = answer.failure
+        if failure is None or failure.verdict is not Verdict.UNSENT or failure.code != "NO_PERMIT":
+            return answer
+        await asyncio.sleep(LATE_S)

@@ -1,19 +1,20 @@
 """Market data by REST: what a stream has not brought, histories, prices while a stream is down.
 
 Every request passes the turnstile first; at most `AT_ONCE` are under way. Nothing here raises: a request that
-fails is told to whoever judges the venue's health, and comes to nothing.
+fails comes to nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final
 
 import numpy as np
 
-from actors.venues.live.failure import Failure, Verdict
+from actors.venues.live.failure import Failure
 from actors.venues.live.frames import rows_of
+from actors.venues.live.permits import Permits, permitted
 from engine.candles import Candle, timeframe_text
 from engine.mending import mend
 from engine.repair import Refusal, repair
@@ -28,61 +29,23 @@ ROWS_USUAL: Final = 300
 PAGES_MAX: Final = 50
 
 
-class Requests(Protocol):
-    """What is needed of the `Connection`."""
-
-    data: Any
-
-    async def request(self, function: Any, *args: Any) -> Any: ...
-
-    def now(self) -> Millis: ...
-
-
-class Permits(Protocol):
-    """Who lets requests through: a `Turnstile`, or a `Meter`."""
-
-    async def acquire(self, request: str) -> str: ...
-
-    def answered(self, permit_id: str) -> None: ...
-
-    def silence(self, retry_after_ms: Millis, *, banned: bool) -> None: ...
-
-
-class Health(Protocol):
-    """Who hears how requests fared."""
-
-    def answered(self) -> None: ...
-
-    def failed(self, failure: Any) -> None: ...
-
-
 class Reader:
     """Asks the venue; on its loop only."""
 
-    def __init__(self, requests: Requests, turnstile: Permits, health: Health) -> None:
+    def __init__(self, requests: Any, permits: Permits, heard: Callable[[Failure | None], None] | None = None) -> None:
+        """`requests` is the `Connection`; `heard` is told of every request how it fared."""
         self._requests = requests
-        self._turnstile = turnstile
-        self._health = health
+        self._permits = permits
+        self._heard = heard
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def ask(self, kind: str, function: Any, *args: Any) -> Any:
         """One request of a kind that the limiter knows: its answer's value, None when it failed."""
         async with self._places:
-            permit_id = await self._turnstile.acquire(kind)
-            try:
-                answer = await self._requests.request(function, *args)
-            finally:
-                self._turnstile.answered(permit_id)
-        if answer.failure is not None:
-            if answer.failure.retry_after_ms:
-                self._turnstile.silence(answer.failure.retry_after_ms, banned=answer.failure.banned)
-            self._health.failed(answer.failure)
-        elif not _is_told(answer):
-            self._health.failed(Failure(Verdict.IN_DOUBT, "", "its answer cannot be read"))
-        else:
-            self._health.answered()
-            return answer.value
-        return None
+            answer = await permitted(self._permits, self._requests, kind, function, *args)
+        if self._heard is not None:
+            self._heard(answer.failure)
+        return answer.value if answer.failure is None else None
 
     async def candles(
         self, pair: str, timeframe_ms: Millis, since: Millis, count: int, *, every: bool = False
@@ -125,14 +88,6 @@ class Reader:
             return None if one is None else {names[0]: one}
         found = await self.ask("tickers", data.fetch_tickers, names)
         return None if found is None else {name: found[name] for name in names if name in found}
-
-
-def _is_told(answer: Any) -> bool:
-    """Whether an empty answer says that there is nothing: ccxt makes one of what it cannot read, too."""
-    told = answer.told
-    if answer.value:
-        return True
-    return told == [] if isinstance(told, list) else isinstance(told, dict) and bool(told)
 
 
 def rows_at_once(exchange: Any, pair: str) -> int:

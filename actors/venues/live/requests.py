@@ -1,20 +1,24 @@
-"""Requests of a live venue's own: each waits for its permit, leaves while it is good, and is accounted for.
+"""Requests of one account: orders that the gateway hands over, and the venue's own, which wait for their permits.
 
-Everything here runs on the connection's loop, but for `grant`, `wishes` and what `Telling` says of itself.
+Everything here runs on the connection's loop, but for what `Telling` says of itself.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, Final
 
-from actors.venues.ccxt import Answer, Connection
-from actors.venues.live.failure import NotLeaving, Verdict
-from actors.venues.live.wire import Leave
-from actors.venues.trading import Permit, PermitWanted, RequestEnded, VenueEvent
+from actors.venues.capabilities import Call
+from actors.venues.ccxt import Connection
+from actors.venues.live.failure import Verdict
+from actors.venues.live.permits import Turnstile, ended_of, in_time, permitted
+from actors.venues.live.wire import Answer, Leave
+from actors.venues.trading import Permit, RequestEnded, VenueEvent
 from engine.types import Millis, Priority
 
 FIRST_WAIT_S: Final = 1.0
@@ -61,46 +65,17 @@ class Telling:
 
 
 class Requests:
-    """The permits and the requests of one account."""
+    """The requests of one account: orders with permits that were given with them, all else through the turnstile."""
 
     def __init__(self, connection: Connection, telling: Telling) -> None:
         self.connection = connection
+        self.turnstile = Turnstile(telling.put)
         self._telling = telling
-        self._number = 0
-        self._waiting: dict[str, tuple[PermitWanted, asyncio.Future[Permit | None]]] = {}
 
-    # ------------------------------------------------------------ permits
-
-    async def permit(self, request: str, priority: Priority = Priority.RECONCILE) -> Permit | None:
-        """A permit for one request of that kind; None when there will be none."""
-        self._number += 1
-        wanted = PermitWanted(f"live.{self._number}", request, priority)
-        future: asyncio.Future[Permit | None] = asyncio.get_running_loop().create_future()
-        self._waiting[wanted.request_id] = wanted, future
-        self._telling.put(wanted)
-        try:
-            return await future
-        finally:
-            self._waiting.pop(wanted.request_id, None)
-
-    def grant(self, request_id: str, permit: Permit | None) -> None:
-        """A permit is there; from any thread."""
-        self.connection.call(self._grant, request_id, permit)
-
-    def wish_again(self) -> None:
-        """A new gateway knows nothing of what the old one was asked; from any thread."""
-        self.connection.call(self._wish_again)
-
-    def _wish_again(self) -> None:
-        for wanted, _ in list(self._waiting.values()):
-            self._telling.put(wanted)
-
-    def _grant(self, request_id: str, permit: Permit | None) -> None:
-        _, future = self._waiting.pop(request_id, (None, None))
-        if future is not None and not future.done():
-            future.set_result(permit)
-        elif permit is not None:
-            self.unused(permit)
+    def method(self, call: Call) -> Callable[..., Any]:
+        """A capability's call as a function of the instance that trades."""
+        method = getattr(self.connection.trading, call.method)
+        return functools.partial(method, *call.args, params=dict(call.params))
 
     def unused(self, permit: Permit, pair: str = "*", client_order_id: str = "") -> None:
         """Account for a permit that nothing is sent with."""
@@ -109,46 +84,43 @@ class Requests:
         )
         self._telling.put(ended)
 
-    # ------------------------------------------------------------ requests
-
     async def send(
         self,
         kind: str,
         permit: Permit,
         function: Callable[..., Awaitable[Any]],
-        *args: Any,
-        pair: str = "*",
-        client_order_id: str = "",
+        *,
+        pair: str,
+        client_order_id: str,
         created_at: Millis = 0,
         leave: Leave | None = None,
     ) -> Answer:
-        """Send one request with its permit, and account for it."""
-
-        def check() -> None:
-            now = self.connection.now()
-            if now > permit.until:
-                raise NotLeaving("NO_PERMIT", f"it could not leave until {permit.until}, now is {now}")
-            if leave is not None:
-                leave()
-
-        answer = await self.connection.request(function, *args, leave=check)
-        failure = answer.failure
+        """Send what the gateway has handed over with its permit, and account for it."""
+        answer = await self.connection.request(function, leave=in_time(self.connection.now, permit, leave))
         waited = answer.sent_at - created_at if created_at and answer.sent_at else 0
-        ended = RequestEnded(
-            permit_id=permit.permit_id,
-            request=kind,
-            pair=pair,
-            client_order_id=client_order_id,
-            outcome="Acknowledged" if failure is None else failure.code or str(failure.verdict),
-            waited_ms=max(waited, 0),
-            took_ms=answer.took_ms,
-            retry_after_ms=failure.retry_after_ms if failure is not None else 0,
-            banned=failure.banned if failure is not None else False,
-        )
-        self._telling.put(ended)
-        if failure is not None and failure.clock:
-            self.connection.spawn(self.connection.synchronize())
+        ended = ended_of(kind, permit, answer, pair=pair, client_order_id=client_order_id)
+        self._telling.put(replace(ended, waited_ms=max(waited, 0)))
+        self._set_the_clock(answer)
         return answer
+
+    async def once(
+        self, kind: str, function: Callable[..., Awaitable[Any]], *args: Any, pair: str = "*", urgent: bool = False
+    ) -> Answer:
+        """One request of the venue's own; as urgent as an entry, or as `URGENCY` says in the task that asks."""
+        priority = Priority.ENTRY if urgent else self.urgency()
+        asked = permitted(self.turnstile, self.connection, kind, function, *args, pair=pair, priority=priority)
+        answer: Answer = await asked
+        self._set_the_clock(answer)
+        return answer
+
+    @staticmethod
+    def urgency() -> Priority:
+        """How urgent the requests of the present task are."""
+        return URGENCY.get()
+
+    def _set_the_clock(self, answer: Answer) -> None:
+        if answer.failure is not None and answer.failure.clock:
+            self.connection.spawn(self.connection.synchronize(self.once))
 
     async def read(
         self,
@@ -157,19 +129,12 @@ class Requests:
         *args: Any,
         pair: str = "*",
     ) -> Answer:
-        """Ask until there is an answer or a refusal: what the network swallows is asked again, later each time.
-
-        It is as urgent as `URGENCY` says in the task that asks.
-        """
+        """Ask until there is an answer or a refusal: what the network swallows is asked again, later each time."""
         wait_s = FIRST_WAIT_S
         while True:
-            permit = await self.permit(kind, URGENCY.get())
-            if permit is not None:
-                answer = await self.send(kind, permit, function, *args, pair=pair)
-                failure = answer.failure
-                if failure is None or (failure.verdict is Verdict.REFUSED and failure.code != "UNREACHABLE"):
-                    return answer
-                if failure.code == "NO_PERMIT" and failure.verdict is Verdict.UNSENT:
-                    continue
+            answer = await self.once(kind, function, *args, pair=pair)
+            failure = answer.failure
+            if failure is None or (failure.verdict is Verdict.REFUSED and failure.code != "UNREACHABLE"):
+                return answer
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)

@@ -5,21 +5,23 @@ What is noticed, and when
     dead while others' on the same line is not: with the first candle that was traded and not told; its line is
     started anew, at most every `Times.deaf`. A watched pair of which the price line is silent: after
     `Times.price_silence` its price is asked for; if it has moved twice without a word, the line is started anew.
-    The exchange cannot be reached: with the `OUTAGE_AFTER`-th failure in a row; it is said, everything is tried again
-    for as long as it takes, and it is said when it is over.
+    A pair that is not traded any more: when an order of ours is refused for it, and when a watched pair says nothing for
+    `Times.halt`: then the markets are read, at most every `Times.doubts`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
-from actors.venues.live.failure import Verdict
 from actors.venues.live.frames import Reader as FrameReader
-from actors.venues.live.lines import PAIRS_A_LINE, CandleLine, Line, PriceLine
-from actors.venues.live.permits import Turnstile
+from actors.venues.live.lines import PAIRS_A_LINE, CandleLine, PriceLine
+from actors.venues.live.permits import Turnstile, permitted
 from actors.venues.live.reading import Reader
+from actors.venues.live.stream import Stream
 from actors.venues.live.times import Times
 from engine.candles import timeframe_text
 from engine.gathering import Question
@@ -30,7 +32,6 @@ ROWS_ASKED: Final = 100
 
 
 MOVED_MAX: Final = 2
-OUTAGE_AFTER: Final = 3
 
 
 class LiveService:
@@ -52,7 +53,7 @@ class LiveService:
         self._times = times
         self._pairs = pairs
         self._step = step_ms
-        self._reader = Reader(connection, turnstile, self)
+        self._reader = Reader(connection, turnstile)
         timeframe = timeframe_text(step_ms)
         streamed = pairs if connection.data.has.get("watchOHLCV") else ()  # without streams everything is asked for
         self._lines = [
@@ -62,13 +63,13 @@ class LiveService:
             for at in range(0, len(streamed), PAIRS_A_LINE)
         ]
         self._line_of = {pair: line for line in self._lines for pair in line.pairs}
-        self._prices = PriceLine(connection, self._moved_unheard, lambda: market.watched, self, times)
-        self._deaf_at: dict[Line, float] = {}
+        self._prices = PriceLine(connection, lambda: market.watched, self, times)
+        self._deaf_at: dict[Stream, float] = {}
         self._price_heard: dict[str, float] = {}
         self._price_asked: dict[str, float] = {}
         self._moved: dict[str, int] = {}
+        self._silent: dict[str, tuple[float, float]] = {}
         self._histories: dict[str, tuple[Millis, int]] = {}
-        self._failures = 0
         self._questions: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -100,7 +101,7 @@ class LiveService:
             "lines": len(self._lines),
             "line_restarts": sum(max(0, line.restarts) for line in (*self._lines, self._prices)),
             "prices_up": self._prices.is_up,
-            "reachable": self._failures < OUTAGE_AFTER,
+            "reachable": self._connection.health.is_reachable,
             "histories_waiting": len(self._histories),
         }
 
@@ -162,13 +163,13 @@ class LiveService:
         if deaf:
             self._start_anew(self._line_of[pair], f"it has not told of trades of {pair}")
 
-    def _start_anew(self, line: Line, why: str) -> None:
+    def _start_anew(self, line: Stream, why: str) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._deaf_at.get(line, -self._times.deaf) >= self._times.deaf:
             self._deaf_at[line] = now
             line.restart(why)
 
-    async def _traded_unheard(self, line: Line) -> bool:
+    async def _traded_unheard(self, line: Stream) -> bool:
         """Whether the pair that a candle line told of last has been traded since."""
         pair = getattr(line, "newest", self._pairs[0])
         now = self._connection.now()
@@ -183,7 +184,7 @@ class LiveService:
 
     async def watch_changed(self) -> None:
         """Other pairs are watched."""
-        for known in (self._price_heard, self._price_asked, self._moved):
+        for known in (self._price_heard, self._price_asked, self._moved, self._silent):
             for pair in known.keys() - self._market.watched:
                 del known[pair]
         self._prices.changed()
@@ -192,6 +193,9 @@ class LiveService:
         """A price by the stream."""
         self._price_heard[pair] = asyncio.get_running_loop().time()
         self._moved.pop(pair, None)
+        self._silent.pop(pair, None)
+        if pair in self._market.halts:
+            self._connection.doubt_markets()
         self._market.price(pair, ticker)
 
     def prices_up(self, line: PriceLine) -> None:
@@ -212,9 +216,18 @@ class LiveService:
                 for pair in self._market.watched
                 if now - max(self._price_heard.get(pair, 0.0), self._price_asked.get(pair, 0.0)) >= patience
             ]
+            self._doubt_silent(silent, now)
             if silent:
                 self._price_asked.update(dict.fromkeys(silent, now))
                 await self._ask_prices(silent)
+
+    def _doubt_silent(self, pairs: Sequence[str], now: float) -> None:
+        """A pair may be silent since it is halted: the markets tell. A quiet one is doubted ever more seldom."""
+        for pair in set(pairs).difference(self._market.halts.states()):
+            since, patience = self._silent.setdefault(pair, (now, self._times.halt))
+            if now - since >= patience:
+                self._silent[pair] = (now, min(2 * patience, self._times.markets))
+                self._connection.doubt_markets()
 
     async def _ask_prices(self, pairs: Sequence[str]) -> None:
         found = await self._reader.tickers(pairs)
@@ -228,36 +241,23 @@ class LiveService:
                     self._moved.clear()
                     self._prices.restart(f"the price of {pair} has moved, and it has not told")
 
-    async def _moved_unheard(self, line: Line) -> bool:  # noqa: ARG002 - silence of single pairs is looked after anyway
-        """Never: `_keep_prices` finds it out."""
-        return False
+    # ------------------------------------------------------------ markets
 
-    # ------------------------------------------------------------ markets, and the exchange's health
+    def rejoin(self, pair: str) -> None:
+        """A pair is listed again: streams that could not have it subscribe to it."""
+        line = self._line_of.get(pair)
+        for stream in (self._prices, *([] if line is None else [line])):
+            stream.renew(f"{pair} is listed again")
 
     async def _keep_markets(self) -> None:
+        """Read the markets again now and then, and soon after somebody has found reason to doubt them."""
+        doubts = self._connection.market_doubts
         while True:
-            await asyncio.sleep(self._times.markets)
-            permit_id = await self._turnstile.acquire("markets")
-            try:
-                answer = await self._connection.load(again=True)
-            finally:
-                self._turnstile.answered(permit_id)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(doubts.wait(), self._times.markets)
+            doubts.clear()
+            ask = functools.partial(permitted, self._turnstile, self._connection)
+            answer = await self._connection.load(ask, again=True)
             if answer.failure is None:
-                self.answered()
                 self._market.markets_read(self._pairs)
-            else:
-                self.failed(answer.failure)
-
-    def answered(self) -> None:
-        """A request was answered."""
-        if self._failures >= OUTAGE_AFTER:
-            self._market.fault("*", "reachable", "the exchange can be reached again")
-        self._failures = 0
-
-    def failed(self, failure: Any) -> None:
-        """A request came to nothing; one that the exchange has refused in words of its own shows that it is there."""
-        if failure.verdict in (Verdict.REFUSED, Verdict.SILENCE) and failure.code != "UNREACHABLE":
-            return
-        self._failures += 1
-        if self._failures == OUTAGE_AFTER:
-            self._market.fault("*", "outage", f"the exchange cannot be reached; it is tried again: {failure.reason}")
+            await asyncio.sleep(min(self._times.doubts, self._times.markets))

@@ -15,8 +15,8 @@ class Times:
     brings nothing within `open` is opened anew. Between two requests on one socket lie `subscribe`.
     A line that was found deaf for one of its pairs is started anew at most every `deaf`.
     A watched pair of which the price line is silent for `price_silence` has its price asked for; while the line is down
-    every `price_down`. Markets are read again every `markets`. A permit that had run out is asked for again after
-    `not_good`, a wish without an answer after `again`.
+    every `price_down`. Markets are read again every `markets`, at most every `doubts` where somebody doubts
+    them; a watched pair of which the price line is silent for `halt` is reason to, after twice that again, and so on.
     """
 
     silence: float = 10.0
@@ -33,10 +33,10 @@ class Times:
     price_silence: float = 5.0
     price_down: float = 2.0
     markets: float = 300.0
+    doubts: float = 10.0
+    halt: float = 30.0
     retry: float = 1.0
     retry_max: float = 15.0
-    not_good: float = 0.25
-    again: float = 5.0
 
 
 USUAL = Times()

@@ -25,6 +25,7 @@ from actors.venues.capabilities import Capability
 from actors.venues.ccxt import Connection
 from actors.venues.live.account import Account
 from actors.venues.live.books import Books
+from actors.venues.live.echo import Echo
 from actors.venues.live.holdings import Holdings
 from actors.venues.live.looks import Looks
 from actors.venues.live.orders import Cancelling, Orders
@@ -92,6 +93,7 @@ class CcxtVenue:
             strange=self._strange,
             unknown=self._unknown,
             funded=self._funded.set,
+            deaf=Echo(self._requests, self._books, ability).is_deaf,
         )
         self._tries: dict[str, tuple[int, float]] = {}
         self._balances_due = True
@@ -119,7 +121,7 @@ class CcxtVenue:
                 self._keep_funding,
             )
             self._running = [self._connection.spawn(self._kept(service)) for service in services]
-        self._requests.wish_again()
+        self._connection.call(self._requests.turnstile.again)
         self._telling.attach(wake)
 
     def close(self) -> None:
@@ -165,7 +167,7 @@ class CcxtVenue:
     def grant(self, request_id: str, permit: Permit | None, now: Millis) -> None:
         """See `TradingVenue`."""
         del now
-        self._requests.grant(request_id, permit)
+        self._connection.call(self._requests.turnstile.grant, request_id, permit)
 
     def events(self) -> tuple[VenueEvent, ...]:
         """See `TradingVenue`."""
@@ -211,6 +213,9 @@ class CcxtVenue:
 
     def _up(self) -> None:
         """The stream listens: what was missed until now is read."""
+        if self._stream.restarts:
+            text = f"the stream of our orders at {self._connection.name} is open again; what was missed is read"
+            self._telling.put(Remark("info", "stream", text))
         for pair in self._busy():
             self._telling.put(Missed(pair))
 
@@ -286,7 +291,7 @@ class CcxtVenue:
             for pair in sorted(self._asking & (self._pairs_seen | self._looks.held)):
                 self._telling.put(Missed(pair))
             if time.monotonic() - synchronized > SYNCHRONIZE_S:
-                await self._connection.synchronize()
+                await self._connection.synchronize(self._requests.once)
                 synchronized = time.monotonic()
 
     async def _keep_reading(self) -> None:

@@ -8,12 +8,12 @@ request that an answer belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from actors.venues.live.failure import Exchanged
+from actors.venues.live.failure import Exchanged, Failure
 from actors.venues.live.used import UsedCounts
 from engine.quota import reported_pools
 from engine.types import Millis
@@ -30,6 +30,24 @@ class Request:
     facts: Exchanged = field(default_factory=Exchanged)
     sent_at: Millis = 0
 
+
+@dataclass(slots=True)
+class Answer:
+    """What came of a request: `value`, unless `failure` says why there is none.
+
+    `sent_at` is the exchange's time at which it was written, 0 if it never was; `took_ms` how long it all took.
+    `told` is the last answer's JSON as it came, None where it was none.
+    """
+
+    value: Any = None
+    failure: Failure | None = None
+    sent_at: Millis = 0
+    took_ms: float = 0.0
+    told: Any = None
+
+
+Ask = Callable[[str, Callable[..., Awaitable[Any]]], Awaitable[Answer]]
+"""Sends a request of a kind that the limiter knows, when it may be sent; its answer."""
 
 REQUEST: ContextVar[Request | None] = ContextVar("request", default=None)
 

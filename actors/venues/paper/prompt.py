@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from actors.venues.ports import Fault, MarketSource, PriceRange
+from actors.venues.trading import Permit, PermitWanted, RequestEnded
 from engine.candles import Candle
-from engine.messages import Message, PermitDenied, PermitGranted
+from engine.messages import Message
 from engine.types import Millis
 
 
@@ -71,11 +72,12 @@ class PromptMarket:
         """See `MarketSource`."""
         return self._source.prices(pairs, at)
 
-    def heard(self, message: PermitGranted | PermitDenied) -> None:
+    def grant(self, request_id: str, permit: Permit | None) -> None:
         """It asks for no permits."""
 
-    def void_permits(self, epoch: int) -> None:
-        """It has none."""
+    def permits(self) -> Sequence[PermitWanted | RequestEnded]:
+        """None."""
+        return ()
 
     def said(self) -> Sequence[tuple[str, Message]]:
         """Nothing."""
