@@ -24,6 +24,7 @@ from actors.wishes import Wishes
 from engine.messages import (
     BalancesChanged,
     Entry,
+    EpochAnnounced,
     OrderAccepted,
     OrderFilled,
     OrderInDoubt,
@@ -71,7 +72,7 @@ class HearingActor(EngineActor, abc.ABC):
         self._wishes = Wishes(self, limiter)
         self._permits = self._wishes.book
         self._usage_due = False
-        self._balances_due = True
+        self._balances_due = self.epoch > 1  # at the start the portfolio asks, when it is there
         self._balances_timer = False
         self._counts = dict.fromkeys(
             ("sent", "accepted", "refused", "in_doubt", "repeated", "late", "no_permit", "cancels", "fills", "reads"), 0
@@ -102,6 +103,12 @@ class HearingActor(EngineActor, abc.ABC):
     def on_record_refused(self, message: RecordRefused) -> None:
         """What was sent is told again when there is room, or not at all: it is no reason to send less."""
         self.outbox.on_record_refused(message)
+
+    def on_epoch_announced(self, message: EpochAnnounced) -> None:
+        """A portfolio that is new knows no balances, and grants nothing before it does."""
+        super().on_epoch_announced(message)
+        if message.name == "portfolio":
+            self._balances_due = True
 
     # ------------------------------------------------------------ permits
 

@@ -63,7 +63,7 @@ def live_place(config: Config, facts: StrategyFacts, files: Files, patience: Pat
         markets=connection.markets(),
         stream=LiveMarket(connection),
         venue=lambda installation, began: CcxtVenue(
-            connection, can, installation, margin_mode=config.exchange.margin_mode, began=began
+            connection, can, installation, margin_mode=config.exchange.margin_mode, began=began, seen=account.seen
         ),
         limits=can.limits(connection.reported),
         clock=ExchangeClock(connection.now),

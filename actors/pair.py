@@ -276,6 +276,8 @@ class PairActor(CommandedActor):
             client_order_ids=asked,
             since=snapshot_since(since),
             reply_to=self.name,
+            held=trade.position.amount,
+            ended=tuple(o.order_id for o in trade.orders.values() if o.is_done and o.order_id),
         )
         self.tell("gateway", take)
         self.start_timer("snapshot", SNAPSHOT_MS)

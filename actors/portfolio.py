@@ -103,6 +103,7 @@ class PortfolioActor(AccountingActor):
         self._census_from = self.monotonic()
         announced = EpochAnnounced(name=self.name, epoch=self.epoch)
         self.tell("persistence", announced)
+        self.tell("gateway", announced)
         if self.epoch == 1:
             self.start_timer("census", FIRST_CENSUS_MS)
         else:

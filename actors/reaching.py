@@ -15,7 +15,7 @@ from loguru import logger
 from actors.keys import keys_of
 from actors.venues.capabilities import capability
 from actors.venues.ccxt import Connection, odd_options
-from actors.venues.live.examining import Account, examine, refusal_of
+from actors.venues.live.examining import Account, examine, is_once_more, refusal_of
 from engine.candles import timeframe_ms
 from engine.errors import ConfigError, Outage, Problem
 from engine.market import Market
@@ -79,6 +79,8 @@ async def looked_at(
 ) -> tuple[tuple[str, ...], tuple[str, ...], Account]:
     """(the pairs to trade, those configured that are gone, what the account is found to be); `strict` refuses the gone."""
     loaded = await connection.load(again=True)
+    if is_once_more(loaded):
+        loaded = await connection.load(again=True)
     if loaded.failure is not None:
         raise refusal_of(connection.name, loaded)
     pairs, gone = wanted(config, connection.markets(), strict=strict)

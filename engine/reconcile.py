@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 
 from engine import booking, entry, funding, pursuit, reviewing, shortage
 from engine.actions import Alarm, Cancel, SetTimer
 from engine.change import changed
-from engine.messages import VenueOrder, VenueSnapshot, WatchPrice
+from engine.messages import TakeSnapshot, VenueOrder, VenueSnapshot, WatchPrice
 from engine.order import Fill, Order
 from engine.types import ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose, Side
 from engine.work import Trade, Work
@@ -35,6 +36,20 @@ def installation_of(client_order_id: str) -> str:
     return found[1] if found else ""
 
 
+def is_told_by_lists(question: TakeSnapshot, working: Sequence[VenueOrder], position: Decimal | None) -> bool:
+    """Whether the lists of the whole account answer a pair's first question, so that nothing of its own need be read.
+
+    `working` are the orders of ours that work on this pair, `position` what is held there on margin; None on spot,
+    where the user's own coins are among what is held. They do when exactly those orders work that the
+    journal believes to work and none has filled anything, and, on margin, nothing is held by a pair that
+    knows of nothing. Whatever else it may be (an order in doubt, one that has ended or filled while nobody listened,
+    one that the journal has lost) is looked up by itself. What is held less is seen by `shortage`.
+    """
+    if {told.client_order_id for told in working} != set(question.client_order_ids):
+        return False
+    return not any(told.filled for told in working) and bool(question.held or not position)
+
+
 def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     """Take over what the venue says is true of this pair."""
     trade = work.trade
@@ -44,7 +59,7 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
         _learn_order_id(work, told)
     adopt(work, lost, snap.fills)
     funding.book_missed(work, snap.payments)  # before what closes the trade, whose profit they belong to
-    _book_all(work, snap.fills)
+    _book_all(work, snap.fills, snap.orders)
     for told in snap.orders:
         order = trade.orders.get(told.client_order_id)
         if order is not None:
@@ -65,8 +80,12 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     pursuit.pursue(work)
 
 
-def _book_all(work: Work, fills: Sequence[Fill]) -> None:
-    """Book the fills of this trade's orders as they happened; of one moment, what was bought before what was sold."""
+def _book_all(work: Work, fills: Sequence[Fill], orders: Sequence[VenueOrder]) -> None:
+    """Book the fills of this trade's orders as they happened; of one moment, what was bought before what was sold.
+
+    `orders` tell the venue's ids: a stop that has triggered may have filled under another one.
+    """
+    order_ids = {told.client_order_id: told.order_id for told in orders}
 
     def moment(fill: Fill) -> tuple[Millis, bool]:
         order = work.trade.orders.get(fill.client_order_id)
@@ -75,7 +94,7 @@ def _book_all(work: Work, fills: Sequence[Fill]) -> None:
     for fill in sorted(fills, key=moment):
         order = work.trade.orders.get(fill.client_order_id)
         if order is not None:
-            booking.book(work, order, fill)
+            booking.book(work, order, fill, order_ids.get(fill.client_order_id, ""))
 
 
 def _learn_order_id(work: Work, told: VenueOrder) -> None:
@@ -174,7 +193,7 @@ def _adopt_trade(work: Work, orders: Sequence[VenueOrder], fills: Sequence[Fill]
         order = _adopted(work, told)
         work.enlist(order)
         work.emit("OrderAccepted", client_order_id=order.client_order_id, order_id=order.order_id)
-    _book_all(work, fills)  # those of orders that were known too: what an exit left was entered before
+    _book_all(work, fills, orders)  # those of orders that were known too: what an exit left was entered before
 
 
 def _side_of(orders: Sequence[VenueOrder]) -> Side:

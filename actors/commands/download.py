@@ -134,7 +134,7 @@ def _limits(connection: Connection) -> Limits:
         return capability(connection.name, futures=connection.futures).limits(connection.reported)
     except CannotTrade:
         pace_ms = max(1, int(connection.data.rateLimit))
-        costs = {kind: {"requests_10s": 1} for kind in ("candles", "funding_rates")}
+        costs = {kind: {"requests_10s": 1} for kind in ("candles", "candles_few", "funding_rates")}
         return Limits(pools=(Pool("requests_10s", max(1, 10_000 // pace_ms), 10_000),), costs=costs)
 
 

@@ -33,7 +33,7 @@ READS: Final = (
     "balances", "positions", "leverage", "margin_mode", "position_mode", "leverage_tiers", "funding_history",
     "order_usage", "user_stream",
 )  # fmt: skip
-PUBLIC: Final = ("candles", "ticker", "tickers", "markets", "funding_rates", "time")
+PUBLIC: Final = ("candles", "candles_few", "ticker", "tickers", "markets", "funding_rates", "time")
 KINDS: Final = (*ORDERS, *READS, *PUBLIC, "snapshot")
 """The kinds of requests that permits are asked for. A snapshot is a pair's open orders, open stops and trades."""
 
@@ -181,6 +181,21 @@ class Capability:
             return None
         return Call("fetch_open_orders", (pair,), dict(self.stop.open))
 
+    def open_lists(self, pair: str | None) -> list[tuple[str, Call]]:
+        """All calls that together list a pair's open orders, or everybody's, each with its kind of request."""
+        every = "" if pair else "_all"
+        stops = self.open_stops(pair)
+        lists = [(f"open_orders{every}", self.open_orders(pair))]
+        return lists if stops is None else [*lists, (f"open_stops{every}", stops)]
+
+    @property
+    def listed_at_once(self) -> int:
+        """The lists of everybody's open orders cost no more than those of this many pairs."""
+        each, every = (
+            sum(sum(self.costs[kind].values()) for kind, _ in self.open_lists(pair)) for pair in ("A/B", None)
+        )
+        return every // max(each, 1)
+
     def _filled(
         self, params: Mapping[str, Any], client_order_id: str, words: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
@@ -294,6 +309,8 @@ def _share(pool: Mapping[str, Any]) -> int | None:
 def _costs(given: Mapping[str, Mapping[str, int]], separate_stops: bool) -> dict[str, Mapping[str, int]]:
     """Every kind's cost: its own, else that of its group, and what every request costs."""
     costs: dict[str, Mapping[str, int]] = {}
+    if "candles" in given:
+        given = {"candles_few": given["candles"], **given}
     for kinds, group in ((ORDERS, "order"), (READS, "reads"), (PUBLIC, "public")):
         for kind in kinds:
             own = given.get(kind, given.get(group, given.get("reads", {})))

@@ -8,7 +8,7 @@ from decimal import Decimal
 from engine.margin import FundingRate
 from engine.messages.base import Message
 from engine.order import Fill, Order
-from engine.types import Millis
+from engine.types import ZERO, Millis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +128,8 @@ class OrderNotFound(Message):
 class TakeSnapshot(Message):
     """pair → gateway: what is true of this pair at the venue, and of these orders of ours?
 
-    `since` is the time of the last fill known; fills from a little before it on are answered.
+    `since` is the time of the last fill known; fills from a little before it on are answered. `held` is what the pair
+    believes to hold, `ended` the venue's ids of orders that it knows to the end: nothing more can come of those.
     """
 
     request_id: str
@@ -136,6 +137,8 @@ class TakeSnapshot(Message):
     client_order_ids: tuple[str, ...]
     since: Millis
     reply_to: str
+    held: Decimal = ZERO
+    ended: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

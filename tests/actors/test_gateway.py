@@ -19,6 +19,7 @@ from engine.messages import (
     CancelOrder,
     CancelRejected,
     ChildExited,
+    EpochAnnounced,
     LoadState,
     MatchMarket,
     Message,
@@ -150,6 +151,7 @@ def test_an_order_is_sent_accepted_and_filled() -> None:
     """A good order is accepted, its candle fills it, and the pair hears the fill before the turn's end."""
     world = World()
 
+    world.tell(EpochAnnounced(name="portfolio", epoch=1))
     assert world.tell(world.order()) == [OrderAccepted(pair=PAIR, client_order_id="a", order_id=f"{PAIR}#1", ts=1_000)]
     assert names(world.tell(world.match("98", "99"))) == ["OrderFilled", "MarketMatched"]
     assert world.portfolio.of(BalancesChanged)[-1].balances == (("USDT", D(10_000), ZERO),)
@@ -159,6 +161,16 @@ def test_an_order_is_sent_accepted_and_filled() -> None:
         "BTC": D(1),
         "USDT": D("9900.901"),
     }
+
+
+def test_a_new_portfolio_hears_the_balances() -> None:
+    """Nothing is granted before they are known: a portfolio that says it is there is told, and nobody before."""
+    world = World()
+    assert world.portfolio.of(BalancesChanged) == []
+    for epoch in (1, 2):
+        world.tell(EpochAnnounced(name="portfolio", epoch=epoch))
+        assert len(world.portfolio.of(BalancesChanged)) == epoch
+        world.sim.run_for(1_500)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -219,7 +219,7 @@ class PaperWorld:
 class ExchangeWorld:
     """The local exchange through the unmodified ccxt class; late orders are possible for two seconds and a half only."""
 
-    def __init__(self, exchange: Exchange, key: str = "key") -> None:
+    def __init__(self, exchange: Exchange, key: str = "key", runs: Mapping[int, Millis] | None = None) -> None:
         self.exchange = exchange
         told = exchange.options()
         told = {**told, "timeout": TIMEOUT_MS, "options": {**told["options"], "recvWindow": HORIZON_MS - 300}}
@@ -233,7 +233,7 @@ class ExchangeWorld:
         assert loaded.failure is None, loaded.failure
         ability = replace(capability("binance", futures=exchange.futures), horizon_ms=HORIZON_MS)
         self.pair = FUTURE if exchange.futures else PAIR
-        self.live = CcxtVenue(self.connection, ability, INSTALLATION)
+        self.live = CcxtVenue(self.connection, ability, INSTALLATION, began=runs)
         self.venue: TradingVenue = self.live
 
     def now(self) -> Millis:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.venues.trading import Missed, Remark
+from actors.venues.trading import Remark, RequestEnded
 from engine.messages import OrderAccepted, OrderCanceled, OrderFilled
 from engine.types import OrderSide, OrderType, Purpose
 from tests.contract.desk import PAIR, Desk, ExchangeWorld, an_order, client_id
@@ -37,11 +37,17 @@ def desk(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Desk]:
     made.open(1)
     try:
         made.submit(an_order(1, world.now()))
-        made.wait(lambda: world.live._stream.is_up and made.of(Missed), "the stream")
+        made.wait(lambda: world.live._stream.is_up and _has_caught_up(made), "the stream")
+        made.look(1)  # as a pair does at its start
         yield made
     finally:
         exchange.control("clear")
         world.close()
+
+
+def _has_caught_up(desk: Desk) -> bool:
+    """Whether what was missed before the stream listened has been read."""
+    return any(event.request == "open_orders" for event in desk.of(RequestEnded))
 
 
 def sell(desk: Desk, exchange: Exchange) -> None:

@@ -12,6 +12,7 @@ import ccxt.pro
 import pytest
 
 from actors.venues.capabilities import Call, Capability, capability
+from actors.venues.live.reading import FEW
 from engine.order import Order
 from engine.types import OrderSide, OrderType, Purpose
 from tests.exchange.client import Exchange
@@ -91,6 +92,7 @@ async def _costs(exchange: Exchange) -> dict[str, int]:
             "markets": (made.load_markets, True),
             "time": (made.fetch_time,),
             "candles": (made.fetch_ohlcv, pair, "1m", None, 1_000),
+            "candles_few": (made.fetch_ohlcv, pair, "1m", None, FEW - 1),
             "balances": (made.fetch_balance,),
             "my_trades": (made.fetch_my_trades, pair),
             "ticker": (made.fetch_ticker, pair),

@@ -35,11 +35,7 @@ class Account:
 
     async def compare(self, traded: Collection[str]) -> None:
         """Read all open orders; tell the pairs `traded` of theirs, and the user once of all others."""
-        calls = [("open_orders_all", self._ability.open_orders(None))]
-        stops = self._ability.open_stops(None)
-        if stops is not None:
-            calls.append(("open_stops_all", stops))
-        for kind, call in calls:
+        for kind, call in self._ability.open_lists(None):
             answer = await self._requests.read(kind, self._requests.method(call))
             for told in rows(answer.value):
                 self._take(told, traded)

@@ -6,15 +6,20 @@ does not answer is an outage, and somebody else's business to wait for.
 
 from __future__ import annotations
 
+import functools
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
+from actors.venues.capabilities import capability
 from actors.venues.ccxt import Connection
 from actors.venues.live.failure import Verdict
+from actors.venues.live.holdings import Seen
 from actors.venues.live.markets import number
 from actors.venues.live.wire import Answer
+from actors.venues.live.words import rows
 from engine.errors import ConfigError, Outage, Problem, TradepitError
 from engine.market import Market
 from engine.reconcile import installation_of
@@ -34,13 +39,14 @@ SHOWN: Final = 10
 
 @dataclass(slots=True)
 class Account:
-    """What was found. `orders` are (pair, our id, in words), `positions` (pair, in words); `notes` are for the user's eyes."""
+    """What was found. `orders` are (pair, our id, in words), `positions` (pair, in words); `notes` are for the user's eyes. `seen` is all of it as it came."""
 
     balances: tuple[tuple[str, Decimal, Decimal], ...] = ()
     orders: tuple[tuple[str, str, str], ...] = ()
     positions: tuple[tuple[str, str], ...] = ()
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    seen: Seen | None = None
 
     def free(self, currency: str) -> Decimal:
         """What is free of a coin."""
@@ -57,14 +63,17 @@ async def examine(connection: Connection, config: Config, pairs: Sequence[str], 
     found = Account()
     _check_clock(connection, config, found, strict=strict)
     _check_markets(connection.markets(), config, pairs, found)
-    exchange = connection.trading
-    told = await _asked(connection, exchange.fetch_balance)
+    began = time.monotonic()
+    told = await _asked(connection, connection.trading.fetch_balance)
     found.balances = _balances(told)
     await _check_permissions(connection, config, found)
-    if connection.futures:
-        await _check_positions(connection, found)
-    orders = await _asked(connection, exchange.fetch_open_orders)
+    positions = await _check_positions(connection, found) if connection.futures else ()
+    orders: list[Any] = []
+    for _, call in capability(connection.name, futures=connection.futures).open_lists(None):
+        method = getattr(connection.trading, call.method)
+        orders += rows(await _asked(connection, functools.partial(method, *call.args, params=dict(call.params))))
     found.orders = tuple(_order(order) for order in orders if isinstance(order, Mapping))
+    found.seen = Seen(began, told, positions, orders)
     _check_money(connection, config, pairs, found, strict=strict)
     return found
 
@@ -77,9 +86,17 @@ async def _asked(connection: Connection, function: Callable[..., Awaitable[Any]]
         ConfigError: it is refused.
     """
     answer: Answer = await connection.request(function)
+    if is_once_more(answer):
+        answer = await connection.request(function)
     if answer.failure is None:
         return answer.value
     raise refusal_of(connection.name, answer)
+
+
+def is_once_more(answer: Answer) -> bool:
+    """Whether a read is worth asking for again at once: the exchange is there, and one answer came to nothing."""
+    failure = answer.failure
+    return failure is not None and failure.verdict is Verdict.IN_DOUBT
 
 
 def refusal_of(name: str, answer: Answer) -> TradepitError:
@@ -183,7 +200,7 @@ _PERMISSIONS: Final[Mapping[str, tuple[str, Callable[[Mapping[str, Any], bool], 
 """By exchange: ccxt's method, and how its answer says (may trade, may withdraw)."""
 
 
-async def _check_positions(connection: Connection, found: Account) -> None:
+async def _check_positions(connection: Connection, found: Account) -> Sequence[Any]:
     exchange = connection.trading
     if exchange.has.get("fetchPositionMode"):
         told = await _asked(connection, exchange.fetch_position_mode)
@@ -191,12 +208,13 @@ async def _check_positions(connection: Connection, found: Account) -> None:
             why = "the account is in hedge mode: a pair could be long and short at once"
             cure = "Turn the exchange's position mode to one-way"
             found.problems.append(Problem("exchange.market", "futures", why, cure))
-    positions = await _asked(connection, exchange.fetch_positions)
+    positions = rows(await _asked(connection, exchange.fetch_positions))
     found.positions = tuple(
         (str(p.get("symbol")), f"{p.get('side')} {number(p.get('contracts')):f} at {p.get('entryPrice')}")
         for p in positions
         if isinstance(p, Mapping) and number(p.get("contracts"))
     )
+    return positions
 
 
 def _order(told: Mapping[str, Any]) -> tuple[str, str, str]:

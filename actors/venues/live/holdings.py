@@ -1,14 +1,16 @@
-"""What an account holds at an exchange: balances, positions on margin, and on which pairs there are open orders.
+"""What an account holds at an exchange, read as a whole: balances, positions on margin, and all open orders.
 
-A read serves everybody who has asked before it began.
+A read serves everybody who is content with one that began then: who asks for now gets one that began after he asked.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from actors.venues.capabilities import Capability
 from actors.venues.live.requests import Requests
@@ -18,75 +20,103 @@ from engine.types import ZERO
 
 Balances = tuple[tuple[str, Decimal, Decimal], ...]
 
+SEEN_S: Final = 10.0
+"""What was read so long ago, before the first question, is read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a start has read of an account before anything was asked: as ccxt tells it, `at` by the steady clock."""
+
+    at: float
+    balances: Any
+    positions: Sequence[Any]
+    orders: Sequence[Any]
+
 
 class Holdings:
-    """The balances and positions of one account; on the connection's loop, but for `balances`."""
+    """The balances, positions and open orders of one account; on the connection's loop, but for `balances`.
 
-    def __init__(self, requests: Requests, ability: Capability, *, futures: bool) -> None:
+    With what a start has `seen` the first questions cost nothing.
+    """
+
+    def __init__(self, requests: Requests, ability: Capability, *, futures: bool, seen: Seen | None = None) -> None:
         self._requests = requests
         self._ability = ability
         self._futures = futures
         self._balances: Balances = ()
-        self._positions: dict[str, Any] = {}
-        self._open: frozenset[str] | None = None
-        self._locks = {"balances": asyncio.Lock(), "positions": asyncio.Lock(), "open": asyncio.Lock()}
+        self._positions: Mapping[str, Any] = {}
+        self._orders: Mapping[str, Sequence[Any]] = {}
+        self._locks = {"balances": asyncio.Lock(), "positions": asyncio.Lock(), "orders": asyncio.Lock()}
         self._begun = dict.fromkeys(self._locks, float("-inf"))
+        if seen is not None:
+            self._balances = balances_of(seen.balances, futures=futures)
+            self._positions = _by_pair(seen.positions)
+            self._orders = _grouped(seen.orders)
+            self._begun = dict.fromkeys(self._locks, seen.at)
 
     @property
     def balances(self) -> Balances:
         """(currency, free, locked) as they were read last; from any thread. Empty: not known yet."""
         return self._balances
 
-    async def read_balances(self) -> Balances:
-        """The balances of now or later."""
-        asked = asyncio.get_running_loop().time()
+    async def read_balances(self, since: float | None = None) -> Balances:
+        """The balances of now or later; of `since` or later, by the steady clock, where that is said."""
+        asked = time.monotonic() if since is None else since
         async with self._locks["balances"]:
             if self._begun["balances"] < asked:
-                begun = asyncio.get_running_loop().time()
+                begun = time.monotonic()
                 answer = await self._requests.read("balances", self._requests.connection.trading.fetch_balance)
                 if answer.failure is None:
                     self._balances = balances_of(answer.value, futures=self._futures)
                     self._begun["balances"] = begun
             return self._balances
 
-    async def read_positions(self) -> Mapping[str, Any]:
-        """All positions of now or later, as ccxt tells them, by pair."""
-        asked = asyncio.get_running_loop().time()
+    async def read_positions(self, since: float | None = None) -> Mapping[str, Any]:
+        """All positions likewise, as ccxt tells them, by pair."""
+        asked = time.monotonic() if since is None else since
         async with self._locks["positions"]:
             if self._begun["positions"] < asked:
-                begun = asyncio.get_running_loop().time()
+                begun = time.monotonic()
                 answer = await self._requests.read("positions", self._requests.connection.trading.fetch_positions)
                 if answer.failure is None:
-                    told = rows(answer.value)
-                    self._positions = {text(one.get("symbol")): one for one in told if isinstance(one, Mapping)}
+                    self._positions = _by_pair(rows(answer.value))
                     self._begun["positions"] = begun
             return self._positions
 
-    async def position(self, market: Market) -> Decimal | None:
-        """Base coins held of a pair: a coin's balance on spot, a short's are negative on margin."""
+    async def position(self, market: Market, since: float | None = None) -> Decimal | None:
+        """Base coins held of a pair: a coin's balance on spot, a short's are negative on margin; None: not known."""
         if market.is_futures:
-            told = (await self.read_positions()).get(market.pair)
-            return ZERO if told is None else position_of(told, market)
-        balances = await self.read_balances()
+            told = (await self.read_positions(since)).get(market.pair)
+            known = self._begun["positions"] > float("-inf")
+            return position_of(told, market) if told is not None else ZERO if known else None
+        balances = await self.read_balances(since)
+        if self._begun["balances"] == float("-inf"):
+            return None  # it may not be read: that nothing is known is not that nothing is there
         return sum((free + locked for currency, free, locked in balances if currency == market.base), ZERO)
 
-    async def is_empty(self, market: Market) -> bool:
-        """Whether a pair has no open order, anybody's, and nothing is held of it, now or later."""
-        opened = await self._read_open()
-        return opened is not None and market.pair not in opened and not await self.position(market)
-
-    async def _read_open(self) -> frozenset[str] | None:
-        """The pairs with open orders; None where it could not be read."""
-        asked = asyncio.get_running_loop().time()
-        async with self._locks["open"]:
-            if self._begun["open"] < asked:
-                begun, found = asyncio.get_running_loop().time(), set()
-                stops = self._ability.open_stops(None)
-                calls = [("open_orders_all", self._ability.open_orders(None))]
-                for kind, call in [*calls, *([] if stops is None else [("open_stops_all", stops)])]:
+    async def read_orders(self, since: float | None = None) -> Mapping[str, Sequence[Any]] | None:
+        """All open orders likewise, anybody's, as ccxt tells them, by pair; None where they could not be read."""
+        asked = time.monotonic() if since is None else since
+        async with self._locks["orders"]:
+            if self._begun["orders"] < asked:
+                begun, found = time.monotonic(), list[Any]()
+                for kind, call in self._ability.open_lists(None):
                     answer = await self._requests.read(kind, self._requests.method(call))
                     if answer.failure is not None:
                         return None
-                    found |= {text(told.get("symbol")) for told in rows(answer.value) if isinstance(told, Mapping)}
-                self._open, self._begun["open"] = frozenset(found), begun
-            return self._open
+                    found += rows(answer.value)
+                self._orders, self._begun["orders"] = _grouped(found), begun
+            return self._orders
+
+
+def _by_pair(told: Sequence[Any]) -> dict[str, Any]:
+    return {text(one.get("symbol")): one for one in told if isinstance(one, Mapping)}
+
+
+def _grouped(told: Sequence[Any]) -> dict[str, list[Any]]:
+    found: dict[str, list[Any]] = {}
+    for one in told:
+        if isinstance(one, Mapping):
+            found.setdefault(text(one.get("symbol")), []).append(one)
+    return found

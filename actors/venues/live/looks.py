@@ -6,8 +6,9 @@ Rules
     the horizon after it was sent, or after this process began, for orders of an earlier one.
     Fills are told by the exchange's order ids: the orders that they belong to are read first, so that each
     fill of ours has its order, and foreign ones are left out.
-    Pairs that believe to hold nothing, and for which nothing is open or held there, are answered at once when many ask
-    together, as after a restart; their history is read later, and what is in it that nobody knows is looked at then.
+    A pair's first question is answered from the lists of the whole account where these tell all that it must know
+    (`engine.reconcile.is_told_by_lists`), so that a restart costs the same however many pairs there are. Their
+    executions are read later, behind all else; what is in them that nobody knows is looked at then.
     Who asks again while a look is under way is answered with the newest question's id.
 """
 
@@ -15,7 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -24,15 +26,15 @@ from loguru import logger
 from actors.venues.capabilities import Capability
 from actors.venues.live.books import Books
 from actors.venues.live.failure import Verdict
-from actors.venues.live.holdings import Holdings
+from actors.venues.live.holdings import SEEN_S, Holdings
 from actors.venues.live.markets import number
 from actors.venues.live.requests import URGENCY, Requests, Telling
 from actors.venues.live.words import became_of, fill_of, order_of, payment_of, rows, text
 from actors.venues.trading import Looked, Missed, Snapshot
 from engine.market import Market
 from engine.messages import ForeignFill, FundingPaid, OrderFilled, TakeSnapshot, VenueOrder
-from engine.reconcile import CLIENT_ID
-from engine.types import ZERO, Millis, OrderType, Priority
+from engine.reconcile import CLIENT_ID, is_told_by_lists
+from engine.types import Millis, OrderType, Priority
 
 OVERLAP_MS: Final = 60_000
 """Fills and orders are read from so long before the time that was asked for: clocks differ, and answers lag."""
@@ -42,11 +44,8 @@ PAGE: Final = 500
 
 PAGES_MAX: Final = 200
 
-TOGETHER: Final = 10
-"""So many looks at once of pairs that hold nothing are answered by one read of all open orders."""
-
 PACE_S: Final = 1.0
-"""One history after the other: what is found in one is looked at before the next is read."""
+"""So often one pair's executions are read behind all else."""
 
 FAILED_S: Final = 2.0
 """A look that a fault of ours has ended is begun anew after this."""
@@ -72,6 +71,7 @@ class Looks:
         holdings: Holdings,
         ability: Capability,
         runs: Mapping[int, Millis],
+        seen_at: float | None = None,
     ) -> None:
         self._requests = requests
         self._telling = telling
@@ -81,13 +81,18 @@ class Looks:
         self._began = requests.connection.now()
         self._runs = runs
         self._questions: dict[str, TakeSnapshot] = {}
-        self._unread: dict[str, None] = {}
-        self._read_before: set[str] = set()
+        self._unread: dict[str, TakeSnapshot] = {}
+        self._listed: set[str] = set()
+        self._seen_at = seen_at
+        self._lists_since = 0.0
         self.held: set[str] = set()
 
     def forget(self) -> None:
-        """A new gateway is there: whoever has asked the old one asks again."""
+        """A new gateway is there: whoever has asked the old one asks again, and what was read for it is too old."""
         self._questions.clear()
+        self._listed.clear()
+        now, seen_at, self._seen_at = time.monotonic(), self._seen_at, None
+        self._lists_since = now if seen_at is None or now - seen_at > SEEN_S else seen_at
 
     def look(self, question: TakeSnapshot) -> None:
         """Begin to look, or let the look that is under way answer this question too."""
@@ -99,7 +104,7 @@ class Looks:
     async def _answer(self, asker: str) -> None:
         while (question := self._questions.get(asker)) is not None:
             # What has orders there may be without a stop since a crash: it does not wait behind pairs that hold nothing.
-            URGENCY.set(Priority.EXIT if question.client_order_ids or question.since else Priority.RECONCILE)
+            URGENCY.set(Priority.EXIT if question.client_order_ids or question.held else Priority.RECONCILE)
             try:
                 snapshot = await self._read(question)
             except Exception:  # noqa: BLE001 - whoever asked must be answered
@@ -113,6 +118,11 @@ class Looks:
                 del self._questions[asker]
                 self._telling.put(Looked(newest, snapshot))
 
+    def doubt(self, pair: str) -> None:
+        """Something may have happened unheard: whoever trades the pair is to look, and lists do not answer him."""
+        self._listed.add(pair)
+        self._telling.put(Missed(pair))
+
     # ------------------------------------------------------------ one look
 
     async def _read(self, question: TakeSnapshot) -> Snapshot:
@@ -120,14 +130,15 @@ class Looks:
         market = self._requests.connection.markets().get(pair)
         if market is None:  # delisted: nothing can be asked any more, and nothing is there
             return Snapshot((), (), question.client_order_ids, None)
-        if self._is_flat(question) and len(self._questions) >= TOGETHER and await self._holdings.is_empty(market):
-            self._unread[pair] = None
-            self.held.discard(pair)
-            return Snapshot((), (), (), ZERO)
+        if pair not in self._listed:
+            self._listed.add(pair)
+            told = await self._from_lists(question, market)
+            if told is not None:
+                return told
         since = max(question.since - OVERLAP_MS, 0)
         orders = {order.order_id: order for order in await self._open(market)}
         trades = await self._pages("fetch_my_trades", market, since)
-        if self._has_unknown(pair, trades, orders):
+        if self._has_unknown(question, trades, orders):
             for told in await self._pages("fetch_orders", market, since):
                 self._take(market, told, orders, old=True)
             for told in trades:  # orders that the exchange does not list any more were nobody's that we know
@@ -141,36 +152,91 @@ class Looks:
         (self.held.add if position else self.held.discard)(pair)
         return Snapshot(listed, fills, tuple(unknown), position, final, payments, self._foreign(market, trades))
 
-    def _is_flat(self, question: TakeSnapshot) -> bool:
-        """Whether whoever asks believes to hold nothing, and to have no order: he has nothing to ask for by name."""
-        is_read = question.pair in self._read_before
-        return not is_read and not question.client_order_ids and not question.since
+    async def _from_lists(self, question: TakeSnapshot, market: Market) -> Snapshot | None:
+        """The answer as the lists of the whole account have it; None where the pair is to be looked at by itself."""
+        told = await self._holdings.read_orders(self._lists_since)
+        position = await self._holdings.position(market, self._lists_since)
+        if told is None:
+            return None
+        orders: dict[str, VenueOrder] = {}
+        for one in told.get(market.pair, ()):
+            self._take(market, one, orders)
+        working = [order for order in orders.values() if self._books.is_ours(order.client_order_id)]
+        if not is_told_by_lists(question, working, position if market.is_futures else None):
+            return None
+        self._unread[market.pair] = question
+        (self.held.add if position else self.held.discard)(market.pair)
+        return Snapshot(tuple(orders.values()), (), (), position)
 
     async def read_on(self) -> None:
-        """Read, one after the other and behind all else, the history of pairs that were answered without it."""
+        """Read, one after the other and behind all else, the executions of pairs that were answered without them.
+
+        Where something is held they are read first: it might be what a lost journal knew of.
+        """
         URGENCY.set(Priority.DATA)
+        await self._missed_payments()
         while self._unread:
-            pair = next(iter(self._unread))
-            market = self._requests.connection.markets().get(pair)
-            if market is not None:
-                trades = await self._pages("fetch_my_trades", market, 0)
-                self._read_before.add(pair)
-                if self._has_unknown(pair, trades, {}):
-                    self._telling.put(Missed(pair))
-                    await asyncio.sleep(PACE_S)
-            self._unread.pop(pair, None)
+            pair = next((pair for pair in self._unread if pair in self.held), next(iter(self._unread)))
+            question, market = self._unread.pop(pair), self._requests.connection.markets().get(pair)
+            if market is not None and await self._has_more(question, market):
+                self.doubt(pair)
+            await asyncio.sleep(PACE_S)
+
+    async def _missed_payments(self) -> None:
+        """Tell the funding of positions that were answered from lists, by one read of the whole account's."""
+        trading, markets = self._requests.connection.trading, self._requests.connection.markets()
+        asked = {p: q for p, q in self._unread.items() if q.held and p in markets and markets[p].is_futures}
+        if not asked or not trading.has.get("fetchFundingHistory"):
+            return
+        since = min(question.since for question in asked.values())
+        answer = await self._requests.read("funding_history", trading.fetch_funding_history, None, since, PAGE)
+        told = rows(answer.value)
+        if answer.failure is not None or len(told) >= PAGE:  # for one pair only there, or more than a page
+            for pair in asked:
+                self.doubt(pair)
+            return
+        for one in told:
+            paid = payment_of(one, text(one.get("symbol"))) if isinstance(one, Mapping) else None
+            if paid is not None and paid.pair in asked and paid.ts >= asked[paid.pair].since:
+                self._telling.put(paid)
+
+    async def _has_more(self, question: TakeSnapshot, market: Market) -> bool:
+        trades = await self._pages("fetch_my_trades", market, question.since)
+        return self._has_unknown(question, trades, {})
+
+    async def missed(self) -> list[str]:
+        """The pairs of which something happened unheard: an order of ours is not any more as it was told last."""
+        URGENCY.set(Priority.EXIT)
+        before = [(known, known.filled) for known in self._books.all() if not known.ended]
+        before = [(known, filled) for known, filled in before if known.accepted or known.in_doubt]
+        listed = await self._open_of({known.pair for known, _ in before})
+        found = set()
+        for known, filled in before:
+            told = listed.get(known.client_order_id)
+            if told is None or told.filled != filled:
+                found.add(known.pair)
+        return sorted(found)
+
+    async def _open_of(self, pairs: Collection[str]) -> dict[str, VenueOrder]:
+        """The open orders of ours of some pairs, by our id, as of now."""
+        orders: dict[str, VenueOrder] = {}
+        markets = self._requests.connection.markets()
+        told = await self._holdings.read_orders() if len(pairs) > self._ability.listed_at_once else None
+        for market in [markets[pair] for pair in sorted(pairs) if pair in markets]:
+            if told is None:
+                orders |= {order.order_id: order for order in await self._open(market)}
+            else:
+                for one in told.get(market.pair, ()):
+                    self._take(market, one, orders)
+        return {order.client_order_id: order for order in orders.values()}
 
     def _is_wanted(self, order: VenueOrder, filled: set[str], asked: Sequence[str]) -> bool:
         working = order.status in ("NEW", "PARTIALLY_FILLED")
         return working or order.client_order_id in filled or order.client_order_id in asked
 
     async def _open(self, market: Market) -> list[VenueOrder]:
-        calls = [("open_orders", self._ability.open_orders(market.pair))]
-        stops = self._ability.open_stops(market.pair)
-        if stops is not None:
-            calls.append(("open_stops", stops))
         found: dict[str, VenueOrder] = {}
-        for kind, call in calls:
+        for kind, call in self._ability.open_lists(market.pair):
             answer = await self._requests.read(kind, self._requests.method(call), pair=market.pair)
             for told in rows(answer.value):
                 self._take(market, told, found)
@@ -194,10 +260,10 @@ class Looks:
                 del into[twin.order_id]
         into[order.order_id] = order
 
-    def _has_unknown(self, pair: str, trades: Sequence[Any], orders: Mapping[str, VenueOrder]) -> bool:
+    def _has_unknown(self, question: TakeSnapshot, trades: Sequence[Any], orders: Mapping[str, VenueOrder]) -> bool:
         """Whether there are executions of orders that nobody here has seen: ours or foreign, the orders will tell."""
-        ids = {text(told.get("order")) for told in trades if isinstance(told, Mapping)}
-        return any(order_id not in orders and not self._books.is_seen(pair, order_id) for order_id in ids)
+        ids = {text(told.get("order")) for told in trades if isinstance(told, Mapping)} - set(question.ended)
+        return any(order_id not in orders and not self._books.is_seen(question.pair, order_id) for order_id in ids)
 
     async def _asked(
         self, client_order_ids: Sequence[str], market: Market, orders: dict[str, VenueOrder]

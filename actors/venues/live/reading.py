@@ -21,6 +21,9 @@ from engine.repair import Refusal, repair
 from engine.types import Millis
 
 AT_ONCE: Final = 20
+FEW: Final = 100
+"""Fewer candles than these cost less, where an exchange counts by them."""
+
 ROWS_MAX: Final = 1_000
 """Candles asked for at once; a venue that gives fewer is asked again from where it stopped."""
 ROWS_USUAL: Final = 300
@@ -56,7 +59,8 @@ class Reader:
         """
         limit = min(rows_at_once(self._requests.data, pair), max(2, count))
         timeframe = timeframe_text(timeframe_ms)
-        value = await self.ask("candles", self._requests.data.fetch_ohlcv, pair, timeframe, since, limit)
+        kind = "candles_few" if limit < FEW else "candles"
+        value = await self.ask(kind, self._requests.data.fetch_ohlcv, pair, timeframe, since, limit)
         rows = None if value is None else sorted(rows_of(value))
         return None if rows is None or (every and len(rows) != len(value)) else rows
 

@@ -26,17 +26,17 @@ from actors.venues.ccxt import Connection
 from actors.venues.live.account import Account
 from actors.venues.live.books import Books
 from actors.venues.live.echo import Echo
-from actors.venues.live.holdings import Holdings
+from actors.venues.live.holdings import Holdings, Seen
 from actors.venues.live.looks import Looks
 from actors.venues.live.orders import Cancelling, Orders
-from actors.venues.live.requests import Requests, Telling
+from actors.venues.live.requests import URGENCY, Requests, Telling
 from actors.venues.live.user import ECHO_S, UserStream
-from actors.venues.trading import BalancesMoved, Found, InDoubt, Missed, Permit, Remark, Sent, VenueEvent
+from actors.venues.trading import BalancesMoved, Found, InDoubt, Permit, Remark, Sent, VenueEvent
 from engine.margin import FundingRate
 from engine.market import Market
 from engine.messages import TakeSnapshot
 from engine.order import Order
-from engine.types import Millis
+from engine.types import Millis, Priority
 
 RECONCILE_S: Final = 180.0
 """So often each pair that has something at the exchange compares, whatever was heard."""
@@ -48,7 +48,7 @@ BALANCES_S: Final = 2.0
 FOREIGN_S: Final = 2.0
 """An execution whose order is not known by then is somebody else's."""
 
-READ_ON_S: Final = 5.0
+READ_ON_S: Final = 1.0
 FUNDING_HOUR_MS: Final = 3_600_000
 FUNDING_LAG_S: Final = 10.0
 
@@ -69,6 +69,7 @@ class CcxtVenue:
         *,
         margin_mode: str = "isolated",
         began: Mapping[int, Millis] | None = None,
+        seen: Seen | None = None,
     ) -> None:
         self._connection = connection
         self._telling = Telling()
@@ -77,8 +78,9 @@ class CcxtVenue:
         self._pairs_seen: set[str] = set()
         self._requests = Requests(connection, self._telling)
         self._books = Books(installation, self._heard, time.monotonic)
-        self._holdings = Holdings(self._requests, ability, futures=connection.futures)
-        self._looks = Looks(self._requests, self._telling, self._books, self._holdings, ability, began or {})
+        self._holdings = Holdings(self._requests, ability, futures=connection.futures, seen=seen)
+        seen_at = None if seen is None else seen.at
+        self._looks = Looks(self._requests, self._telling, self._books, self._holdings, ability, began or {}, seen_at)
         self._account = Account(self._requests, self._telling, self._books, ability)
         self._orders = Orders(
             self._requests, self._telling, self._books, ability, epoch=lambda: self._epoch, margin=margin_mode
@@ -96,7 +98,7 @@ class CcxtVenue:
             deaf=Echo(self._requests, self._books, ability).is_deaf,
         )
         self._tries: dict[str, tuple[int, float]] = {}
-        self._balances_due = True
+        self._balances_due = seen is None
         self._running: list[Any] = []
 
     # ------------------------------------------------------------ life
@@ -216,8 +218,12 @@ class CcxtVenue:
         if self._stream.restarts:
             text = f"the stream of our orders at {self._connection.name} is open again; what was missed is read"
             self._telling.put(Remark("info", "stream", text))
-        for pair in self._busy():
-            self._telling.put(Missed(pair))
+        self._balances_due = True
+        self._connection.spawn(self._catch_up())
+
+    async def _catch_up(self) -> None:
+        for pair in await self._looks.missed():
+            self._looks.doubt(pair)
 
     def _down(self, why: str) -> None:
         text = f"the stream of our orders at {self._connection.name} broke off ({why}); it is opened again"
@@ -233,11 +239,7 @@ class CcxtVenue:
 
     def _look_if_foreign(self, pair: str, order_id: str) -> None:
         if not self._books.owner(pair, order_id):
-            self._telling.put(Missed(pair))
-
-    def _busy(self) -> list[str]:
-        """The pairs with orders that have not ended."""
-        return sorted({known.pair for known in self._books.all() if not known.ended})
+            self._looks.doubt(pair)
 
     # ------------------------------------------------------------ what looks after it (on the loop)
 
@@ -289,7 +291,7 @@ class CcxtVenue:
             self._balances_due = True
             await self._account.compare(self._asking)
             for pair in sorted(self._asking & (self._pairs_seen | self._looks.held)):
-                self._telling.put(Missed(pair))
+                self._looks.doubt(pair)
             if time.monotonic() - synchronized > SYNCHRONIZE_S:
                 await self._connection.synchronize(self._requests.once)
                 synchronized = time.monotonic()
@@ -316,6 +318,8 @@ class CcxtVenue:
         function = getattr(self._connection.trading, method, None)
         if function is None:
             return
+        URGENCY.set(Priority.EXIT)  # until it is known nothing can be placed, stops neither
         answer = await self._requests.read("order_usage", functools.partial(function, {}))
+        URGENCY.set(Priority.RECONCILE)
         if answer.failure is None:
             self._connection.used.take(answer.value, answer.sent_at, self._connection.now())
