@@ -1,27 +1,37 @@
 """A real exchange as a place to trade: connected, its clock and markets read, its account looked at.
 
-Started during an outage it waits, with a word now and then, for as long as somebody has the patience.
+On paper it is the same exchange without an account: its market data, and our own venue for the orders. Started during an outage it waits, with a word now and then, for as long as somebody has the patience.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from actors.files import Files
+from actors.market_time import claim_record
 from actors.place import Place
-from actors.reaching import Patience, connected, looked_at, patiently
+from actors.reaching import Patience, connected, listed, looked_at, patiently
 from actors.runtime import MarketClock
-from actors.venues.capabilities import capability
+from actors.venues.capabilities import Capability, capability
 from actors.venues.live.examining import described
 from actors.venues.live.market import LiveMarket
+from actors.venues.live.on_paper import ExchangeMarket
 from actors.venues.live.venue import CcxtVenue
+from actors.venues.paper.patient import PatientVenue
+from actors.venues.paper.reading import as_listed
+from actors.venues.paper.venue import PaperVenue
+from engine.candles import timeframe_ms
 from engine.config import make_settings
-from engine.errors import ConfigError
-from engine.settings import Config
+from engine.errors import ConfigError, StorageError
+from engine.market import Market
+from engine.settings import Config, Settings
 from engine.strategy import StrategyFacts
 from engine.types import Millis
 from engine.venue_capital import VenueCapital
+
+PAPER_ASKS: Final = "by the prices of {}, which is asked what needs no keys, and sent no order"
 
 
 class ExchangeClock(MarketClock):
@@ -38,11 +48,12 @@ class ExchangeClock(MarketClock):
 
 def live_place(config: Config, facts: StrategyFacts, files: Files, patience: Patience) -> Place:
     """Connect, look, and describe; the errors are those of `actors.places.place_of`."""
-    can = capability(config.exchange.name, futures=config.exchange.market == "futures")
-    settings = make_settings(config, facts)
-    refused = can.refusals(settings)
-    if refused:
-        raise ConfigError(refused)
+    if files.venue.exists():
+        raise StorageError(
+            f"{files.db.name} holds what was traded on paper, and no money is behind that. "
+            "Give live trading files of its own: --db live.duckdb, or db under [history]."
+        )
+    can, settings = _able(config, facts)
     connection = connected(config, facts.timeframe)
     try:
         first = not files.journal.exists()
@@ -76,3 +87,82 @@ def live_place(config: Config, facts: StrategyFacts, files: Files, patience: Pat
         ready=lambda installation: described(account, config, pairs, installation),
         close=connection.close,
     )
+
+
+def dry_place(config: Config, facts: StrategyFacts, files: Files, patience: Patience) -> Place:
+    """The exchange's market data and our own venue for the orders; the errors are those of `actors.places.place_of`.
+
+    The exchange is asked what everybody may ask, and never sent an order: there are no keys.
+    """
+    if files.journal.exists() and not files.venue.exists():
+        raise StorageError(
+            f"{files.db.name} holds what was traded with real money. "
+            "Give paper trading files of its own: --db paper.duckdb, or db under [history]."
+        )
+    can, settings = _able(config, facts)
+    claim_record(files.venue, f"exchange {config.exchange.name} {config.exchange.market}")
+    connection = connected(config, facts.timeframe, keyed=False)
+    try:
+        first = not files.journal.exists()
+        pairs, gone = patiently(connection, patience, lambda: listed(connection, config, strict=first))
+    except BaseException:
+        connection.close()
+        raise
+    markets = as_listed(connection.markets(), config.paper)
+    seen, limits = ExchangeMarket(connection), can.limits(connection.reported)
+
+    def venue(_: str, __: Mapping[int, Millis]) -> PatientVenue:
+        paper = PaperVenue(
+            files.venue,
+            config.paper,
+            seen,
+            currency=config.trading.stake_currency,
+            timeframe_ms=timeframe_ms(facts.timeframe),
+            markets=markets,
+        )
+        return PatientVenue(paper, seen, limits)
+
+    return Place(
+        pairs=pairs,
+        markets=markets,
+        stream=LiveMarket(connection, onlooker=seen),
+        venue=venue,
+        limits=limits,
+        clock=ExchangeClock(connection.now),
+        wallet=config.paper.wallet,
+        stop_on_venue=can.stop is not None,
+        tick_ms=config.feed.tick_ms,
+        latency_ms=config.paper.latency_ms,
+        fills=config.paper.fills,
+        findings=tuple(f"{pair} is configured and not on the exchange any more" for pair in gone),
+        notes=(*can.notes(settings), *paper_notes(markets, pairs)),
+        ready=lambda _: [f"paper: orders are filled here, {PAPER_ASKS.format(config.exchange.name)}"],
+        close=connection.close,
+    )
+
+
+def paper_notes(markets: Mapping[str, Market], pairs: Sequence[str]) -> tuple[str, ...]:
+    """What an exchange does not tell without keys, and what that means on paper: a sentence each."""
+    blind = [pair for pair in pairs if markets[pair].is_futures and not markets[pair].tiers]
+    if not blind:
+        return ()
+    most = max(markets[pair].leverage_max for pair in blind)
+    why = (
+        "the exchange tells margin tiers to account holders only: on paper nothing is liquidated, and leverage is taken"
+    )
+    return (f"{why} up to {most:f} (paper.leverage_max)",)
+
+
+def _able(config: Config, facts: StrategyFacts) -> tuple[Capability, Settings]:
+    """What the exchange can do, and the settings that it is asked for.
+
+    Raises:
+        CannotTrade: nothing is known of it, or it cannot be traded safely.
+        ConfigError: it has not what the settings want.
+    """
+    can = capability(config.exchange.name, futures=config.exchange.market == "futures")
+    settings = make_settings(config, facts)
+    refused = can.refusals(settings)
+    if refused:
+        raise ConfigError(refused)
+    return can, settings

@@ -30,7 +30,9 @@ def market_clock(path: Path, config: Config, source: MarketSource, warm_up_ms: M
     """
     record = VenueRecord(path)
     try:
-        _check_market(record, config, path)
+        feed = config.feed
+        market = f"files {feed.data}" if feed.source == "files" else f"market seed {feed.seed}"
+        _check_market(record, market, path)
         speed = float(config.feed.speed)
         kept = record.meta("clock")
         wall = time.time()
@@ -48,16 +50,28 @@ def market_clock(path: Path, config: Config, source: MarketSource, warm_up_ms: M
         record.close()
 
 
-def _check_market(record: VenueRecord, config: Config, path: Path) -> None:
-    feed = config.feed
-    market = f"files {feed.data}" if feed.source == "files" else f"market seed {feed.seed}"
+def claim_record(path: Path, market: str) -> None:
+    """Have the venue kept at `path` be one of `market`, whose time is its own.
+
+    Raises:
+        StorageError: the record belongs to another market, or cannot be read.
+    """
+    record = VenueRecord(path)
+    try:
+        _check_market(record, market, path)
+        record.commit()
+    finally:
+        record.close()
+
+
+def _check_market(record: VenueRecord, market: str, path: Path) -> None:
     kept = record.meta("market")
     if kept is None:
         record.set_meta("market", market)
     elif kept != market:
         raise StorageError(
             f"{path.name} holds balances and orders of another market ({kept}; the config has {market}). "
-            "Use another --db, or put the old feed settings back."
+            "Use another --db, or put the old settings back."
         )
 
 

@@ -26,11 +26,11 @@ def place_of(config: Config, facts: StrategyFacts, files: Files, patience: Patie
         StorageError: the simulated exchange's record is another market's.
         Outage: the exchange does not answer, and nobody wants to wait for it any more.
     """
-    if config.mode == PAPER:
+    if config.exchange.name == PAPER:
         return _paper(config, facts, files)
-    from actors.live_place import live_place
+    from actors.live_place import dry_place, live_place
 
-    return live_place(config, facts, files, patience)
+    return (dry_place if config.mode == PAPER else live_place)(config, facts, files, patience)
 
 
 def _paper(config: Config, facts: StrategyFacts, files: Files) -> Place:

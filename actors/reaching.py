@@ -41,8 +41,10 @@ def no_patience(seconds: float) -> bool:
     return seconds == 0
 
 
-def connected(config: Config, timeframe: str | None = None) -> Connection:
+def connected(config: Config, timeframe: str | None = None, *, keyed: bool = True) -> Connection:
     """A started connection with the account's keys, for candles of `timeframe` or none; nothing was asked yet.
+
+    Without `keyed` nobody's keys are looked for: what everybody may see is all that can be asked then.
 
     Raises:
         CannotTrade: nothing is known of the exchange, or it cannot be traded safely.
@@ -54,7 +56,7 @@ def connected(config: Config, timeframe: str | None = None) -> Connection:
     if odd:
         raise ConfigError(odd)
     exchange = replace(config.exchange, options=with_options(can.options, config.exchange.options))
-    connection = Connection(exchange, futures=exchange.market == "futures", keys=keys_of(exchange))
+    connection = Connection(exchange, futures=exchange.market == "futures", keys=keys_of(exchange) if keyed else None)
     connection.start()
     unfit = None if timeframe is None else _unfit(connection, timeframe)
     if unfit is not None:
@@ -78,13 +80,18 @@ async def looked_at(
     connection: Connection, config: Config, *, strict: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...], Account]:
     """(the pairs to trade, those configured that are gone, what the account is found to be); `strict` refuses the gone."""
+    pairs, gone = await listed(connection, config, strict=strict)
+    return pairs, gone, await examine(connection, config, pairs, strict=strict)
+
+
+async def listed(connection: Connection, config: Config, *, strict: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(the pairs to trade, those configured that are gone), which needs no keys; `strict` refuses the gone."""
     loaded = await connection.load(again=True)
     if is_once_more(loaded):
         loaded = await connection.load(again=True)
     if loaded.failure is not None:
         raise refusal_of(connection.name, loaded)
-    pairs, gone = wanted(config, connection.markets(), strict=strict)
-    return pairs, gone, await examine(connection, config, pairs, strict=strict)
+    return wanted(config, connection.markets(), strict=strict)
 
 
 def patiently(connection: Connection, patience: Patience, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:

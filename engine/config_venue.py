@@ -28,16 +28,15 @@ def check_venue(config: Config, broken: set[str]) -> list[Problem]:
     exchange = config.exchange
     if "mode" in broken or "exchange.name" in broken:
         return found
-    if config.mode == PAPER:
-        if exchange.name != PAPER:
-            cure = 'Write name = "paper", or mode = "live" for real money'
-            say("exchange.name", exchange.name, "paper trading is on the simulated exchange", cure)
-        return found
     if exchange.name == PAPER:
-        cure = 'Write name = "binance", or mode = "paper"'
-        say("exchange.name", exchange.name, "live trading needs a real exchange", cure)
+        if config.mode != PAPER:
+            cure = 'Write name = "binance", or mode = "paper"'
+            say("exchange.name", exchange.name, "live trading needs a real exchange", cure)
         return found
-    _check_confirmation(config, say)
+    if config.mode == PAPER:
+        _check_feed(config, say)
+    else:
+        _check_confirmation(config, say)
     _check_pairs(config, say)
     for key, value in exchange.options.items():
         if str(key).lower().replace("_", "") in CREDENTIALS:
@@ -62,6 +61,17 @@ def _check_confirmation(config: Config, say: Any) -> None:
     elif not isinstance(stake, str) and stake > live.largest_stake:
         why = f"live.largest_stake is {live.largest_stake}"
         say("trading.stake_amount", stake, why, "Lower it, or confirm more under [live]")
+
+
+def _check_feed(config: Config, say: Any) -> None:
+    """On paper the market data is the exchange's, so no other market may be asked for beside it."""
+    exchange, feed = config.exchange, config.feed
+    if feed.source != "market":
+        why = f"candles and prices are those of exchange.name = {exchange.name}"
+        say("feed.source", feed.source, why, 'Leave it out, or write name = "paper" under [exchange]')
+    if feed.speed != ONE:
+        why = f"{exchange.name} goes at the world's own speed"
+        say("feed.speed", feed.speed, why, 'Leave it out, or write name = "paper" under [exchange]')
 
 
 def _check_pairs(config: Config, say: Any) -> None:

@@ -92,7 +92,10 @@ class StrategyConfig:
 class FeedConfig:
     """`[feed]`: where candles and prices come from."""
 
-    source: str = doc('"market" (built in, seeded) or "files" (candles in a folder)', "market")
+    source: str = doc(
+        'of the simulated exchange: "market" (built in, seeded) or "files" (candles in a folder); a real one has its own',
+        "market",
+    )
     pairs: int = doc("built-in market: how many pairs it has", 50)
     seed: int = doc("built-in market: the same seed is the same market", 1)
     speed: Decimal = doc("built-in market: market seconds a second", D(1))
@@ -109,7 +112,11 @@ class FeedConfig:
 class ExchangeConfig:
     """`[exchange]`: the venue."""
 
-    name: str = doc('"paper" is the simulated exchange; else what ccxt calls it: "binance", "bybit" …', "paper")
+    name: str = doc(
+        '"paper" is the simulated exchange with a market of its own; else what ccxt calls it: "binance", "bybit" …: '
+        'with mode = "paper" its market data, and no keys',
+        "paper",
+    )
     market: str = doc('"spot", or "futures": perpetual contracts that are settled in the stake currency', "spot")
     margin_mode: str = doc('futures: "isolated" or "cross"', "isolated")
     keys_file: str = doc(
@@ -141,8 +148,10 @@ class PaperConfig:
 
     wallet: Decimal = doc("balance to start with, in the stake currency", D(10_000))
     fills: str = doc('"book" (spread, depth, latency) or "candle" (Freqtrade\'s rules)', "book")
-    maker_fee: Decimal = doc("fee of a resting order, as a ratio", D("0.001"))
-    taker_fee: Decimal = doc("fee of an order that takes, as a ratio", D("0.001"))
+    maker_fee: Decimal = doc(
+        "fee of a resting order, as a ratio; at a real exchange's prices its own fee counts", D("0.001")
+    )
+    taker_fee: Decimal = doc("fee of an order that takes, as a ratio; likewise", D("0.001"))
     fee_in_base: bool = doc("take the fee of a buy in the bought coin, as most spot exchanges do", False)
     latency_ms: int = doc("time of an answer, real milliseconds", 20)
     spread: Decimal = doc("distance from bid to ask, as a ratio of the price", D("0.0004"))
@@ -150,7 +159,7 @@ class PaperConfig:
     fee_coin: str = doc("a third coin that fees are taken in while there is some, as exchanges offer; empty: none", "")
     fee_coin_price: Decimal = doc("what one fee_coin is worth in the stake currency", ONE)
     fee_coin_wallet: Decimal = doc("how much of fee_coin there is to start with", ZERO)
-    leverage_max: Decimal = doc("highest leverage of an order", D(20))
+    leverage_max: Decimal = doc("highest leverage of an order, where an exchange does not tell", D(20))
     weight_per_minute: int = doc("request weight the exchange allows in a minute", 6_000)
     orders_per_10s: int = doc(
         "orders the exchange allows in 10 market seconds; an entry with a stop on the exchange takes two, a fifth is kept for exits",
@@ -203,7 +212,7 @@ class RuntimeConfig:
 class Config:
     """The whole of `config.toml`."""
 
-    mode: str = doc('"paper" trades on the simulated exchange, "live" on a real one', "paper")
+    mode: str = doc('"paper" fills orders here, by the prices of `exchange.name`; "live" sends them there', "paper")
     trading: TradingConfig = doc("", factory=TradingConfig)
     unfilledtimeout: TimeoutConfig = doc("", factory=TimeoutConfig)
     risk: RiskConfig = doc("", factory=RiskConfig)

@@ -289,7 +289,8 @@ def _settings(config: Config, facts: StrategyFacts, values: Mapping[str, Any]) -
         force_exit_type=types["force_exit"],
         entry_time_in_force=force["entry"],
         exit_time_in_force=force["exit"],
-        stop_on_venue=types["stoploss_on_exchange"] or (config.mode != PAPER and config.live.stops_on_exchange),
+        stop_on_venue=types["stoploss_on_exchange"]
+        or (config.exchange.name != PAPER and config.live.stops_on_exchange),
         stop_interval_ms=types["stoploss_on_exchange_interval"] * 1_000,
         stop_step=_exact(types["stoploss_on_exchange_step"]),
         entry_timeout_ms=timeout.entry * unit,

@@ -40,6 +40,7 @@ THREADS: Final = frozenset(
         "actors.venues.ccxt",
         "actors.venues.live.market",
         "actors.venues.live.permits",
+        "actors.venues.live.on_paper",
     }
 )
 """Who may know pykka and threads; the journal for a lock against a hung predecessor's commit, ccxt for its loop's thread.

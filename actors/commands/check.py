@@ -68,10 +68,12 @@ def would_trade(config: Config, facts: StrategyFacts) -> tuple[list[str], list[s
         DataError: the folder of candles does not hold what it should.
         Outage: the exchange does not answer.
     """
-    if config.mode == PAPER:
+    if config.exchange.name == PAPER:
         from actors.venues.paper.choice import market_source, wanted_pairs
 
         return list(wanted_pairs(config, market_source(config, facts.timeframe).pairs)), []
+    if config.mode == PAPER:
+        return _would_trade_on_paper(config, facts)
     from actors.follower import Follower
     from actors.reaching import connected, looked_at, no_patience, patiently
     from actors.venues.live.examining import described
@@ -93,15 +95,43 @@ def would_trade(config: Config, facts: StrategyFacts) -> tuple[list[str], list[s
     ]
 
 
+def _would_trade_on_paper(config: Config, facts: StrategyFacts) -> tuple[list[str], list[str]]:
+    """As `would_trade`, of a real exchange's market without an account there."""
+    from actors.live_place import paper_notes
+    from actors.reaching import connected, listed, no_patience, patiently
+    from actors.venues.paper.reading import as_listed
+
+    first = not Files.beside(config.history.db).journal.exists()
+    connection = connected(config, facts.timeframe, keyed=False)
+    try:
+        pairs, gone = patiently(connection, no_patience, lambda: listed(connection, config, strict=first))
+        markets = as_listed(connection.markets(), config.paper)
+    finally:
+        connection.close()
+    halted = [pair for pair in pairs if not markets[pair].active]
+    makers, takers = (sorted({getattr(markets[pair], name) for pair in pairs}) for name in ("maker_fee", "taker_fee"))
+    fees = " and ".join(
+        f"{kind} {' to '.join(f'{rate * 100:f}'.rstrip('0').rstrip('.') for rate in dict.fromkeys((rates[0], rates[-1])))} %"
+        for kind, rates in (("maker", makers), ("taker", takers))
+    )
+    return list(pairs), [
+        f"fees        {fees}, as the exchange lists them",
+        *(f"note        {note}" for note in paper_notes(markets, pairs)),
+        *(f"note        {pair} is halted on the exchange; no entries there until trading goes on" for pair in halted),
+        *(f"note        {pair} is configured and not on the exchange any more" for pair in gone),
+        'live        mode = "live", your keys, the confirmation under [live] and a db of its own are all that it takes',
+    ]
+
+
 def summary(config: Config, facts: StrategyFacts, settings: Settings, pairs: list[str]) -> list[str]:
     """What it amounts to, in a few lines."""
     trading = config.trading
     slots = "without limit" if trading.max_open_trades == -1 else f"{trading.max_open_trades} at once"
-    live = config.mode != PAPER
+    live, real = config.mode != PAPER, config.exchange.name != PAPER
     market = f"the built-in market (seed {config.feed.seed}, {config.feed.speed} times as fast as the world)"
     source = (
         "the exchange's own"
-        if live
+        if real
         else market
         if config.feed.source == "market"
         else f"the candles in {config.feed.data}"
@@ -112,7 +142,7 @@ def summary(config: Config, facts: StrategyFacts, settings: Settings, pairs: lis
     callbacks = ", ".join(sorted(settings.callbacks)) or "none"
     protections = ", ".join(str(p["method"]) for p in effective_protections(config, facts)) or "none"
     largest = f"real money, {config.live.largest_stake} {trading.stake_currency} a trade at most"
-    paper = f"{config.paper.wallet} {trading.stake_currency}, fills by {config.paper.fills}"
+    paper = f"{'no real money, ' if real else ''}{config.paper.wallet} {trading.stake_currency}, fills by {config.paper.fills}"
     return [
         f"venue       {config.exchange.name}: {largest if live else paper}",
         f"prices      {source}",

@@ -19,7 +19,9 @@ from actors.logs import set_up_logs
 from actors.notifying.addresses import check_addresses
 from actors.screen import REFRESH_S, Screen, Snapshot, plain_line
 from engine.config import make_settings
+from engine.config_venue import PAPER
 from engine.errors import Outage
+from engine.settings import Config
 
 PLAIN_FIRST_S: Final = 3.0
 PLAIN_EVERY_S: Final = 60.0
@@ -81,11 +83,18 @@ def run(arguments: argparse.Namespace) -> int:
         except Outage as outage:
             logger.info("ended before anything was begun: {}", outage)
             return OK
-        began = "{} trades on the {} exchange; history {}; Ctrl-C ends in order, twice ends at once"
-        logger.info(began, facts.name, config.exchange.name, files.db)
+        began = "{} trades {}; history {}; Ctrl-C ends in order, twice ends at once"
+        logger.info(began, facts.name, _where(config), files.db)
         return _run(system, on_screen, arguments.duration, signals)
     finally:
         lock.release()
+
+
+def _where(config: Config) -> str:
+    name = config.exchange.name
+    if config.mode == PAPER and name != PAPER:
+        return f"on paper, by the prices of {name}"
+    return f"on the {name} exchange"
 
 
 class Patience:

@@ -40,6 +40,12 @@ def test_a_whole_confirmation_is_taken() -> None:
     assert {} == problems(FUTURES + 'pairs = ["BTC/USDT:USDT"]\nleverage = 5')
 
 
+def test_paper_needs_no_confirmation() -> None:
+    """From paper to live only the mode and the confirmation change: with another mode the rest is taken as it is."""
+    assert {} == problems(LIVE.replace('mode = "live"', 'mode = "paper"'))
+    assert {} == problems('[exchange]\nname = "binance"')
+
+
 def test_nothing_confirmed_is_refused_all_at_once() -> None:
     """Each switch that is missing is named, with what to write."""
     found = problems('mode = "live"\n[exchange]\nname = "binance"')
@@ -58,7 +64,8 @@ def test_nothing_confirmed_is_refused_all_at_once() -> None:
         ("stake_amount = 20", 'pairs = ["BTC/USDT:USDT"]', "trading.pairs", "spot market"),
         ("stake_amount = 20", "leverage = 3", "trading.leverage", "spot market"),
         ('name = "binance"', 'name = "paper"', "exchange.name", "real exchange"),
-        ('mode = "live"', 'mode = "paper"', "exchange.name", "simulated exchange"),
+        ('mode = "live"', 'mode = "paper"\nfeed.source = "files"\nfeed.data = "x"', "feed.source", "are those of"),
+        ('mode = "live"', 'mode = "paper"\nfeed.speed = 60', "feed.speed", "the world's own speed"),
         ('name = "binance"', 'name = "Binance"', "exchange.name", "small letters"),
         ('name = "binance"', 'name = "binance"\noptions = {verbose = true}', "exchange.options.verbose", "keys"),
         ('name = "binance"', 'name = "binance"\nmarket = "margin"', "exchange.market", "futures"),

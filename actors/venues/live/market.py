@@ -16,13 +16,14 @@ either touches what both see, and never while waiting.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from actors.venues.live.frames import READERS, Reader
 from actors.venues.live.halts import Halts
 from actors.venues.live.lines import CandleLine, PriceLine
 from actors.venues.live.permits import Turnstile
+from actors.venues.live.reading import Reader as RestReader
 from actors.venues.live.service import LiveService
 from actors.venues.live.times import USUAL, Times
 from actors.venues.ports import Fault, PriceRange
@@ -35,10 +36,37 @@ from engine.types import Millis
 EVERYBODY: Final = "*"
 
 
+class Onlooker(Protocol):
+    """Somebody else who wants prices of the same streams, beside the feed: on the loop, but for `wanted`."""
+
+    @property
+    def wanted(self) -> Collection[str]:
+        """The pairs whose prices are wanted."""
+        ...
+
+    def told(self, found: PriceRange, low: float, high: float, *, asked: bool) -> None:
+        """A price, by the stream or because it was asked for, with its bid and ask."""
+        ...
+
+    def lost(self) -> None:
+        """The stream of prices is down; what it told until now is all there is."""
+        ...
+
+    async def run(
+        self,
+        reader: RestReader,
+        changed: Callable[[], Awaitable[None]],
+        look: Callable[[str], Awaitable[None]],
+        fault: Callable[[str, str, str], None],
+    ) -> None:
+        """Look after what it wants, for ever: `changed` follows other pairs, `look` asks for a pair's price."""
+        ...
+
+
 class LiveMarket:
     """The market data of one connection, which is started, and whose markets have been loaded.
 
-    `pairs` are those to be traded: nothing else is subscribed.
+    `pairs` are those to be traded: nothing else is subscribed. An `onlooker` sees prices by the same streams.
     """
 
     def __init__(
@@ -48,8 +76,10 @@ class LiveMarket:
         portfolio: str = "portfolio",
         times: Times = USUAL,
         readers: Mapping[str, Reader] = READERS,
+        onlooker: Onlooker | None = None,
     ) -> None:
         self._connection = connection
+        self._onlooker = onlooker
         self._times = times
         self._reader = readers.get(connection.data.id)
         self._portfolio = portfolio
@@ -258,7 +288,12 @@ class LiveMarket:
     @property
     def watched(self) -> frozenset[str]:
         """The pairs whose prices are wanted."""
-        return self._watched
+        return self._watched if self._onlooker is None else self._watched.union(self._onlooker.wanted)
+
+    @property
+    def onlooker(self) -> Onlooker | None:
+        """Who else looks at prices."""
+        return self._onlooker
 
     def line_up(self, line: CandleLine) -> None:
         """Frames come."""
@@ -273,9 +308,11 @@ class LiveMarket:
             self.gathering.down(line.pairs)
         self.fault(EVERYBODY, "stalled", f"{line.name}: the stream is started anew: {why}")
 
-    def price(self, pair: str, ticker: Any) -> None:
-        """The top of a book has changed."""
-        if pair not in self._watched:
+    def price(self, pair: str, ticker: Any, *, asked: bool = False) -> None:
+        """The top of a book has changed, or was asked for."""
+        watched, onlooker = pair in self._watched, self._onlooker
+        looked_at = onlooker is not None and pair in onlooker.wanted
+        if not (watched or looked_at):
             return
         price = price_of(ticker)
         market = self._connection.markets().get(pair)
@@ -283,6 +320,11 @@ class LiveMarket:
             return
         at = float(market.round_price(price))
         ts = self._connection.now()
+        if onlooker is not None and looked_at:
+            bid, ask = (float(ticker.get(name) or at) for name in ("bid", "ask"))
+            onlooker.told(PriceRange(pair, ts, at, at, at, at), bid, ask, asked=asked)
+        if not watched:
+            return
         with self._lock:
             before = self._newest.get(pair)
             self._newest[pair] = PriceRange(pair, ts, at, at, at, at)
@@ -303,6 +345,8 @@ class LiveMarket:
 
     def prices_down(self, line: PriceLine, why: str) -> None:
         """Prices are asked for until they come by stream again."""
+        if self._onlooker is not None:
+            self._onlooker.lost()
         self.fault(EVERYBODY, "stalled", f"{line.name}: the stream is started anew: {why}")
 
     def markets_read(self, followed: Sequence[str]) -> None:

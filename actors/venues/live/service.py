@@ -81,6 +81,7 @@ class LiveService:
             self._keep(self._keep_asking),
             self._keep(self._keep_prices),
             self._keep(self._keep_markets),
+            *([] if self._market.onlooker is None else [self._keep(self._keep_onlooker)]),
         )
 
     async def _keep(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -233,13 +234,22 @@ class LiveService:
         found = await self._reader.tickers(pairs)
         for pair, ticker in (found or {}).items():
             before = self._market.last_price(pair)
-            self._market.price(pair, ticker)
+            self._market.price(pair, ticker, asked=True)
             told = ticker.get("bid") and ticker.get("ask")  # a last price alone says nothing of the book's top
             if told and before is not None and self._market.last_price(pair) != before and self._prices.is_up:
                 self._moved[pair] = self._moved.get(pair, 0) + 1
                 if self._moved[pair] >= MOVED_MAX:
                     self._moved.clear()
                     self._prices.restart(f"the price of {pair} has moved, and it has not told")
+
+    async def _keep_onlooker(self) -> None:
+        await self._market.onlooker.run(self._reader, self.watch_changed, self._look, self._market.fault)
+
+    async def _look(self, pair: str) -> None:
+        """Ask for one pair's price."""
+        told = await self._reader.ask("ticker", self._connection.data.fetch_ticker, pair)
+        if told is not None:
+            self._market.price(pair, told, asked=True)
 
     # ------------------------------------------------------------ markets
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from actors.venues.paper.record import VenueRecord
@@ -10,9 +11,10 @@ from actors.venues.ports import PriceRange
 from actors.venues.trading import Snapshot
 from engine.clearing import Fees
 from engine.depth import Depth
+from engine.market import Market
 from engine.matching import Range, Rules
 from engine.settings import PaperConfig
-from engine.types import Millis, exact
+from engine.types import ONE, Millis, exact
 
 
 def rules_of(config: PaperConfig) -> Rules:
@@ -21,6 +23,32 @@ def rules_of(config: PaperConfig) -> Rules:
     if config.fills == "candle":
         return Rules(fees=Fees())
     return Rules(depth=Depth(config.spread, config.depth), fees=fees)
+
+
+def configured(markets: Mapping[str, Market], config: PaperConfig) -> dict[str, Market]:
+    """A source's markets with the fees and the leverage of this configuration."""
+    return {
+        pair: replace(
+            market,
+            leverage_max=max((tier.leverage_max for tier in market.tiers), default=config.leverage_max),
+            maker_fee=config.taker_fee if config.fills == "candle" else config.maker_fee,
+            taker_fee=config.taker_fee,
+        )
+        for pair, market in markets.items()
+    }
+
+
+def as_listed(markets: Mapping[str, Market], config: PaperConfig) -> dict[str, Market]:
+    """A real exchange's markets as it lists them; only what it does not tell without keys is the configuration's."""
+    most = config.leverage_max
+    return {
+        pair: replace(
+            market,
+            leverage_max=most if market.leverage_max <= ONE else market.leverage_max,
+            maker_fee=market.taker_fee if config.fills == "candle" else market.maker_fee,
+        )
+        for pair, market in markets.items()
+    }
 
 
 def snapshot_of(

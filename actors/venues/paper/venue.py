@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import Final
 
 from actors.venues.paper.prompt_reads import PromptReads
-from actors.venues.paper.reading import range_of, rules_of, snapshot_of
+from actors.venues.paper.reading import configured, range_of, rules_of, snapshot_of
 from actors.venues.paper.record import VenueRecord
+from actors.venues.paper.venue_market import TICK_MS, PromptVenueMarket, VenueMarket
 from actors.venues.ports import MarketSource
 from actors.venues.trading import Acknowledged, Canceled, Found, Permit, Refused, Snapshot, VenueEvent
 from engine.candles import MINUTE
@@ -36,14 +37,14 @@ from engine.messages import TakeSnapshot
 from engine.order import Order
 from engine.quota import paper_limits
 from engine.settings import PaperConfig
-from engine.types import ZERO, Millis, OrderType, Side, exact
+from engine.types import ZERO, Millis, OrderType, Side
 
 DAY_MS: Final = 86_400_000
 FINE_MS: Final = 60_000
 """In ranges up to this, orders for which there is no volume are not looked at tick by tick."""
 
-TICK_MS: Final = 1_000
-"""Sources have one tick a second at most: a look holds so long, a range of it is one price."""
+KEPT_MS: Final = 60_000
+"""How far the market of resting orders has been met is put on record so often, whatever happens."""
 
 OVERLAP_MS: Final = 60_000
 """A snapshot's fills begin so long before the time that was asked for."""
@@ -54,45 +55,37 @@ class PaperVenue:
 
     `path` None keeps the record in memory: it outlives the gateway, not the process. `by_turns`: only
     `match` fills orders, for runs that go candle by candle. `timeframe_ms` is that of the source's candles.
-    The source must be this venue's own.
+    The source must be this venue's own; one that knows its prices late (`VenueMarket`) is waited for.
+    `markets` are the pairs' rules, where they are not as the configuration has them.
     """
 
     def __init__(
         self,
         path: Path | None,
         config: PaperConfig,
-        source: MarketSource,
+        source: MarketSource | VenueMarket,
         *,
         currency: str = "USDT",
         timeframe_ms: Millis = MINUTE,
         by_turns: bool = False,
+        markets: Mapping[str, Market] | None = None,
     ) -> None:
         self._path = path
         self._config = config
-        self._source = source
+        self._market = source if isinstance(source, VenueMarket) else PromptVenueMarket(source, timeframe_ms)
         self._currency = currency
-        self._timeframe_ms = timeframe_ms
         self._by_turns = by_turns
-        self._markets = {
-            pair: replace(
-                market,
-                leverage_max=max((tier.leverage_max for tier in market.tiers), default=config.leverage_max),
-                maker_fee=config.taker_fee if config.fills == "candle" else config.maker_fee,
-                taker_fee=config.taker_fee,
-            )
-            for pair, market in source.markets().items()
-        }
+        self._markets = configured(self._market.markets(), config) if markets is None else dict(markets)
         self._costs = paper_limits(config).costs
         self._record: VenueRecord | None = None
         self._exchange = Exchange(self._markets, rules_of(config))
         self._epoch = 0
         self._matched: dict[str, Millis] = {}
         self._funded: Millis = 0
+        self._kept: Millis = 0
         self._fresh: set[str] = set()
         self._events: list[VenueEvent] = []
         self._reads = PromptReads(self.snapshot, self._events.append)
-        self._prices: tuple[Millis, dict[str, float]] = (-TICK_MS, {})
-        self._volumes: dict[str, tuple[Millis, float]] = {}
         self._weight: tuple[int, int] = (0, 0)
 
     # ------------------------------------------------------------ life
@@ -164,7 +157,7 @@ class PaperVenue:
         if order.pair in self._markets and self._markets[order.pair].is_futures:
             self.advance(now)  # what was due before this order is not for what it buys
         self._catch_up(order.pair, now)
-        price = None if exchange.rules.depth is None else self._price(order.pair, now)
+        price = None if exchange.rules.depth is None else self._market.price(order.pair, now)
         outcome = exchange.submit(order, now, price)
         if isinstance(outcome, Refused):
             return outcome
@@ -260,22 +253,33 @@ class PaperVenue:
         exchange = self._exchange
         held = {*exchange.pairs(), *(pair for pair, _ in exchange.clearing.positions.items())}
         pairs = sorted(pair for pair in held if self._markets[pair].is_futures)
-        if pairs and self._funded < now:
-            for rate in self._source.funding(pairs, self._funded, now):
+        self._market.follow({pair: self._matched.get(pair, now) for pair in exchange.pairs()})
+        funded = self._market.funded_until(pairs, self._funded, now) if pairs else now
+        if pairs and self._funded < funded:
+            for rate in self._market.funding(pairs, self._funded, funded):
                 self._match_until(rate.ts)
                 self.settle((rate,))
-        self._funded = max(self._funded, now)
+        self._funded = max(self._funded, funded)
         self._match_until(now)
+        self._keep_matched(now)
 
     def _match_until(self, now: Millis) -> None:
-        groups: dict[Millis, list[str]] = {}
+        groups: dict[tuple[Millis, Millis], list[str]] = {}
         for pair in sorted(self._exchange.pairs()):
-            groups.setdefault(self._matched.get(pair, now), []).append(pair)
-        for after, pairs in sorted(groups.items()):
-            for start in range(after, now, DAY_MS):
-                self._walk(pairs, start, min(start + DAY_MS, now))
-            if after < now:
-                self._matched.update(dict.fromkeys(pairs, now))
+            span = (self._matched.get(pair, now), self._market.known_until(pair, now))
+            groups.setdefault(span, []).append(pair)
+        for (after, until), pairs in sorted(groups.items()):
+            for start in range(after, until, DAY_MS):
+                self._walk(pairs, start, min(start + DAY_MS, until))
+            if after < until:
+                self._matched.update(dict.fromkeys(pairs, until))
+
+    def _keep_matched(self, now: Millis) -> None:
+        """Put on record how far resting orders have met their market, so that a restart reads little of it again."""
+        if now - self._kept >= KEPT_MS and self._exchange.pairs():
+            self._kept = now
+            counts, matched = self._exchange.counts, self._matched
+            self._opened().put_pairs([(p, *counts[p], matched.get(p, now)) for p in self._exchange.pairs()])
 
     def _catch_up(self, pair: str, now: Millis) -> None:
         # One look for all pairs costs what one for a single pair does, and serves the whole batch.
@@ -287,7 +291,7 @@ class PaperVenue:
         if not pairs:
             return
         reached = []
-        for found in self._source.ranges(pairs, after, until):
+        for found in self._market.ranges(pairs, after, until):
             seen = range_of(found)
             orders = self._exchange.reached(seen)
             if orders:
@@ -314,25 +318,13 @@ class PaperVenue:
 
     def _volume(self, seen: Range) -> Decimal | None:
         """What resting orders may still get at a tick; None is no limit."""
-        candle_ts, volume = self._volumes.get(seen.pair, (-self._timeframe_ms, 0.0))
-        if not candle_ts <= seen.ts < candle_ts + self._timeframe_ms:
-            candles = self._source.history([seen.pair], self._timeframe_ms, seen.ts + 1, 1).get(seen.pair)
-            if candles is None or not len(candles):
-                return None
-            candle_ts, volume = int(candles.ts[-1]), float(candles.volume[-1])
-            self._volumes[seen.pair] = (candle_ts, volume)
-        traded = exact(volume) * min(seen.ts + TICK_MS - candle_ts, self._timeframe_ms) / self._timeframe_ms
+        known = self._market.traded(seen.pair, seen.ts)
+        if known is None:
+            return None
+        candle_ts, traded = known
         self._flush()
         had = (filled.fill for filled in self._opened().fills_since(seen.pair, candle_ts))
         return max(ZERO, traded - sum((fill.amount for fill in had if fill.maker), ZERO))
-
-    def _price(self, pair: str, now: Millis) -> Decimal | None:
-        at, prices = self._prices
-        if not 0 <= now - at < TICK_MS:
-            prices = {found.pair: found.close for found in self._source.prices(self._source.pairs, now)}
-            self._prices = (now, prices)
-        price = prices.get(pair)
-        return None if price is None else exact(price)
 
     # ------------------------------------------------------------ events, record, figures
 
@@ -361,6 +353,11 @@ class PaperVenue:
             "orders_10s": record.orders_since(now // 10_000 * 10_000),
             "orders_1d": record.orders_since(now // DAY_MS * DAY_MS),
         }
+
+    def orders_since(self, since: Millis) -> int:
+        """How many orders were taken from `since` on."""
+        self._flush()
+        return self._opened().orders_since(since)
 
     def _count(self, request: str, now: Millis) -> None:
         minute, weight = self._weight
