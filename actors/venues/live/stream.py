@@ -141,7 +141,7 @@ class Stream:
         self.exchange = await self._instances.instance(keyed=self.keyed)
         self._guard(self.exchange)
         subscribing = self.spawn(self.subscribe())
-        opened = heard = loop.time()
+        opened = heard = asked = loop.time()
         patience, frames = self.times.silence, self._frames
         asking: asyncio.Future[Any] | None = None
         while True:
@@ -149,20 +149,20 @@ class Stream:
                 [self._wish, *self._tasks], timeout=self.times.check, return_when=asyncio.FIRST_COMPLETED
             )
             self._check_tasks()
+            now = loop.time()
             if not subscribing.done():
-                opened = heard = loop.time()
+                opened = heard = now
             elif frames != self._frames or (not self.is_up and self.is_open()):
-                heard, frames, patience = loop.time(), self._frames, self.times.silence
+                heard, frames, patience = now, self._frames, self.times.silence
                 if not self.is_up:
                     self.is_up, self._said_down = True, False
                     self.went_up()
-            elif not self.is_up and loop.time() - opened > self.times.open:
+            elif not self.is_up and now - opened > self.times.open:
                 raise StreamEnded(f"no frame within {self.times.open:.0f} s of opening it")
-            elif self.is_up and loop.time() - heard > patience and (asking is None or asking.done()):
-                if asking is None:
-                    asking = self.spawn(self._ask(frames, heard))
-                else:
-                    asking, patience = None, min(2 * patience, self.times.silence_max)
+            elif asking is not None and asking.done():
+                asking, asked, patience = None, now, min(2 * patience, self.times.silence_max)
+            elif self.is_up and asking is None and now - max(heard, asked) > patience:
+                asking = self.spawn(self._ask(frames, heard))
 
     async def _ask(self, frames: int, heard: float) -> None:
         """Find out whether a silence is one: what happened a moment ago may be on its way."""
