@@ -82,11 +82,11 @@ class ControlPanel:
         return self.state({})
 
     def price(self, asking: Asking) -> Any:
-        """`symbol`, `price`, `volume`: one trade there, now; what it triggers and fills is done when this answers."""
-        volume = asking.get("volume")
+        """`symbol`, `price`, `volume`: one trade there, now (`ts`); what it triggers and fills is done when this answers."""
+        volume, ts = asking.get("volume"), self.world.clock.now()
         player = self.world.players[asking.get("market", "spot")]
         player.set(asking["symbol"], Decimal(str(asking["price"])), None if volume is None else float(volume))
-        return {"price": self._venue(asking).quotes[asking["symbol"]].last}
+        return {"price": self._venue(asking).quotes[asking["symbol"]].last, "ts": ts}
 
     def play(self, asking: Asking) -> Any:
         """`rate`, `volatility` of all pairs; or `symbol` and `on`: whether this one moves by itself."""

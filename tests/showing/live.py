@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from tests.showing import live_candles, live_entries, live_kills
+from tests.showing import live_candles, live_entries, live_kills, live_streams
 
 SHOWS: Final[dict[str, Callable[..., str]]] = {
     "candles": live_candles.show,
     "entries": live_entries.show,
+    "streams": live_streams.show,
+    "streams_futures": live_streams.show_futures,
     **live_kills.SHOWS,
 }
