@@ -28,6 +28,10 @@ on a local exchange. On the others try it with the smallest stake first.
   *Before* says that a new stop stands before the old one goes, so replacing leaves no gap; *after* that the old one goes
   first, since it holds the coins: a gap of one round trip, which the view `stop_gaps` of [sql.md](sql.md) measures.
   A stop that the price has jumped, refused or not filled within 5 s, is seen, and the position is left at market price.
+  Bitget's are left out: what a triggered one becomes has an id that leads back to it by no list.
+- **Fills**: by stream where it tells the same ids and fees as the exchange's lists (on KuCoin it tells no fee, on OKX ccxt turns
+  its sign); elsewhere the stream says that something was filled, and it is read at once, one request more.
+- **Lists**: executions are read in pages of what the exchange gives at once, over no longer a time than it takes.
 - **Market buys**: where a market order to buy names money instead of coins, a limit order 2 % above the price goes out that
   takes what is there and leaves nothing.
 """
@@ -35,8 +39,11 @@ on a local exchange. On the others try it with the smallest stake first.
 
 def exchanges_page() -> str:
     """The text of docs/exchanges.md."""
-    text = _HEAD + "\n| exchange | market | order ids | looked up by | in doubt for | times in force | market buys |\n"
-    text += "|---|---|---|---|---|---|---|\n"
+    text = (
+        _HEAD
+        + "\n| exchange | market | order ids | looked up by | in doubt for | times in force | market buys | fills |\n"
+    )
+    text += "|---|---|---|---|---|---|---|---|\n"
     rows, stops, limits, streams, refused = "", "", "", "", ""
     for name in exchanges():
         for market in markets_of(name):
@@ -63,5 +70,6 @@ def _row(able: Capability) -> str:
     buys = "limit, at once" if able.market_buy == "cost" else "market"
     ids = {"plain": "as they are", "hex": "32 digits", "text": "22 characters"}[able.id]
     doubt = f"{able.horizon_ms // 1_000} s"
+    fills = "by stream" if able.stream_fills else "read"
     tif = " ".join(("GTC", *able.tif))
-    return f"| {able.title} | {able.market} | {ids} | {lookup} | {doubt} | {tif} | {buys} |\n"
+    return f"| {able.title} | {able.market} | {ids} | {lookup} | {doubt} | {tif} | {buys} | {fills} |\n"

@@ -7,6 +7,7 @@ deposits is the exchange's business. Prices of orders that name none are not com
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from actors.reaching import connected, looked_at, no_patience, patiently
 from actors.venues.capabilities import Capability, capability
 from actors.venues.ccxt import Connection
 from actors.venues.live.examining import refusal_of
-from actors.venues.live.markets import number
+from actors.venues.live.histories import Rows, order_list, pages
 from actors.venues.live.wire import Answer
 from actors.venues.live.words import fill_of, order_of, rows, text
 from engine.candles import MINUTE
@@ -29,7 +30,6 @@ from engine.messages import VenueOrder
 from engine.settings import Config
 from engine.types import ONE, ZERO, Millis, OrderSide, OrderStatus, OrderType
 
-PAGE: Final = 500
 OVERLAP_MS: Final = 60_000
 BUDGET: Final = 2
 """The part of the exchange's weight in a minute that an audit leaves to others: it goes slowly beside a bot."""
@@ -85,7 +85,8 @@ class _Reading:
     def _read_pair(self, market: Market, since: Millis, books: ExchangeBooks) -> None:
         trading = self._connection.trading
         orders: dict[str, VenueOrder] = {}
-        for told in self._pages(trading.fetch_orders, market.pair, since):
+        method = order_list(trading.has)
+        for told in [] if method is None else self._pages(getattr(trading, method), market, since):
             self._take(told, market, orders)
         for call in (self._can.open_orders(market.pair), self._can.open_stops(market.pair)):
             if call is not None:
@@ -93,10 +94,15 @@ class _Reading:
                 for told in rows((self._ask(method, *call.args, params=dict(call.params))).value):
                     self._take(told, market, orders)
         self._read_stops(market, since, orders)
-        trades = self._pages(trading.fetch_my_trades, market.pair, since)
         fills: dict[str, list[Any]] = {}
-        for told in trades:
+        for told in self._pages(trading.fetch_my_trades, market, since):
             fills.setdefault(text(told.get("order")), []).append(told)
+        for order_id in fills.keys() - orders.keys():  # not every exchange lists all orders that have ended
+            call = self._can.fetch(market.pair, "", order_id)
+            if call is not None and method != "fetch_orders":
+                self._take(
+                    self._ask(getattr(trading, call.method), *call.args, params=dict(call.params)).value, market, orders
+                )
         for order in orders.values():
             self._add(order, fills.get(order.order_id, []), market, books)
 
@@ -106,8 +112,9 @@ class _Reading:
             return
         known = {order.client_order_id for order in orders.values()}
         found: dict[str, VenueOrder] = {}
-        history = functools.partial(self._connection.trading.fetch_orders, params=dict(self._can.stop.open))
-        for told in self._pages(history, market.pair, since):
+        method = order_list(self._connection.trading.has)
+        history = [] if method is None else [getattr(self._connection.trading, method)]
+        for told in self._pages(history[0], market, since, **self._can.stop.open) if history else []:
             self._take(told, market, found)
         orders.update((key, order) for key, order in found.items() if order.client_order_id not in known)
 
@@ -127,8 +134,8 @@ class _Reading:
             price=order.price,
             ts=order.ts,
         )
-        key = books.key(told)
-        found = [fill for one in trades if (fill := fill_of(one, order.client_order_id, market)) is not None]
+        key, now = books.key(told), self._connection.now()
+        found = [fill for one in trades if (fill := fill_of(one, order.client_order_id, market, now)) is not None]
         cost = sum((f.fill.amount * f.fill.price for f in found), ZERO)
         side = VenueSide(
             told=told,
@@ -148,17 +155,17 @@ class _Reading:
 
     # ------------------------------------------------------------ asking, slowly
 
-    def _pages(self, method: Callable[..., Any], pair: str, since: Millis) -> list[Mapping[str, Any]]:
-        found: dict[str, Mapping[str, Any]] = {}
-        start = since
-        while True:
-            page = [told for told in rows((self._ask(method, pair, start, PAGE)).value) if isinstance(told, Mapping)]
-            fresh = [told for told in page if text(told.get("id")) not in found]
-            found.update((text(told.get("id")), told) for told in page)
-            last = max((int(number(told.get("timestamp")) or 0) for told in page), default=0)
-            if len(page) < PAGE or not fresh:
-                return list(found.values())
-            start = last + 1 if last == start else last
+    def _pages(self, method: Callable[..., Any], market: Market, since: Millis, **more: Any) -> Rows:
+        rule, now = self._can.lists, self._connection.now()
+        pair = None if rule.whole_account else market.pair
+
+        async def ask(start: Millis | None, until: Millis | None) -> Rows:
+            params = {**more, **({} if until is None else {"until": until})}
+            told = rows(self._ask(method, pair, start, rule.page, params=params).value)
+            return [one for one in told if isinstance(one, Mapping)]
+
+        found = asyncio.run(pages(ask, rule, max(since, 1), now))
+        return [told for told in found if text(told.get("symbol")) in ("", market.pair)]
 
     def _ask(self, method: Callable[..., Any], *args: Any, **params: Any) -> Answer:
         connection = self._connection

@@ -34,6 +34,11 @@ READS: Final = (
     "order_usage", "user_stream",
 )  # fmt: skip
 PUBLIC: Final = ("candles", "candles_few", "ticker", "tickers", "markets", "funding_rates", "time")
+DAY_MS: Final = 86_400_000
+
+PAGE: Final = 500
+"""Rows of a list that most exchanges give at once."""
+
 KINDS: Final = (*ORDERS, *READS, *PUBLIC, "snapshot")
 """The kinds of requests that permits are asked for. A snapshot is a pair's open orders, open stops and trades."""
 
@@ -63,11 +68,21 @@ class StopRule:
     type: str
     create: Mapping[str, Any]
     read: Mapping[str, Any] = field(default_factory=dict)
+    cancel: Mapping[str, Any] | None = None
     open: Mapping[str, Any] = field(default_factory=dict)
     without_id: bool = False
-    lookup: str = "id"
     beside: bool = False
     amend: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRule:
+    """How an exchange lists what happened in a time; see `exchanges.toml`. `window_ms`: the longest time; None: any."""
+
+    page: int = PAGE
+    newest_first: bool = False
+    window_ms: Millis | None = None
+    whole_account: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +108,8 @@ class Capability:
     market_buy: str = "amount"
     options: Mapping[str, Any] = field(default_factory=dict)
     stop: StopRule | None = None
+    lists: ListRule = ListRule()
+    stream_fills: bool = False
 
     # ------------------------------------------------------------ ids
 
@@ -157,19 +174,24 @@ class Capability:
         if order_id:
             plain = {k: v for k, v in (self.fetch_params or {}).items() if "{id}" not in str(v)}
             return Call("fetch_order", (order_id, pair), {**plain, **read})
-        if self.fetch_params is None or (stop and self.stop is not None and self.stop.lookup != "id"):
+        if self.fetch_params is None:
             return None
         return Call("fetch_order", (self.fetch_id, pair), {**self._filled(self.fetch_params, client_order_id), **read})
 
     def cancel(self, pair: str, client_order_id: str, order_id: str = "", *, stop: bool = False) -> Call | None:
         """The call that cancels one order; None: its id has to be found first."""
-        read = self.stop.read if stop and self.stop is not None else {}
+        read = self._cancels_stop() if stop else {}
         if order_id:
             return Call("cancel_order", (order_id, pair), dict(read))
-        if self.cancel_params is None or (stop and self.stop is not None and self.stop.lookup != "id"):
+        if self.cancel_params is None:
             return None
         known = self.theirs(client_order_id) if self.cancel_id else None
         return Call("cancel_order", (known, pair), {**self._filled(self.cancel_params, client_order_id), **read})
+
+    def _cancels_stop(self) -> Mapping[str, Any]:
+        if self.stop is None:
+            return {}
+        return self.stop.read if self.stop.cancel is None else self.stop.cancel
 
     def open_orders(self, pair: str | None) -> Call:
         """The call that lists a pair's open orders, or all."""
@@ -298,6 +320,17 @@ def _capability(exchange: str, market: str, about: Mapping[str, Any], given: Map
         market_buy=given.get("market_buy", "amount"),
         options=given.get("options", {}),
         stop=StopRule(**given["stop"]) if "stop" in given else None,
+        lists=_lists(given.get("lists", {})),
+        stream_fills=given.get("stream_fills", False),
+    )
+
+
+def _lists(given: Mapping[str, Any]) -> ListRule:
+    return ListRule(
+        page=given.get("page", PAGE),
+        newest_first=given.get("newest", False),
+        window_ms=given["days"] * DAY_MS if "days" in given else None,
+        whole_account=given.get("account", False),
     )
 
 

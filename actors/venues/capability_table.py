@@ -36,11 +36,11 @@ def plain(able: Capability, traits: Mapping[str, Any]) -> dict[str, Any]:
         if able.stop is None
         else {
             "type": able.stop.type,
-            "lookup": able.stop.lookup,
             "beside": able.stop.beside,
             "amend": able.stop.amend,
             "replaced": _replaced(able),
         },
+        "stream_fills": able.stream_fills,
         "streams": {flag: bool(traits.get(flag)) for flag, _ in STREAMS},
         "pools": [
             {"name": p.name, "limit": p.limit, "window_ms": p.window_ms, "rolling": p.rolling} for p in able.pools
@@ -59,6 +59,7 @@ def lines(able: Capability, traits: Mapping[str, Any]) -> list[str]:
         f"in doubt    asked about for {able.horizon_ms / 1_000:g} s, as long as it could still be accepted",
         f"orders      limit, market{_market_buy(able)}; {', '.join(('GTC', *able.tif))}",
         f"stops       {stop_words(able)}",
+        f"fills       {fill_words(able)}",
         f"streams     {', '.join(has) or 'none'}{_none_of(lacks)}",
         f"limits      {'; '.join(pool_words(pool) for pool in able.pools)}",
     ]
@@ -69,8 +70,12 @@ def stop_words(able: Capability) -> str:
     if able.stop is None:
         return "none that could be found again by our ids: the bot guards"
     kind = "market" if able.stop.type == "market" else "limit, 1 % beyond the trigger"
-    found = "" if able.stop.lookup == "id" else "; looked for in the list of open stops"
-    return f"{kind}; {_replaced(able)}{found}"
+    return f"{kind}; {_replaced(able)}"
+
+
+def fill_words(able: Capability) -> str:
+    """How executions come."""
+    return "by stream" if able.stream_fills else "read at once when the stream tells of one"
 
 
 def pool_words(pool: Pool) -> str:

@@ -23,7 +23,7 @@ from typing import Any, Final, TypeVar
 
 from loguru import logger
 
-from actors.venues.live.failure import Failure, Verdict, failure_of, is_told
+from actors.venues.live.failure import Failure, Verdict, failure_of, is_told, unread
 from actors.venues.live.health import Health
 from actors.venues.live.markets import market_of, with_tiers
 from actors.venues.live.used import UsedCounts
@@ -214,6 +214,7 @@ class Connection:
         answer = Answer()
         try:
             answer.value = await function(*args)
+            answer.failure = unread(answer.value, request.facts)
         except Exception as error:  # noqa: BLE001 - a network's faults are values, whatever their class
             answer.failure = failure_of(error, request.facts, self.now())
         finally:

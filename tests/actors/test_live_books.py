@@ -18,6 +18,7 @@ from engine.types import OrderSide, OrderStatus, OrderType, Purpose
 
 D = Decimal
 MARKET = Market(pair="BTC/USDT", base="BTC", quote="USDT", price_step=D("0.1"), amount_step=D("0.001"))
+NOW = 2_000_000_000_000
 MINE = "tpAAAAAAr1p0000beeft1i1"
 
 
@@ -26,7 +27,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.told: list[VenueEvent] = []
-        self.books = Books("AAAAAA", self.told.append, lambda: 0.0)
+        self.books = Books("AAAAAA", self.told.append, lambda: 0.0, lambda: NOW)
 
     def order(self, status: str, filled: str = "0", client_id: str = MINE, order_id: str = "7", **rest: Any) -> Any:
         told = VenueOrder(

@@ -10,17 +10,20 @@ import pytest
 from actors.venues.live.words import (
     balances_of,
     became_of,
+    client_id_of,
     fill_of,
     is_known_status,
     order_of,
     payment_of,
     position_of,
     rows,
+    unreadable_of,
 )
 from engine.market import Market
 from engine.types import OrderSide, OrderStatus, OrderType
 
 D = Decimal
+NOW = 2_000_000_000_000
 SPOT = Market(pair="BTC/USDT", base="BTC", quote="USDT", price_step=D("0.1"), amount_step=D("0.001"))
 SWAP = Market(
     pair="BTC/USDT:USDT", base="BTC", quote="USDT", price_step=D("0.1"), amount_step=D("0.01"), contract_size=D("0.01")
@@ -105,6 +108,14 @@ def test_what_names_no_order_is_none(odd: Any) -> None:
     assert order_of(odd, SPOT, same) is None
 
 
+def test_a_coin_without_its_amount_is_not_known() -> None:
+    """Nobody may think that there is none of it, which would close its trade."""
+    told = {"BTC": {"free": 1, "used": 0, "total": None}, "ETH": {"free": 1, "total": "NaN"}, "XRP": {"total": 0}}
+
+    assert unreadable_of({**told, "info": {}, "timestamp": None}) == {"BTC", "ETH"}
+    assert unreadable_of([]) == frozenset()
+
+
 def test_a_cancels_answer_names_the_order_that_was_cancelled() -> None:
     """The answer carries a new id of the exchange's own; the old one is inside."""
     told = order_of({**ORDER, "clientOrderId": "random", "info": {"origClientOrderId": "mine"}}, SPOT, same)
@@ -132,7 +143,7 @@ def test_a_triggered_stop_counts_as_the_order_that_it_has_become() -> None:
 
 def test_an_execution_is_read_exactly() -> None:
     """Price, amount, fee and its coin, maker or taker; contracts become coins."""
-    told, swap = fill_of(TRADE, "mine", SPOT), fill_of({**TRADE, "amount": 3}, "mine", SWAP)
+    told, swap = fill_of(TRADE, "mine", SPOT, NOW), fill_of({**TRADE, "amount": 3}, "mine", SWAP, NOW)
     assert told is not None
     assert swap is not None
     fill = told.fill
@@ -155,20 +166,63 @@ def test_an_execution_is_read_exactly() -> None:
 )
 def test_fees_are_what_was_charged(fees: dict[str, Any], fee: tuple[Decimal, str]) -> None:
     """Several fees in one coin are summed, a rebate is negative, what is no number is none."""
-    told = fill_of({**TRADE, **fees}, "mine", SPOT)
+    told = fill_of({**TRADE, **fees}, "mine", SPOT, NOW)
     assert told is not None
 
     assert (told.fill.fee, told.fill.fee_currency) == fee
 
 
-@pytest.mark.parametrize("field", ["id", "price", "amount", "timestamp"])
-@pytest.mark.parametrize("value", [None, "", "NaN", float("nan")])
+@pytest.mark.parametrize("field", ["id", "price", "amount"])
+@pytest.mark.parametrize("value", [None, "", [], {"x": 1}, True, "9" * 500])
 def test_an_execution_without_its_facts_is_none(field: str, value: Any) -> None:
-    """Without an id, a price, an amount or a time nothing is booked: it is read again."""
-    told = fill_of({**TRADE, field: value}, "mine", SPOT)
+    """Without an id, a price or an amount nothing is booked: it is read again."""
+    assert fill_of({**TRADE, field: value}, "mine", SPOT, NOW) is None
 
-    assert told is None or field == "id"
-    assert told is None or told.fill.fill_id in ("NaN", "nan")
+
+@pytest.mark.parametrize("field", ["price", "amount"])
+@pytest.mark.parametrize("value", ["NaN", float("nan"), float("inf"), "-Infinity", -1, "1e400", "1e-400", 0])
+def test_what_is_no_amount_is_not_booked(field: str, value: Any) -> None:
+    """Not a number, infinite, negative, nothing or beyond all measure: no money is made of it."""
+    assert fill_of({**TRADE, field: value}, "mine", SPOT, NOW) is None
+
+
+@pytest.mark.parametrize("value", [None, "", "NaN", -5, NOW + 3_600_000, "9" * 40])
+def test_an_execution_without_a_time_happened_now(value: Any) -> None:
+    """It is money all the same; one that is dated ahead would keep all later ones from being read."""
+    told = fill_of({**TRADE, "timestamp": value}, "mine", SPOT, NOW)
+    assert told is not None
+
+    assert (told.fill.ts, told.fill.amount) == (NOW, D("0.30"))
+
+
+def test_a_done_order_without_its_amount_goes_on() -> None:
+    """Closed, and nothing said of what it has filled: it is asked about again, not taken for one that filled nothing."""
+    for unsaid in (None, "", "NaN", float("nan")):
+        told = order_of({**ORDER, "status": "closed", "filled": unsaid}, SPOT, same)
+        assert told is not None
+        assert told.status is OrderStatus.NEW
+    ended = order_of({**ORDER, "status": "canceled", "filled": None}, SPOT, same)
+    assert ended is not None
+    assert ended.status is OrderStatus.CANCELED
+
+
+def test_the_order_that_okxs_stop_has_become_says_itself_how_it_ended() -> None:
+    """It comes under the stop's id; cancelled by the exchange after a part, it must not be waited for for ever."""
+    info = {"algoId": "5", "ordId": "9", "accFillSz": "1", "algoClOrdId": "mine"}
+    child = {**ORDER, "id": "5", "clientOrderId": None, "status": "canceled", "filled": 1, "info": info}
+    told = order_of(child, SPOT, same)
+    assert told is not None
+
+    assert (told.status, told.filled, told.client_order_id) == (OrderStatus.CANCELED, D(1), "mine")
+    assert became_of(child) == "9"
+
+
+def test_a_client_id_is_found_where_an_exchange_writes_it() -> None:
+    """Beside an execution, or beside a stop, under the exchange's own name for it."""
+    for name in ("clOrdId", "algoClOrdId", "orderLinkId", "text", "clientOrderId", "cl_ord_id"):
+        assert client_id_of({"clientOrderId": None, "info": {"other": 1, name: "mine"}}) == "mine"
+    assert client_id_of({"clientOrderId": "mine", "info": {"text": "api"}}) == "mine"
+    assert client_id_of({"info": ["mine"]}) == ""
 
 
 def test_balances_are_what_there_is() -> None:
@@ -192,6 +246,8 @@ def test_positions_and_funding_are_read_or_not() -> None:
     assert position_of({"contracts": "3", "side": "long"}, SWAP) == D("0.03")
     assert position_of({"contracts": None}, SWAP) is None
     assert position_of([], SWAP) is None
+    assert position_of({"contracts": 3, "side": None}, SWAP) is None  # long or short: nobody may guess
+    assert position_of({"contracts": 0, "side": None}, SWAP) == 0
     paid = payment_of({"id": 5, "amount": -0.25, "timestamp": 9, "code": "USDT"}, SWAP.pair)
     assert paid is not None
     assert (paid.payment_id, paid.received, paid.currency) == ("5", D("-0.25"), "USDT")

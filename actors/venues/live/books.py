@@ -67,12 +67,19 @@ class Known:
 
 
 class Books:
-    """Our orders of one account; `put` takes what is to be told, `clock` is a steady one in seconds."""
+    """Our orders of one account; `put` takes what is to be told, `clock` is a steady one in seconds, `now` the exchange's."""
 
-    def __init__(self, installation: str, put: Callable[[VenueEvent], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        installation: str,
+        put: Callable[[VenueEvent], None],
+        clock: Callable[[], float],
+        now: Callable[[], Millis],
+    ) -> None:
         self._installation = installation
         self._put = put
         self._clock = clock
+        self._now = now
         self._known: OrderedDict[str, Known] = OrderedDict()
         self._by_order_id: dict[tuple[str, str], str] = {}
         self._foreign: OrderedDict[tuple[str, str], str] = OrderedDict()
@@ -195,7 +202,7 @@ class Books:
         """The exchange tells of an execution; None for one that cannot be read, is foreign, or waits for its order."""
         order_id = text(told.get("order"))
         client_id = self.owner(market.pair, order_id)
-        filled = fill_of(told, client_id, market)
+        filled = fill_of(told, client_id, market, self._now())
         if filled is None:
             return None
         if not client_id:

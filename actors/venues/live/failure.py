@@ -14,7 +14,7 @@ ccxt's classes are told by their names, so that nobody has to load it to read th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -101,6 +101,10 @@ _NOT_TRADED: Final = re.compile(
     re.IGNORECASE,
 )
 """A pair that is not traded now, in words that ccxt takes for any refusal: Binance's futures, for one."""
+_NO_ORDER: Final = re.compile(
+    r"order[^{}]{0,40}(not|n'?t) (be )?(exist|found)|unknown[ _]order|order_not_found|\"not_found\"|no such order",
+    re.IGNORECASE,
+)
 _BANNED_UNTIL: Final = re.compile(r"banned until (\d{13})")
 
 
@@ -130,10 +134,41 @@ def failure_of(error: BaseException, exchanged: Exchanged, now_ms: int) -> Failu
     if type(error).__name__ == "ExchangeError" and not _EXCHANGE_CODE.search(str(error)):
         return Failure(Verdict.IN_DOUBT, "", f"an error without a code: {text}")
     same = bool({"NoChange", "MarginModeAlreadySet"}.intersection(names))
-    code = _code_of(names)
+    code, key = _code_of(names), "AuthenticationError" in names
     if code == "REFUSED" and _NOT_TRADED.search(text):
         code = "MARKET_CLOSED"
-    return Failure(Verdict.REFUSED, code, text, key="AuthenticationError" in names, same=same)
+    if code in ("REFUSED", "INVALID_ORDER") and not key and _NO_ORDER.search(str(error)):
+        code = "NOT_FOUND"  # not every exchange's words for it have their class
+    return Failure(Verdict.REFUSED, code, text, key=key, same=same)
+
+
+def unread(value: Any, exchanged: Exchanged) -> Failure | None:
+    """Why an answer that ccxt has read without complaint says nothing: it is no JSON, or has no list where one was asked for.
+
+    ccxt makes an empty list of both, and nobody may think that there is no order, no fill and no position.
+    """
+    if not exchanged.written or exchanged.status is None:
+        return None
+    if exchanged.told is None:
+        return Failure(Verdict.IN_DOUBT, "", "its answer is no JSON")
+    if isinstance(value, Sequence) and not isinstance(value, str) and not value and not _has_list(exchanged.told, 0):
+        return Failure(Verdict.IN_DOUBT, "", f"its answer has no list: {str(exchanged.told)[:100]}")
+    return None
+
+
+_BESIDE: Final = frozenset({"error", "errors", "retExtInfo"})
+DEPTH: Final = 3
+
+
+def _has_list(told: Any, depth: int) -> bool:
+    """Whether there is a list in an answer, or its place: Kraken tells tables by id, Bitget writes null for none."""
+    if isinstance(told, list):
+        return True
+    if not isinstance(told, Mapping):
+        return told is None and depth == 2
+    if depth == 2:
+        return True
+    return depth < DEPTH and any(_has_list(one, depth + 1) for name, one in told.items() if name not in _BESIDE)
 
 
 def _code_of(names: tuple[str, ...]) -> str:

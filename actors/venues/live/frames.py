@@ -7,6 +7,7 @@ None for a frame of another kind, which is ccxt's. Volumes are what `fetch_ohlcv
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -32,7 +33,7 @@ def _binance(exchange: Any, message: Any) -> Sequence[Frame] | None:
     if not isinstance(data, Mapping) or data.get("e") != "kline":
         return None
     k = data["k"]
-    candle = Candle(int(k["t"]), *(float(k[name]) for name in "ohlcv"))
+    candle = Candle(int(k["t"]), *(_number(float(k[name])) for name in "ohlcv"))
     return (Frame(k["s"], k["i"], candle, bool(k["x"])),)
 
 
@@ -67,8 +68,8 @@ def _okx(exchange: Any, message: Any) -> Sequence[Frame] | None:
 
 
 def _number(value: Any) -> Any:
-    if value is None:
-        raise ValueError("a candle without a value")
+    if value is None or not math.isfinite(value) or value < 0:
+        raise ValueError(f"a candle with the value {value}")
     return value
 
 
@@ -88,7 +89,8 @@ def rows_of(answer: Any) -> list[Candle]:
     for row in answer if isinstance(answer, Sequence) else ():
         try:
             ts, opened, high, low, close, volume = row[:6]
-            rows.append(Candle(int(ts), float(opened), float(high), float(low), float(close), float(volume or 0.0)))
-        except (TypeError, ValueError):
+            values = (float(opened), float(high), float(low), float(close), float(volume or 0.0))
+            rows.append(Candle(int(_number(ts)), *map(_number, values)))
+        except (TypeError, ValueError, OverflowError):
             continue
     return rows

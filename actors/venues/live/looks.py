@@ -15,7 +15,6 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -25,9 +24,8 @@ from loguru import logger
 
 from actors.venues.capabilities import Capability
 from actors.venues.live.books import Books
-from actors.venues.live.failure import Verdict
+from actors.venues.live.histories import Histories
 from actors.venues.live.holdings import SEEN_S, Holdings
-from actors.venues.live.markets import number
 from actors.venues.live.requests import URGENCY, Requests, Telling
 from actors.venues.live.words import became_of, fill_of, order_of, payment_of, rows, text
 from actors.venues.trading import Looked, Missed, Snapshot
@@ -38,11 +36,6 @@ from engine.types import Millis, OrderType, Priority
 
 OVERLAP_MS: Final = 60_000
 """Fills and orders are read from so long before the time that was asked for: clocks differ, and answers lag."""
-
-PAGE: Final = 500
-"""Rows of a page; every exchange that we know gives as many."""
-
-PAGES_MAX: Final = 200
 
 PACE_S: Final = 1.0
 """So often one pair's executions are read behind all else."""
@@ -78,6 +71,7 @@ class Looks:
         self._books = books
         self._holdings = holdings
         self._ability = ability
+        self._histories = Histories(requests, books, ability)
         self._began = requests.connection.now()
         self._runs = runs
         self._questions: dict[str, TakeSnapshot] = {}
@@ -137,12 +131,9 @@ class Looks:
                 return told
         since = max(question.since - OVERLAP_MS, 0)
         orders = {order.order_id: order for order in await self._open(market)}
-        trades = await self._pages("fetch_my_trades", market, since)
-        if self._has_unknown(question, trades, orders):
-            for told in await self._pages("fetch_orders", market, since):
-                self._take(market, told, orders, old=True)
-            for told in trades:  # orders that the exchange does not list any more were nobody's that we know
-                self._books.leave(pair, text(told.get("order")))
+        trades = await self._histories.trades(market, since)
+        for behind in await self._histories.orders_behind(market, trades, {*orders, *question.ended}, since):
+            self._take(market, behind, orders, old=True)
         unknown, final = await self._asked(question.client_order_ids, market, orders)
         fills = self._fills(market, trades)
         mine = {filled.fill.client_order_id for filled in fills}
@@ -189,9 +180,13 @@ class Looks:
         if not asked or not trading.has.get("fetchFundingHistory"):
             return
         since = min(question.since for question in asked.values())
-        answer = await self._requests.read("funding_history", trading.fetch_funding_history, None, since, PAGE)
+        answer = await self._requests.read(
+            "funding_history", trading.fetch_funding_history, None, since, self._ability.lists.page
+        )
         told = rows(answer.value)
-        if answer.failure is not None or len(told) >= PAGE:  # for one pair only there, or more than a page
+        if (
+            answer.failure is not None or len(told) >= self._ability.lists.page
+        ):  # for one pair only there, or more than a page
             for pair in asked:
                 self.doubt(pair)
             return
@@ -201,7 +196,7 @@ class Looks:
                 self._telling.put(paid)
 
     async def _has_more(self, question: TakeSnapshot, market: Market) -> bool:
-        trades = await self._pages("fetch_my_trades", market, question.since)
+        trades = await self._histories.trades(market, question.since)
         return self._has_unknown(question, trades, {})
 
     async def missed(self) -> list[str]:
@@ -274,12 +269,12 @@ class Looks:
             if any(order.client_order_id == client_id and order.status == "FILLED" for order in orders.values()):
                 continue
             asked_at = self._requests.connection.now()
-            found = await self._find(client_id, market)
+            found, is_sure = await self._find(client_id, market)
             if found is not None:
                 self._take(market, found, orders)
             elif not any(order.client_order_id == client_id for order in orders.values()):
                 unknown.append(client_id)
-                final = final and asked_at > self._last_moment(client_id)
+                final = final and is_sure and asked_at > self._last_moment(client_id)
         return unknown, final
 
     def _last_moment(self, client_id: str) -> Millis:
@@ -293,65 +288,39 @@ class Looks:
             sent_at = known.sent_at or self._requests.connection.now()
         return sent_at + self._ability.horizon_ms + LAG_MS
 
-    async def _find(self, client_id: str, market: Market) -> Any:
+    async def _find(self, client_id: str, market: Market) -> tuple[Any, bool]:
+        """An order as ccxt tells it; else None, and whether it is sure that the exchange has none."""
         known = self._books.get(client_id)
         order_id = known.order_id if known is not None else ""
-        kinds = (known.is_stop,) if known is not None else (False, True)
-        for is_stop in kinds:
-            if is_stop and known is None and not (self._ability.stop and self._ability.stop.read):
-                continue  # stops are among the other orders there
-            call = self._ability.fetch(market.pair, client_id, order_id, stop=is_stop)
-            if call is None:
-                continue
-            kind = "fetch_stop" if is_stop else "fetch_order"
-            answer = await self._requests.read(kind, self._requests.method(call), pair=market.pair)
-            failure = answer.failure
-            if failure is None and isinstance(answer.value, Mapping) and text(answer.value.get("id")):
-                told = dict(answer.value)
-                told["clientOrderId"] = told.get("clientOrderId") or self._ability.theirs(client_id)
-                return told
-            if failure is not None and failure.verdict is not Verdict.REFUSED:
-                return None
-        return None
+        is_apart = self._ability.stop is not None and bool(self._ability.stop.read)
+        kinds = [known.is_stop] if known is not None else [False]
+        if is_apart and (known is None or known.is_stop):
+            kinds.append(not kinds[0])  # a triggered stop may have become an order elsewhere
+        is_sure = True
+        for n, is_stop in enumerate(kinds):
+            told, sure = await self._histories.order(market, client_id, "" if n else order_id, stop=is_stop)
+            if told is not None:
+                return {**told, "clientOrderId": told.get("clientOrderId") or self._ability.theirs(client_id)}, True
+            is_sure = is_sure and sure
+        return None, is_sure
 
     # ------------------------------------------------------------ lists
-
-    async def _pages(self, method: str, market: Market, since: Millis) -> list[Any]:
-        """All rows of a list since a time, or its newest page where everything is asked for."""
-        connection = self._requests.connection
-        if not connection.trading.has.get("fetchMyTrades" if method == "fetch_my_trades" else "fetchOrders"):
-            return []
-        function = getattr(connection.trading, method)
-        found: dict[str, Any] = {}
-        start: Millis | None = since or None
-        for _ in range(PAGES_MAX):
-            answer = await self._requests.read("my_trades", function, market.pair, start, PAGE, pair=market.pair)
-            page = [told for told in rows(answer.value) if isinstance(told, Mapping)]
-            fresh = [told for told in page if text(told.get("id")) not in found]
-            found.update((text(told.get("id")), told) for told in page)
-            last = max((int(number(told.get("timestamp")) or 0) for told in page), default=0)
-            if len(page) < PAGE or not fresh or start is None:
-                break
-            start = last + 1 if last == start else last
-        return list(found.values())
 
     def _fills(self, market: Market, trades: Sequence[Any]) -> tuple[OrderFilled, ...]:
         fills = []
         for told in trades:
-            self._books.hear_fill(market, told)
-            client_id = self._books.owner(market.pair, text(told.get("order")))
-            filled = fill_of(told, client_id, market) if client_id else None
+            filled = self._books.hear_fill(market, told)
             if filled is not None:
                 fills.append(filled)
         return tuple(fills)
 
     def _foreign(self, market: Market, trades: Sequence[Any]) -> tuple[ForeignFill, ...]:
-        found = []
+        found, now = [], self._requests.connection.now()
         for told in trades:
             order_id = text(told.get("order"))
             ours = self._books.owner(market.pair, order_id)
             client_id = None if ours else self._books.foreign(market.pair, order_id)
-            filled = None if client_id is None else fill_of(told, client_id or f"order {order_id}", market)
+            filled = None if client_id is None else fill_of(told, client_id or f"order {order_id}", market, now)
             if filled is not None and client_id is not None:
                 why = "liquidation" if client_id.startswith(LIQUIDATIONS) else "manual"
                 found.append(ForeignFill(fill=filled.fill, side=text(told.get("side")), order_id=order_id, why=why))
@@ -362,7 +331,9 @@ class Looks:
         if not since or not connection.trading.has.get("fetchFundingHistory"):
             return ()
         function = connection.trading.fetch_funding_history
-        answer = await self._requests.read("funding_history", function, market.pair, since, PAGE, pair=market.pair)
+        answer = await self._requests.read(
+            "funding_history", function, market.pair, since, self._ability.lists.page, pair=market.pair
+        )
         paid = (payment_of(told, market.pair) for told in rows(answer.value))
         return tuple(sorted((one for one in paid if one is not None), key=lambda one: one.ts))
 
@@ -371,12 +342,7 @@ class Looks:
         market = self._requests.connection.markets().get(pair)
         if market is None or not order_id:
             return
-        trading, known = self._requests.connection.trading, self._books.get(self._books.owner(pair, order_id))
-        since = known.told.ts - OVERLAP_MS if known is not None and known.told is not None and known.told.ts else None
-        function = functools.partial(trading.fetch_my_trades, pair, since, PAGE)
-        if trading.has.get("fetchOrderTrades") and not market.is_futures:
-            function = functools.partial(trading.fetch_order_trades, order_id, pair)
-        answer = await self._requests.read("my_trades", function, pair=pair)
-        for told in rows(answer.value):
-            if isinstance(told, Mapping):
-                self._books.hear_fill(market, told)
+        known = self._books.get(self._books.owner(pair, order_id))
+        placed_at = known.told.ts if known is not None and known.told is not None else 0
+        for told in await self._histories.of_order(market, order_id, max(placed_at - OVERLAP_MS, 0)):
+            self._books.hear_fill(market, told)

@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol
 from actors.venues.live.frames import READERS, Reader
 from actors.venues.live.halts import Halts
 from actors.venues.live.lines import CandleLine, PriceLine
+from actors.venues.live.markets import positive
 from actors.venues.live.permits import Turnstile
 from actors.venues.live.reading import Reader as RestReader
 from actors.venues.live.service import LiveService
@@ -377,15 +378,10 @@ class LiveMarket:
 
 def price_of(ticker: Any) -> Any:
     """The middle of the book's top; where a venue tells only the last price, that. As a Decimal; None: neither."""
-    from decimal import Decimal
-
-    bid, ask, last = (ticker.get(name) for name in ("bid", "ask", "last"))
-    try:
-        if bid and ask:
-            return (Decimal(str(bid)) + Decimal(str(ask))) / 2
-        return Decimal(str(last)) if last else None
-    except ArithmeticError:
+    if not isinstance(ticker, Mapping):
         return None
+    bid, ask, last = (positive(ticker.get(name)) for name in ("bid", "ask", "last"))
+    return last if bid is None or ask is None else (bid + ask) / 2
 
 
 def _widened(known: PriceRange | None, pair: str, ts: Millis, at: float) -> PriceRange:

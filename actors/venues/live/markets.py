@@ -20,6 +20,10 @@ TICK_SIZE: Final = 4
 DECIMAL_PLACES: Final = 2
 """ccxt's precision modes; the third, 3, counts significant digits, which is no step."""
 
+DIGITS_MAX: Final = 60
+MAGNITUDE_MAX: Final = 30
+"""Nobody has an amount of more digits, or of more places before or behind the point: it is no number then."""
+
 FEE: Final = Decimal("0.001")
 """A spot exchange's usual fee, where ccxt knows none."""
 
@@ -28,13 +32,16 @@ def number(value: Any) -> Decimal | None:
     """The finite number that an answer means: a number, or the text of one; None for all else."""
     if isinstance(value, bool) or value is None:
         return None
-    if isinstance(value, float):
-        return Decimal(repr(value)) if math.isfinite(value) else None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    written = repr(value) if isinstance(value, float) else str(value).strip()
+    if len(written) > DIGITS_MAX:
+        return None
     try:
-        found = Decimal(str(value).strip())
+        found = Decimal(written)
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    return found if found.is_finite() and (not found or abs(found.adjusted()) <= MAGNITUDE_MAX) else None
 
 
 def positive(value: Any) -> Decimal | None:

@@ -38,7 +38,8 @@ class UserStream(Stream):
     """One account's stream, restarted for ever; on the connection's loop.
 
     `up` is called when it listens, `down` with the reason when it does not any more; `strange` hears of what
-    could not be read, in a sentence; `unknown` of executions whose order is not known yet: (pair, the exchange's order id);
+    could not be read, in a sentence; `unknown` of executions that are not booked from here: (pair, the exchange's order
+    id). Their order is not known yet, or the exchange's stream tells them with other ids or fees than its lists do.
     `funded` that funding was paid, where the exchange says so. `deaf` finds out whether something was not told.
     """
 
@@ -144,9 +145,11 @@ class UserStream(Stream):
 
     def _trade(self, told: Any) -> None:
         market = self._market(told)
-        if market is None or self._books.hear_fill(market, told) is not None:
+        if market is None:
             return
-        if text(told.get("id")):
+        if self._ability.stream_fills and self._books.hear_fill(market, told) is not None:
+            return
+        if text(told.get("order")):
             self._unknown(market.pair, text(told.get("order")))
         else:
             self._strange(f"an execution of {market.pair} that cannot be read: {told!r}"[:300])

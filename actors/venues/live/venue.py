@@ -48,6 +48,9 @@ BALANCES_S: Final = 2.0
 FOREIGN_S: Final = 2.0
 """An execution whose order is not known by then is somebody else's."""
 
+TOGETHER_S: Final = 0.2
+"""Executions of one order that the stream tells of within this are read together."""
+
 READ_ON_S: Final = 1.0
 FUNDING_HOUR_MS: Final = 3_600_000
 FUNDING_LAG_S: Final = 10.0
@@ -77,7 +80,7 @@ class CcxtVenue:
         self._asking: set[str] = set()
         self._pairs_seen: set[str] = set()
         self._requests = Requests(connection, self._telling)
-        self._books = Books(installation, self._heard, time.monotonic)
+        self._books = Books(installation, self._heard, time.monotonic, connection.now)
         self._holdings = Holdings(self._requests, ability, futures=connection.futures, seen=seen)
         seen_at = None if seen is None else seen.at
         self._looks = Looks(self._requests, self._telling, self._books, self._holdings, ability, began or {}, seen_at)
@@ -97,6 +100,8 @@ class CcxtVenue:
             funded=self._funded.set,
             deaf=Echo(self._requests, self._books, ability).is_deaf,
         )
+        self._stream_fills = ability.stream_fills
+        self._to_read: set[tuple[str, str]] = set()
         self._tries: dict[str, tuple[int, float]] = {}
         self._balances_due = seen is None
         self._running: list[Any] = []
@@ -233,13 +238,27 @@ class CcxtVenue:
         self._telling.put(Remark("warning", "odd_answer", f"{self._connection.name} tells {what}"))
 
     def _unknown(self, pair: str, order_id: str) -> None:
-        """Somebody has traded: if it was not us after all, the pair looks whether it was his position."""
-        if pair in self._asking:
+        """Somebody has traded: what was ours is read, and if it was not us, the pair looks whether it was his position."""
+        if self._books.owner(pair, order_id):
+            self._read_soon(pair, order_id)
+        elif pair in self._asking:
             asyncio.get_running_loop().call_later(FOREIGN_S, self._look_if_foreign, pair, order_id)
 
     def _look_if_foreign(self, pair: str, order_id: str) -> None:
         if not self._books.owner(pair, order_id):
             self._looks.doubt(pair)
+        elif not self._stream_fills:
+            self._read_soon(pair, order_id)
+
+    def _read_soon(self, pair: str, order_id: str) -> None:
+        """Read an order's executions, once for as many as come together."""
+        if (pair, order_id) not in self._to_read:
+            self._to_read.add((pair, order_id))
+            asyncio.get_running_loop().call_later(TOGETHER_S, self._read_fills, pair, order_id)
+
+    def _read_fills(self, pair: str, order_id: str) -> None:
+        self._to_read.discard((pair, order_id))
+        self._connection.spawn(self._looks.missing_fills(pair, order_id))
 
     # ------------------------------------------------------------ what looks after it (on the loop)
 

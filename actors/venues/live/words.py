@@ -1,7 +1,8 @@
 """What ccxt tells of orders and executions, in the engine's words.
 
 An exchange's answer is bad input too: fields are missing, null, numbers as text, not finite. What cannot be
-read is None here, never an exception and never a guess about money.
+read is None here, never an exception and never a guess about money. That an order is done counts only with
+what it has filled; else it is asked about again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from actors.venues.live.markets import number, positive
 from engine.market import Market
 from engine.messages import FundingPaid, OrderFilled, VenueOrder
 from engine.order import Fill
-from engine.types import ZERO, OrderSide, OrderStatus, OrderType
+from engine.types import ZERO, Millis, OrderSide, OrderStatus, OrderType
 
 S = OrderStatus
 
@@ -28,6 +29,15 @@ _SIDES: Final = {"buy": OrderSide.BUY, "sell": OrderSide.SELL}
 
 Ours = Callable[[str], str]
 """Makes our id of the one that the exchange tells."""
+
+TEXT_MAX: Final = 200
+"""No exchange has ids so long; what is longer is none."""
+
+AHEAD_MS: Final = 60_000
+"""Clocks differ; what is further ahead than this is no time."""
+
+_THEIR_IDS: Final = ("clOrdId", "algoClOrdId", "orderLinkId", "text", "clientOrderId", "cl_ord_id")
+"""What exchanges call an order's client id beside an execution, or beside a stop, where ccxt passes it over."""
 
 
 def order_of(told: Any, market: Market, ours: Ours) -> VenueOrder | None:
@@ -46,19 +56,23 @@ def order_of(told: Any, market: Market, ours: Ours) -> VenueOrder | None:
     trigger = (
         positive(told.get("triggerPrice")) or positive(told.get("stopPrice")) or positive(told.get("stopLossPrice"))
     )
-    filled = max(positive(told.get("filled")) or ZERO, _filled_as_another(told))
+    counted = number(told.get("filled"))
+    filled = max(counted or ZERO, _filled_as_another(told))
     kind = OrderType.STOP if trigger is not None else _type(told)
+    unsaid = counted is None and text(told.get("status")).lower() == "closed"
+    goes_on = unsaid or (bool(became_of(told)) and not _is_the_other(told))
+    status = "open" if goes_on and filled < amount else told.get("status")
     return VenueOrder(
         client_order_id=ours(client_id) if client_id else "",
         order_id=order_id,
-        status=status_of("open" if became_of(told) and filled < amount else told.get("status"), filled, amount),
+        status=status_of(status, filled, amount),
         side=side,
         type=kind,
         amount=amount * size,
         price=positive(told.get("price")) or positive(told.get("average")) or trigger or ZERO,
         trigger_price=trigger,
         filled=filled * size,
-        ts=int(number(told.get("timestamp")) or ZERO),
+        ts=int(positive(told.get("timestamp")) or ZERO),
         reduce_only=told.get("reduceOnly") is True,
     )
 
@@ -70,6 +84,12 @@ def became_of(told: Any) -> str:
         return ""
     found = text(info.get("actualOrderId") or info.get("ai") or info.get("ordId"))
     return "" if found == "0" else found
+
+
+def _is_the_other(told: Mapping[str, Any]) -> bool:
+    """Whether it is the order that a stop has become, which OKX tells of under the stop's id."""
+    info = told.get("info")
+    return isinstance(info, Mapping) and "accFillSz" in info
 
 
 def _filled_as_another(told: Mapping[str, Any]) -> Decimal:
@@ -102,26 +122,33 @@ def is_known_status(told: Any) -> bool:
 
 
 def client_id_of(told: Mapping[str, Any]) -> str:
-    """The id that whoever placed an order gave it; the answer to a cancel has a new one, and the old one inside."""
+    """The id that whoever placed an order gave it; the answer to a cancel has a new one, and the old one inside.
+
+    Of an execution too, where the exchange tells it there.
+    """
     info = told.get("info")
-    if isinstance(info, Mapping) and text(info.get("origClientOrderId")):
-        return text(info.get("origClientOrderId"))
-    return text(told.get("clientOrderId"))
+    info = info if isinstance(info, Mapping) else {}
+    told_ids = (info.get("origClientOrderId"), told.get("clientOrderId"), *(info.get(name) for name in _THEIR_IDS))
+    return next((found for one in told_ids if (found := text(one))), "")
 
 
-def fill_of(told: Any, client_order_id: str, market: Market) -> OrderFilled | None:
-    """An execution of one of our orders; None for what has no id, no price or no amount."""
+def fill_of(told: Any, client_order_id: str, market: Market, now: Millis) -> OrderFilled | None:
+    """An execution of one of our orders; None for what has no id, no price or no amount.
+
+    Without a time, or with one far ahead, it happened `now`: it is money all the same, and what is read since the
+    last execution must not begin in the future.
+    """
     if not isinstance(told, Mapping):
         return None
     fill_id, price, amount = text(told.get("id")), positive(told.get("price")), positive(told.get("amount"))
-    ts = number(told.get("timestamp"))
-    if not fill_id or price is None or amount is None or ts is None:
+    if not fill_id or price is None or amount is None:
         return None
+    ts = positive(told.get("timestamp"))
     fee, currency = _fee(told)
     fill = Fill(
         fill_id=fill_id,
         client_order_id=client_order_id,
-        ts=int(ts),
+        ts=now if ts is None or ts > now + AHEAD_MS else int(ts),
         price=price,
         amount=amount * market.contract_size,
         fee=fee,
@@ -133,7 +160,9 @@ def fill_of(told: Any, client_order_id: str, market: Market) -> OrderFilled | No
 
 def _fee(told: Mapping[str, Any]) -> tuple[Decimal, str]:
     """What was charged and in which coin; several fees in one coin are summed, of several coins the first counts."""
-    fees = [told.get("fee")] if isinstance(told.get("fee"), Mapping) else list(rows(told.get("fees")))
+    fees = [told.get("fee"), *rows(told.get("fees"))]
+    if is_fee_told(told.get("fee")):
+        fees = fees[:1]  # else the list says the same again
     found = [
         (cost, text(fee.get("currency")))
         for fee in fees
@@ -145,11 +174,16 @@ def _fee(told: Mapping[str, Any]) -> tuple[Decimal, str]:
     return sum((cost for cost, coin in found if coin == currency), ZERO), currency
 
 
+def is_fee_told(fee: Any) -> bool:
+    """Whether a fee says how much it is; nothing is an amount too."""
+    return isinstance(fee, Mapping) and number(fee.get("cost")) is not None
+
+
 def payment_of(told: Any, pair: str) -> FundingPaid | None:
     """Funding that was paid for a position; ccxt tells neither the rate nor what was held."""
     if not isinstance(told, Mapping):
         return None
-    payment_id, received, ts = text(told.get("id")), number(told.get("amount")), number(told.get("timestamp"))
+    payment_id, received, ts = text(told.get("id")), number(told.get("amount")), positive(told.get("timestamp"))
     if not payment_id or received is None or ts is None:
         return None
     return FundingPaid(
@@ -180,6 +214,14 @@ def balances_of(told: Any, *, futures: bool) -> tuple[tuple[str, Decimal, Decima
     return tuple(sorted(found))
 
 
+def unreadable_of(told: Any) -> frozenset[str]:
+    """The coins of which an answer does not say how much there is: nobody may think that there is none."""
+    if not isinstance(told, Mapping):
+        return frozenset()
+    coins = ((name, one) for name, one in told.items() if isinstance(one, Mapping) and "total" in one)
+    return frozenset(str(name) for name, one in coins if number(one.get("total")) is None)
+
+
 def _wallets(told: Mapping[str, Any]) -> dict[str, Decimal]:
     info = told.get("info")
     rows: Any = info.get("assets") if isinstance(info, Mapping) else info
@@ -195,19 +237,22 @@ def _wallets(told: Mapping[str, Any]) -> dict[str, Decimal]:
 
 
 def position_of(told: Any, market: Market) -> Decimal | None:
-    """Base coins of a position, a short's negative; None for what says nothing."""
+    """Base coins of a position, a short's negative; None for what says nothing, or not on which side it is."""
     if not isinstance(told, Mapping):
         return None
-    contracts = number(told.get("contracts"))
-    if contracts is None:
+    contracts, side = number(told.get("contracts")), text(told.get("side"))
+    if contracts is None or (contracts and side not in ("long", "short")):
         return None
     held = abs(contracts) * market.contract_size
-    return -held if text(told.get("side")) == "short" else held
+    return -held if side == "short" else held
 
 
 def text(value: Any) -> str:
-    """An id or a word, whatever it is written as; empty for null."""
-    return "" if value is None else str(value)
+    """An id or a word, whatever it is written as; empty for null, and for what is neither."""
+    if value is None or isinstance(value, bool | Mapping | list | tuple):
+        return ""
+    written = str(value)
+    return written if len(written) <= TEXT_MAX else ""
 
 
 def rows(value: Any) -> Sequence[Any]:
