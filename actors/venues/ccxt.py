@@ -23,7 +23,7 @@ from typing import Any, Final, TypeVar
 
 from loguru import logger
 
-from actors.venues.live.failure import Failure, Verdict, failure_of, is_told, unread
+from actors.venues.live.failure import Failure, Verdict, failure_of, unread
 from actors.venues.live.health import Health
 from actors.venues.live.markets import market_of, with_tiers
 from actors.venues.live.used import UsedCounts
@@ -214,7 +214,7 @@ class Connection:
         answer = Answer()
         try:
             answer.value = await function(*args)
-            answer.failure = unread(answer.value, request.facts)
+            answer.failure = unread(answer.value, request.facts)  # the value stays: whoever knows better may judge it
         except Exception as error:  # noqa: BLE001 - a network's faults are values, whatever their class
             answer.failure = failure_of(error, request.facts, self.now())
         finally:
@@ -222,8 +222,6 @@ class Connection:
         answer.sent_at = request.sent_at
         answer.told = request.facts.told
         answer.took_ms = (time.monotonic() - started) * 1_000
-        if answer.failure is None and request.facts.written and not is_told(answer.value, answer.told):
-            answer.failure = Failure(Verdict.IN_DOUBT, "", "its answer cannot be read")
         self.health.heard(answer.failure)
         return answer
 
@@ -238,7 +236,7 @@ class Connection:
         if timed.failure is not None and timed.failure.verdict is not Verdict.REFUSED:
             return timed
         told = await ask("markets", functools.partial(self.data.load_markets, again))
-        if told.failure is None:
+        if told.value is not None:
             mode = self.data.precisionMode
             made = (market_of(one, mode) for one in told.value.values() if self._is_ours(one))
             markets = {market.pair: market for market in made if market is not None}

@@ -140,7 +140,7 @@ def test_a_late_order_is_not_given_up_too_early(desk: Desk, exchange: Exchange) 
         ({"kind": "lost"}, DOUBT, OrderStatus.CANCELED),
         ({"kind": "reset_before"}, DOUBT, OrderStatus.NEW),
         ({"kind": "cut"}, DOUBT, OrderStatus.CANCELED),
-        ({"kind": "broken_json"}, CancelRejected, OrderStatus.CANCELED),
+        ({"kind": "broken_json"}, DOUBT, OrderStatus.CANCELED),
         ({"kind": "hang", "seconds": 2}, DOUBT, OrderStatus.CANCELED),
         ({"kind": "unavailable"}, DOUBT, OrderStatus.NEW),
         ({"kind": "too_many", "retry_after": 1}, CancelRejected, OrderStatus.NEW),

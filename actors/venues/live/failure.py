@@ -14,7 +14,7 @@ ccxt's classes are told by their names, so that nobody has to load it to read th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -151,8 +151,9 @@ def unread(value: Any, exchanged: Exchanged) -> Failure | None:
         return None
     if exchanged.told is None:
         return Failure(Verdict.IN_DOUBT, "", "its answer is no JSON")
-    if isinstance(value, Sequence) and not isinstance(value, str) and not value and not _has_list(exchanged.told, 0):
-        return Failure(Verdict.IN_DOUBT, "", f"its answer has no list: {str(exchanged.told)[:100]}")
+    said = exchanged.told or isinstance(exchanged.told, list)
+    if not value and not (_has_list(exchanged.told, 0) if isinstance(value, list) else said):
+        return Failure(Verdict.IN_DOUBT, "", f"its answer says nothing: {str(exchanged.told)[:100]}")
     return None
 
 
@@ -186,13 +187,6 @@ def _silence(text: str, exchanged: Exchanged, now_ms: int) -> Failure:
     else:
         wait = BAN_MS if banned else SILENCE_MS
     return Failure(Verdict.SILENCE, "NO_PERMIT", text, retry_after_ms=max(wait, 1), banned=banned)
-
-
-def is_told(value: Any, told: Any) -> bool:
-    """Whether an empty answer, of this JSON, says that there is nothing: ccxt makes one of what it cannot read, too."""
-    if value:
-        return True
-    return told == [] if isinstance(told, list) else isinstance(told, dict) and bool(told)
 
 
 def sentence_of(error: BaseException) -> str:
