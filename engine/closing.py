@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from engine import entry, fates, leaving
@@ -43,13 +44,26 @@ def close_dust(work: Work) -> None:
         close(work)
 
 
+def take_away(work: Work, amount: Decimal) -> None:
+    """Let what is not there to be sold leave the position at what it had cost; the record says how much it was."""
+    position = work.trade.position = work.trade.position.moved_away(amount)
+    work.emit(
+        "TradeChanged",
+        amount=position.amount,
+        stake=position.stake,
+        open_rate=position.open_rate,
+        realized=position.booked,
+        moved=amount,
+    )
+
+
 def is_left_behind(work: Work, code: str) -> bool:
     """End a trade whose market is gone, once it is sure: what is held leaves it at what it had cost, and stays there."""
     trade = work.trade
     if code != "DELISTED" or trade.exit_failures < DELISTED_AFTER:
         return False
     text = f"{trade.pair}: the exchange does not trade it any more; the trade ends, {trade.position.amount:f} are yours"
-    trade.position = trade.position.moved_away(trade.position.amount)
+    take_away(work, trade.position.amount)
     trade.exit_reason = "delisted"
     work.do(Alarm("delisted", text))
     close(work)

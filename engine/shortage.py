@@ -7,7 +7,9 @@ Rules
     their fees, the newest first and no further than what is missing; they are the reason that the trade tells.
     What no execution explains was moved away (withdrawn, lent, taken as a fee in this coin): it leaves
     the trade at what it had cost, and that is said.
-    More at the venue than here is the user's own, and left alone. Running it again changes nothing.
+    More at the venue than here is the user's own, and left alone. On futures, where a pair's positions are netted, an
+    entry against it would close it and leave us nothing: the pair is locked on that side. Running it again changes
+    nothing.
 """
 
 from __future__ import annotations
@@ -19,13 +21,16 @@ from typing import Final
 
 from engine import booking, closing
 from engine.actions import Alarm, SetTimer
-from engine.messages import ForeignFill, VenueSnapshot
+from engine.messages import ForeignFill, LockPair, VenueSnapshot
 from engine.order import Fill, Order
 from engine.types import ZERO, OrderSide, OrderStatus, OrderType, Purpose, Side, order_side
-from engine.work import Work
+from engine.work import Trade, Work
 
 AGAIN_MS: Final = 5_000
 """A difference is looked at again after this."""
+
+LOCK_MS: Final = 300_000
+"""A pair with a position of the user's is locked until the end of the next such span: it is looked at more often."""
 
 _ON_ITS_WAY: Final = (OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.IN_DOUBT)
 
@@ -33,6 +38,7 @@ _ON_ITS_WAY: Final = (OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, Order
 def settle(work: Work, snap: VenueSnapshot) -> None:
     """Compare what the venue holds with what is held here, after everything of ours has been booked."""
     trade = work.trade
+    _keep_apart(work, snap)
     missing = _missing(work, snap)
     if missing <= ZERO:
         trade.missing = ZERO
@@ -50,13 +56,40 @@ def settle(work: Work, snap: VenueSnapshot) -> None:
 def _missing(work: Work, snap: VenueSnapshot) -> Decimal:
     trade = work.trade
     held = trade.position.amount
-    if snap.position is None or held <= ZERO or any(o.status in _ON_ITS_WAY for o in trade.orders.values()):
-        return ZERO
-    told = {order.client_order_id: order.filled for order in snap.orders}
-    if any(told.get(order.client_order_id, ZERO) > order.filled for order in trade.orders.values()):
+    if snap.position is None or held <= ZERO or _is_under_way(trade, snap):
         return ZERO
     there = snap.position if trade.side is Side.LONG else -snap.position
     return work.market.truncate_amount(held - max(there, ZERO))
+
+
+def _is_under_way(trade: Trade, snap: VenueSnapshot) -> bool:
+    """Whether something of ours is on its way, or told of and not booked: then nothing can be compared."""
+    if any(o.status in _ON_ITS_WAY for o in trade.orders.values()):
+        return True
+    told = {order.client_order_id: order.filled for order in snap.orders}
+    return any(told.get(order.client_order_id, ZERO) > order.filled for order in trade.orders.values())
+
+
+def _keep_apart(work: Work, snap: VenueSnapshot) -> None:
+    """Lock a futures pair on the side that would close the user's own position there."""
+    trade = work.trade
+    if snap.position is None or not work.market.is_futures or _is_under_way(trade, snap):
+        return
+    own = trade.position.amount if trade.side is Side.LONG else -trade.position.amount
+    theirs = snap.position - own
+    if not work.market.truncate_amount(abs(theirs)) or (own and (theirs > ZERO) is not (own > ZERO)):
+        return
+    until = (work.now // LOCK_MS + 2) * LOCK_MS - 1
+    work.do(
+        LockPair(
+            pair=trade.pair,
+            side=Side.SHORT if theirs > ZERO else Side.LONG,
+            until=until,
+            reason="an entry would close a position of yours",
+            request_id=f"apart {until}",
+            reply_to=f"pair:{trade.pair}",
+        )
+    )
 
 
 def _book(work: Work, foreign: tuple[ForeignFill, ...], missing: Decimal) -> Decimal:
@@ -117,16 +150,8 @@ def _move_away(work: Work, amount: Decimal) -> None:
     trade = work.trade
     text = f"{trade.pair}: {amount:f} of {trade.position.amount:f} held are not at the exchange any more, and no trade says why"
     work.do(Alarm("moved_away", f"{text}; they leave the trade at what they had cost"))
-    trade.position = trade.position.moved_away(amount)
-    position = trade.position
-    work.emit(
-        "TradeChanged",
-        amount=position.amount,
-        stake=position.stake,
-        open_rate=position.open_rate,
-        realized=position.booked,
-    )
+    closing.take_away(work, amount)
     work.exposure()
-    if not work.market.tradable(position.amount):
+    if not work.market.tradable(trade.position.amount):
         trade.exit_reason = trade.exit_reason or "moved_away"
         closing.close(work)

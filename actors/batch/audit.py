@@ -104,7 +104,11 @@ class _Auditor:
         if venue is not None:
             audit_venue.check_books(venue, findings)
             held = audit_states.kept_held(kept)
-            audit_venue.compare(self.books, self.trades, venue, installation, findings, held)
+            there = {name: trade for name, trade in self.trades.items() if trade.pair not in venue.gone}
+            audit_venue.compare(self.books, there, venue, installation, findings, held)
+            if venue.gone:
+                pairs = ", ".join(venue.gone)
+                findings.note(f"{venue.name} does not have {pairs} any more: what was traded there cannot be compared.")
         audit_history.check_history(self.files, self.books, self.trades, findings, running=running)
         if not running and not self.books.ended_in_order and self.books.entries:
             findings.note("The last run did not end in order; what was in flight is taken up by the next start.")

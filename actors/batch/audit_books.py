@@ -57,7 +57,8 @@ class BookedTrade:
     """One trade, worked out.
 
     `payments` are funding by id, `late` the sum of what came after the trade had closed.
-    `mended`: entries were lost, and the venue's fills took their place. `dust` is what was written off.
+    `mended`: entries were lost, and the venue's fills took their place. `dust` is what was written off, `moved`
+    what left it without a sale.
     """
 
     trade_id: str
@@ -71,6 +72,7 @@ class BookedTrade:
     closed: Mapping[str, Any] | None = None
     closed_seq: int = 0
     dust: Decimal = ZERO
+    moved: Decimal = ZERO
     mended: bool = False
 
     @property
@@ -330,7 +332,9 @@ class _Settling:
             trade.position = trade.position.exit_done()
 
     def _compare(self, seq: int, kind: str, body: Mapping[str, Any]) -> None:
-        trade = self.trade
+        trade, moved = self.trade, Decimal(body.get("moved", 0))
+        if moved:
+            trade.position, trade.moved = trade.position.moved_away(moved), trade.moved + moved
         if kind == "TradeClosed":
             if trade.closed is not None:
                 self._findings.differ(

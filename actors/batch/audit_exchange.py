@@ -77,7 +77,9 @@ class _Reading:
         markets = self._connection.markets()
         for pair, since in pairs.items():
             market = markets.get(pair)
-            if market is not None:
+            if market is None:
+                books.gone.append(pair)
+            else:
                 self._read_pair(market, max(since - OVERLAP_MS, 0), books)
         return books
 

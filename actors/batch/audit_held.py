@@ -56,7 +56,7 @@ def check_held(
     held: dict[str, Decimal] = {}
     for trade in trades.values():
         sign = ONE if trade.position.side is Side.LONG else -ONE
-        held[trade.pair] = held.get(trade.pair, ZERO) + sign * (trade.position.amount + trade.dust)
+        held[trade.pair] = held.get(trade.pair, ZERO) + sign * (trade.position.amount + trade.dust + trade.moved)
     for pair in sorted(bought.keys() | held.keys()):
         ours, theirs = held.get(pair, ZERO), bought.get(pair, ZERO)
         # What trades that the journal lost have written off is not known; it is less than a percent of them.

@@ -51,7 +51,10 @@ class VenueSide:
 
 @dataclass(slots=True, kw_only=True)
 class VenueBooks:
-    """The whole record at one moment. `fills` are in the order they happened, with the venue's order id."""
+    """The whole record at one moment. `fills` are in the order they happened, with the venue's order id.
+
+    `gone` are pairs of ours that the venue does not have any more: nothing of them can be read.
+    """
 
     name: str
     orders: dict[str, VenueSide] = field(default_factory=dict)
@@ -62,6 +65,7 @@ class VenueBooks:
     positions: dict[str, tuple[Side, Decimal, Decimal, Decimal]] = field(default_factory=dict)
     deposits: dict[str, Decimal] = field(default_factory=dict)
     payments: list[Payment] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
 
     @property
     def shows_prices(self) -> bool:

@@ -14,6 +14,8 @@ from tests.scenarios.runner import PAIR, START, Player, Scenario
 
 D = Decimal
 
+FUTURE = "BTC/USDT:USDT"
+
 
 def holding(amount: str = "10", **settings: object) -> Player:
     """A trade that has bought 10 at 100."""
@@ -180,6 +182,36 @@ def test_a_liquidation_tells_itself() -> None:
     assert closed is not None
 
     assert (closed.exit_reason, closed.close_rate) == ("liquidation", D(51))
+
+
+def locked_sides(position: str, side: str) -> list[str]:
+    """The sides that a look at a futures pair locks; `side` is that of our own trade of 10, or none."""
+    use_money_context()
+    player = Player(Scenario("apart", settings={"can_short": True}, market={"pair": FUTURE}))
+    if side:
+        for row in (f"signal enter_{side} 100", "granted 1000", "accepted i1", "filled i1 10 @ 100"):
+            player.play("0", row)
+    now = START + 60_000
+    told = m.VenueSnapshot(request_id="", pair=PAIR, ts=now, orders=(), fills=(), unknown=(), position=D(position))
+    return [str(action.side) for action in player.step(told, now).actions if isinstance(action, m.LockPair)]
+
+
+@pytest.mark.parametrize(
+    ("position", "side", "locked"),
+    [
+        ("5", "", ["short"]),
+        ("-5", "", ["long"]),
+        ("0", "", []),
+        ("15", "long", ["short"]),
+        ("10", "long", []),
+        ("4", "long", []),
+        ("-5", "long", []),
+        ("-15", "short", ["long"]),
+    ],
+)
+def test_no_entry_closes_a_position_of_the_users(position: str, side: str, locked: list[str]) -> None:
+    """A future's position that is not ours locks the side that would net it; what is short of ours is no such position."""
+    assert locked == locked_sides(position, side)
 
 
 def test_a_delisted_position_is_left_behind_after_many_refusals() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,9 @@ from tests.live.ledger import differences, naked, placed
 from tests.showing.common import wait_until
 
 CLOSED = "SELECT count(*) FROM entries WHERE kind = 'TradeClosed'"
+REFUSED_MAX = 3
+"""So many refused orders are no storm; another bot was refused once a second, for minutes."""
+
 STOP_S = 5.0
 """The longest that a new position waits for its stop, on a machine that does other things too; 0.2 s are usual."""
 
@@ -33,9 +38,11 @@ def test_orders_whose_answers_are_lost_are_found_again(tmp_path: Path) -> None:
         with LiveBot(tmp_path, exchange, pairs_of(exchange, 2)) as bot:
             bot.wait_for("closed trades", CLOSED, 2, 150)
             faults = exchange.control("faults")
+            refused = [r for r in exchange.control("requests")["spot"] if "POST" in str(r) and "400" in str(r)]
         ids = Counter(order["client_id"] for order in placed(exchange.control("ledger")))
 
         assert [1, 1, 1] == [fault["hits"] for fault in faults]
+        assert len(refused) <= REFUSED_MAX, f"a stop that nobody knows of locks the coins: {refused}"
         assert {1} == set(ids.values())
         assert [] == differences(exchange, bot.files)
 
@@ -56,6 +63,69 @@ def test_ten_entries_at_once_have_their_stops_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(240)
+def test_a_partly_filled_entry_is_guarded_while_the_rest_waits(tmp_path: Path) -> None:
+    """A limit entry takes what is there and rests: its stop stands at once for that part, and later for all of it."""
+    overrides = {"order_types": {"entry": "limit", "exit": "market", "stoploss_on_exchange": True}}
+    more = {"strategy_parameters": {"hold": -1, "every": 30}, "strategy_overrides": overrides}
+    with Exchange("--pairs", "3", "--still", "--funds", "USDT=1000") as exchange:
+        exchange.control("pair", symbol="ETHUSDT", top=0.008)
+        with LiveBot(tmp_path, exchange, ["ETH/USDT"], **more) as bot:
+            wait_until("half an entry", lambda: bool(_orders(exchange, "LIMIT", "PARTIALLY_FILLED")), 120)
+            (entry,) = _orders(exchange, "LIMIT", "PARTIALLY_FILLED")
+            half = float(entry["filled"])
+            wait_until("its stop", lambda: bool(_orders(exchange, "STOP_LOSS", "NEW")), 30)
+            (stop,) = _orders(exchange, "STOP_LOSS", "NEW")
+            assert half * 0.95 < float(stop["qty"]) <= half
+            assert _orders(exchange, "LIMIT", "PARTIALLY_FILLED")
+            exchange.control("fill", id=entry["id"], qty=f"{float(entry['qty']) - half:.4f}")
+            wait_until("stops for all", lambda: _guarded(exchange) > half * 1.9, 30)
+        gap_s, where = naked(exchange)
+
+        assert gap_s < STOP_S, f"{where} was without a stop for {gap_s:.1f} s"
+        assert [] == differences(exchange, bot.files)
+
+
+@pytest.mark.timeout(300)
+def test_maintenance_stalls_and_gaps_are_survived(tmp_path: Path) -> None:
+    """Streams stall, 503s come, then nothing at all while a price falls through a stop: trading goes on, books agree, limits kept."""
+    with Exchange("--pairs", "4", "--seed", "5", "--funds", "USDT=1000") as exchange:
+        with LiveBot(tmp_path, exchange, pairs_of(exchange, 3)) as bot:
+            bot.wait_for("closed trades", CLOSED, 1, 120)
+            exchange.control("fault", kind="stall", stream="user:*", count=1)
+            exchange.control("fault", kind="stall", stream="*@kline_1s", count=1)
+            exchange.control("fault", kind="unavailable", probability=0.3, count=10)
+            closed = bot.wait_for("closed trades", CLOSED, 3, 120)
+            wait_until("a position", lambda: bool(_orders(exchange, "STOP_LOSS", "NEW")), 60)
+            exchange.control("outage", on=True)
+            for stop in _orders(exchange, "STOP_LOSS", "NEW"):
+                exchange.control("price", symbol=stop["symbol"], price=round(float(stop["stop_price"]) * 0.97, 4))
+            wait_until("three seconds of the exchange", _seconds(exchange, 3), 60)
+            exchange.control("outage")
+            bot.wait_for("closed trades", CLOSED, closed + 3, 150)
+            breaches = exchange.control("state")["markets"]["spot"]["breaches"]
+        ids = Counter(order["client_id"] for order in placed(exchange.control("ledger")))
+
+        assert {1} == set(ids.values())
+        assert (0, 0, 0) == (breaches["weight_429"], breaches["order_429"], breaches["bans_418"])
+        assert [] == differences(exchange, bot.files)
+
+
+def _seconds(exchange: Exchange, count: int) -> Callable[[], bool]:
+    ends = exchange.control("state")["clock"]["now"] + count * 1_000
+    return lambda: bool(exchange.control("state")["clock"]["now"] >= ends)
+
+
+def _guarded(exchange: Exchange) -> float:
+    """What the bot's stops are for, together."""
+    return sum(float(stop["qty"]) for stop in _orders(exchange, "STOP_LOSS", "NEW"))
+
+
+def _orders(exchange: Exchange, kind: str, status: str) -> list[dict[str, Any]]:
+    orders = placed(exchange.control("ledger"))
+    return [dict(o) for o in orders if o["type"] == kind and o["status"] == status and o["client_id"].startswith("tp")]
+
+
+@pytest.mark.timeout(240)
 def test_a_delisted_pair_is_given_up(tmp_path: Path) -> None:
     """A pair that is taken off the exchange while it is held costs a few refused requests, not five a second without end."""
     with Exchange("--pairs", "3", "--seed", "2", "--funds", "USDT=1000") as exchange:
@@ -69,6 +139,8 @@ def test_a_delisted_pair_is_given_up(tmp_path: Path) -> None:
             bot.check_alive()
 
         refused = [r for r in late if "order" in str(r).lower() and "400" in str(r)]
+        assert [] == bot.audit()  # what was traded there cannot be asked for any more, and is no difference
+
         assert len(refused) <= 10
 
 

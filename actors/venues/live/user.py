@@ -140,6 +140,8 @@ class UserStream(Stream):
             self._strange(f"an order of {market.pair} that cannot be read: {told!r}"[:300])
             return
         known = self._books.hear_order(market.pair, order, became_of(told))
+        if known is None and order.filled:  # a liquidation is told as an order, and not as an execution
+            self._unknown(market.pair, order.order_id)
         if known is not None and not is_known_status(told.get("status")):
             self._strange(f"order {known.client_order_id} has the status {told.get('status')!r}, which nobody knows")
 
