@@ -33,9 +33,7 @@ from engine.work import PlaceAborted, Work
 LOOK_UP_MS = 2_000
 UNRECORDED = (Denial.OLD_GRANT, Denial.DISK_FULL, "UNFIT")
 """Why the journal refuses an intent: then nothing of the order is on disk, and nothing of its end is to be."""
-_OWN_CODES = frozenset(
-    {Denial.EXITS_ONLY, Denial.STOPPED, Denial.UNFILLED, Denial.RATE_LIMIT, *UNRECORDED[:2], "NOT_FOUND"}
-)
+_OWN_CODES = (Denial.EXITS_ONLY, Denial.STOPPED, Denial.UNFILLED, Denial.RATE_LIMIT, *UNRECORDED[:2], "NOT_FOUND")
 """Codes of ours by which an order may have ended: others are the venue's."""
 EMPTY_KEPT = 20
 """Orders without a fill that a trade remembers, for what may still be heard of them."""
@@ -339,15 +337,16 @@ def _let_go(work: Work) -> None:
 
 def _is_refused(order: Order, code: str) -> bool:
     """Whether the venue did not want it, as opposed to: it was cancelled, or never got there."""
-    rejected = order.status is OrderStatus.REJECTED and code not in (Denial.UNFILLED, "NOT_FOUND")
-    return rejected or order.status is OrderStatus.EXPIRED
+    was_taken = code in (Denial.UNFILLED, "NOT_FOUND")
+    return order.status is OrderStatus.EXPIRED or (order.status is OrderStatus.REJECTED and not was_taken)
 
 
 def _entry_failed(work: Work, code: str, reason: str) -> None:
-    trade = work.trade
-    code, reason = _denial(code, reason)
+    trade, (code, reason) = work.trade, _denial(code, reason)
     trade.leaving = None
     work.decide(f"enter_{trade.side}", "denied", code, reason, tag=trade.enter_tag)
+    if code == Denial.VENUE_REJECTED:
+        work.do(Alarm("entry_refused", f"{trade.pair}: the venue refused the entry ({reason})", "warning"))
     if reviewing.watches_price(work):
         work.do(WatchPrice(pair=trade.pair, watch=False))
     work.exposure()
@@ -365,7 +364,7 @@ def _denial(code: str, reason: str) -> tuple[str, str]:
     if code == "TOO_LATE":
         code = Denial.SIGNAL_TOO_OLD
     elif code not in _OWN_CODES:
-        reason, code = f"{code}: {reason}", Denial.VENUE_REJECTED
+        code = Denial.VENUE_REJECTED  # which one of its codes it was stands in the reason
     return code, reason
 
 

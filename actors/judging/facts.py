@@ -21,7 +21,8 @@ from engine.errors import StrategyError
 from engine.settings import StrategyConfig
 from engine.strategy import StrategyFacts, Surroundings, facts_of, heard, told
 
-LIMIT_S: Final = 10.0
+LIMIT_S: Final = 30.0
+"""Some 0.3 s are usual; a machine that starts many things at once must not keep a bot from its positions."""
 
 
 def load_facts(
