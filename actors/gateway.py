@@ -105,6 +105,8 @@ class GatewayActor(HearingActor):
         outcome = self._own_venue().submit(order, now, Permit(message.permit_id, until))
         self._counts["sent"] += 1
         self._balances_due = True
+        if order.replaces:
+            self._collect()  # the end of the one before is heard before what came of its replacement
         if isinstance(outcome, Refused):
             self._refuse(to, order, "refused", outcome.code, outcome.reason)
         elif isinstance(outcome, Acknowledged):
@@ -115,8 +117,11 @@ class GatewayActor(HearingActor):
         else:
             self._counts["in_doubt"] += 1
             self._answers.put(to, self._in_doubt(order, outcome.reason))
+            if order.replaces:
+                self._answers.put(to, self._replaced_in_doubt(order, outcome.reason))
         if not isinstance(outcome, Sent):
-            self._note("order", order.pair, order.client_order_id, now - order.created_at, _code(outcome))
+            request = "replace" if order.replaces else "order"
+            self._note(request, order.pair, order.client_order_id, now - order.created_at, _code(outcome))
         self._collect()
 
     def _repeat(self, to: str, order: Order, found: Found | None) -> None:
@@ -209,6 +214,9 @@ class GatewayActor(HearingActor):
     @staticmethod
     def _accepted(order: Order, order_id: str, ts: Millis) -> OrderAccepted:
         return OrderAccepted(pair=order.pair, client_order_id=order.client_order_id, order_id=order_id, ts=ts)
+
+    def _replaced_in_doubt(self, order: Order, reason: str) -> OrderInDoubt:
+        return OrderInDoubt(pair=order.pair, client_order_id=order.replaces, reason=reason, ts=self.now())
 
     def _in_doubt(self, order: Order, reason: str) -> OrderInDoubt:
         self._doubted.add(order.client_order_id)

@@ -81,6 +81,7 @@ def live_place(config: Config, facts: StrategyFacts, files: Files, patience: Pat
         capital=capital,
         stop_on_venue=can.stop is not None,
         stop_beside=can.stop_beside,
+        stop_replace=can.stop_replace,
         fills=config.exchange.name,
         findings=tuple(f"{pair} is configured and not on the exchange any more" for pair in gone),
         notes=tuple(can.notes(settings)),
@@ -130,6 +131,7 @@ def dry_place(config: Config, facts: StrategyFacts, files: Files, patience: Pati
         limits=limits,
         clock=ExchangeClock(connection.now),
         wallet=config.paper.wallet,
+        stop_replace=True,
         stop_on_venue=can.stop is not None,
         tick_ms=config.feed.tick_ms,
         latency_ms=config.paper.latency_ms,
@@ -160,7 +162,8 @@ def _able(config: Config, facts: StrategyFacts) -> tuple[Capability, Settings]:
         CannotTrade: nothing is known of it, or it cannot be traded safely.
         ConfigError: it has not what the settings want.
     """
-    can = capability(config.exchange.name, futures=config.exchange.market == "futures")
+    futures, options = config.exchange.market == "futures", config.exchange.options
+    can = capability(config.exchange.name, futures=futures).under(options)
     settings = make_settings(config, facts)
     refused = can.refusals(settings)
     if refused:

@@ -24,7 +24,8 @@ class Place:
 
     `pairs` are those that are configured and there. `wallet` is the capital to start with, or ZERO where
     `capital` learns it from the exchange. `fee` is what exits are reckoned with; None takes each market's own.
-    `stop_on_venue`: it takes guarding stops; `stop_beside`: one may stand beside another, or beside an exit.
+    `stop_on_venue`: it takes guarding stops; `stop_beside`: one may stand beside another, or beside an exit;
+    `stop_replace`: it takes one for another in one request.
     `fills` names the model, for the record.
     `ready` is called with the installation's id once the journal is open: what the account holds is said then.
     """
@@ -39,6 +40,7 @@ class Place:
     capital: Callable[[], VenueCapital] | None = None
     fee: Decimal | None = None
     stop_beside: bool = False
+    stop_replace: bool = False
     stop_on_venue: bool = True
     tick_ms: int = 0
     latency_ms: int = 0

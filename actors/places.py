@@ -51,6 +51,7 @@ def _paper(config: Config, facts: StrategyFacts, files: Files) -> Place:
         clock=clock,
         wallet=config.paper.wallet,
         fee=config.paper.taker_fee,
+        stop_replace=True,
         tick_ms=config.feed.tick_ms,
         latency_ms=config.paper.latency_ms,
         fills=config.paper.fills,

@@ -19,6 +19,7 @@ from actors.base import Context
 from actors.recovering import RecoveringActor
 from engine.actions import Cancel, Place
 from engine.denials import Denial
+from engine.guarding import REPLACED
 from engine.keeping import kept_facts
 from engine.messages import (
     AcquirePermit,
@@ -33,7 +34,6 @@ from engine.messages import (
     SubmitOrder,
 )
 from engine.order import Order
-from engine.pursuit import REPLACED
 from engine.types import Millis, OrderStatus, Priority, Purpose
 from engine.work import PlaceAborted, Rules, Trade
 
@@ -225,6 +225,13 @@ class SendingActor(RecoveringActor, abc.ABC):
             self.go_on()
             return
         order = sending.order
+        replaced = self.trade.orders.get(order.replaces)
+        if not sending.cancel and order.replaces and (replaced is None or replaced.is_done):
+            # What it was to replace has ended by itself: the machine decides anew what is needed now.
+            self.tell("limiter", PermitsSpent(spent=(), unused=(message.permit_id,)))
+            self._abort(sending, Denial.UNFILLED, "what it was to replace has ended")
+            self.go_on()
+            return
         if sending.cancel:
             cancel = CancelOrder(
                 pair=self.pair,
@@ -268,6 +275,8 @@ def _request(order: Order, *, cancel: bool) -> str:
     stop = order.purpose is Purpose.STOP
     if cancel:
         return "cancel_stop" if stop else "cancel"
+    if order.replaces:
+        return "replace"
     return "stop" if stop else "order"
 
 

@@ -166,7 +166,7 @@ def _built(
         logger.info(line)
     settings = make_settings(config, facts)
     rests = settings.stop_on_venue and place.stop_on_venue
-    settings = replace(settings, stop_on_venue=rests, stop_beside=place.stop_beside)
+    settings = replace(settings, stop_on_venue=rests, stop_beside=place.stop_beside, stop_replace=place.stop_replace)
     left, findings = left_pairs(journal, place.pairs, markets)
     pairs = (*place.pairs, *left)
     rules = {p: _rules(markets[p], settings, journal.installation, journal.run, place.fee) for p in pairs}

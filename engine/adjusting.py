@@ -17,6 +17,7 @@ from engine.denials import Denial
 from engine.exits import ExitWish, rounded_exit
 from engine.goals import Increase, Reduction
 from engine.messages import AdjustPosition, MarketRange
+from engine.order import RESTING
 from engine.sizing import entry_amount, max_stake, min_stake, within_distance
 from engine.telling import trade_facts
 from engine.types import ONE, ZERO, OrderType, Purpose, Side, TradingState, exact, is_number
@@ -54,7 +55,7 @@ def is_due(work: Work) -> bool:
     exits = trade.working(Purpose.EXIT)
     if trade.leaving is not None and not exits:
         return False
-    return all(o.status in pursuit.RESTING and (o.type is OrderType.LIMIT or o.created_at < work.now) for o in exits)
+    return all(o.status in RESTING and (o.type is OrderType.LIMIT or o.created_at < work.now) for o in exits)
 
 
 def begin(work: Work, rng: MarketRange) -> None:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 from engine import after_fill, closing, entry, leaving, pursuit, reviewing
-from engine.actions import Alarm, LookUp, SetTimer
+from engine.actions import Alarm, LookUp
 from engine.change import changed
 from engine.denials import Denial
+from engine.doubts import ask_again, became, doubt, let_stand
 from engine.exits import first_stop, liquidation_level, tightened
 from engine.messages import (
     CancelRejected,
@@ -30,7 +31,6 @@ from engine.position import fee_in_quote
 from engine.types import OrderStatus, Purpose
 from engine.work import PlaceAborted, Work
 
-LOOK_UP_MS = 2_000
 UNRECORDED = (Denial.OLD_GRANT, Denial.DISK_FULL, "UNFIT")
 """Why the journal refuses an intent: then nothing of the order is on disk, and nothing of its end is to be."""
 _OWN_CODES = (Denial.EXITS_ONLY, Denial.STOPPED, Denial.UNFILLED, Denial.RATE_LIMIT, *UNRECORDED[:2], "NOT_FOUND")
@@ -49,12 +49,6 @@ def _order(work: Work, client_order_id: str) -> Order | None:
     return order
 
 
-def _became(work: Work, order: Order, event: OrderEvent, *, order_id: str = "", reason: str = "") -> Order:
-    after = order.after(event, work.now, order_id=order_id, reason=reason)
-    work.trade.orders[order.client_order_id] = after
-    return after
-
-
 def on_accepted(work: Work, event: OrderAccepted) -> None:
     """The venue has the order; a limit order now may wait only so long."""
     order = _order(work, event.client_order_id)
@@ -67,7 +61,7 @@ def accepted(work: Work, order: Order, order_id: str) -> None:
     """Book that the venue has the order."""
     known = order.order_id
     event = OrderEvent.PARTLY_FILLED if order.status is OrderStatus.IN_DOUBT and order.filled else OrderEvent.ACCEPTED
-    after = _became(work, order, event, order_id=order_id)
+    after = became(work, order, event, order_id=order_id)
     if after.order_id != known:
         work.emit("OrderAccepted", client_order_id=order.client_order_id, order_id=order_id)
     if after.purpose is Purpose.STOP:
@@ -213,6 +207,7 @@ def on_aborted(work: Work, event: PlaceAborted) -> None:
     """It was never sent: no permit in time, no room on the disk, an old grant."""
     order = _order(work, event.client_order_id)
     if order is not None:
+        let_stand(work, order, sent=False)
         refused(work, order, event.code, event.detail)
 
 
@@ -220,7 +215,7 @@ def refused(work: Work, order: Order, code: str, reason: str) -> None:
     """Book that the venue did not take the order, or no more of it."""
     if order.is_done:
         return
-    after = _became(work, order, OrderEvent.REJECTED, reason=f"{code}: {reason}")
+    after = became(work, order, OrderEvent.REJECTED, reason=f"{code}: {reason}")
     if code not in UNRECORDED:
         work.emit("OrderRejected", client_order_id=order.client_order_id, code=code, reason=reason)
     ended(work, after, code)
@@ -232,14 +227,8 @@ def on_doubt(work: Work, event: OrderInDoubt) -> None:
     if order is not None and not order.is_done:
         doubt(work, order, event.reason)
         work.do(LookUp())
-
-
-def doubt(work: Work, order: Order, reason: str) -> None:
-    """What the venue did with it is not known; look it up until it is."""
-    if order.status is not OrderStatus.IN_DOUBT:
-        _became(work, order, OrderEvent.DOUBTED)
-        work.emit("OrderInDoubt", client_order_id=order.client_order_id, reason=reason)
-    work.do(SetTimer("look_up", LOOK_UP_MS))
+        if order.purpose is Purpose.STOP:
+            pursuit.pursue(work)  # where stops do nothing but reduce, another one is not waited for
 
 
 def on_cancel_rejected(work: Work, event: CancelRejected) -> None:
@@ -247,7 +236,7 @@ def on_cancel_rejected(work: Work, event: CancelRejected) -> None:
     order = _order(work, event.client_order_id)
     if order is None:
         return
-    if not _became(work, order, OrderEvent.CANCEL_REJECTED, reason=event.reason).is_done:
+    if not became(work, order, OrderEvent.CANCEL_REJECTED, reason=event.reason).is_done:
         work.do(LookUp())
 
 
@@ -263,11 +252,11 @@ def not_found(work: Work, order: Order, *, final: bool) -> None:
     if order.is_done:
         return
     if not final:
-        work.do(SetTimer("look_up", LOOK_UP_MS))
+        ask_again(work)
         return
-    after = _became(work, order, OrderEvent.NOT_FOUND, reason="not at the venue")
+    after = became(work, order, OrderEvent.NOT_FOUND, reason="not at the venue")
     if not after.is_done:
-        after = _became(work, after, OrderEvent.NOT_FOUND, reason="not at the venue")
+        after = became(work, after, OrderEvent.NOT_FOUND, reason="not at the venue")
     work.emit("OrderRejected", client_order_id=order.client_order_id, code="NOT_FOUND", reason="not at the venue")
     ended(work, after, "NOT_FOUND")
 
@@ -288,7 +277,7 @@ def canceled(work: Work, order: Order, filled: Decimal, *, expired: bool = False
     if filled > order.filled:
         doubt(work, order, f"it ended with {filled:f} filled, {order.filled:f} are booked")
         return
-    after = _became(work, order, OrderEvent.EXPIRED if expired else OrderEvent.CANCELED)
+    after = became(work, order, OrderEvent.EXPIRED if expired else OrderEvent.CANCELED)
     work.emit(
         "OrderCanceled", client_order_id=order.client_order_id, filled=filled, expired=expired, reason=order.reason
     )
@@ -298,6 +287,7 @@ def canceled(work: Work, order: Order, filled: Decimal, *, expired: bool = False
 def ended(work: Work, order: Order, code: str) -> None:
     """Settle what an order was for, now that it works no longer."""
     trade = work.trade
+    let_stand(work, order, sent=True)
     _let_go(work)
     if order.filled:
         after_fill.tell_filled(work, order)
@@ -320,7 +310,7 @@ def ended(work: Work, order: Order, code: str) -> None:
     elif (trade.leaving is None or work.settings.stop_beside) and _is_refused(order, code):
         trade.exit_failures += code == "DELISTED"  # another way out may never be tried
         if not closing.is_left_behind(work, code):
-            leaving.stop_refused(work, code, order.reason)
+            leaving.stop_refused(work, order, code)
     pursuit.pursue(work)
 
 

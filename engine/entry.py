@@ -213,7 +213,7 @@ def start_trade(trade: Trade, side: Side, leverage: Decimal) -> None:
     trade.exit_reason = ""
     trade.exit_timeouts = trade.exit_failures = 0
     trade.stop_failed = False
-    trade.stop_touched_at = trade.retry_at = 0
+    trade.stop_touched_at = trade.retry_at = trade.replace_at = 0
     trade.custom_exit_ts = 0
     trade.filled_at = 0
     trade.payment_ids = ()

@@ -30,8 +30,8 @@ from engine.exits import (
     wishes,
 )
 from engine.messages import NO_SIGNAL, DataEnded, ForceExit, MarketRange, Signal
-from engine.order import Order
-from engine.pursuit import RESTING, move_stop, pursue, try_again
+from engine.order import RESTING, Order
+from engine.pursuit import move_stop, pursue, try_again
 from engine.sizing import within_distance
 from engine.telling import trade_facts
 from engine.types import ZERO, OrderType, Purpose, TradingState, exact, is_number
@@ -297,8 +297,11 @@ def leave_now(work: Work, reason: str, price: Decimal) -> None:
     pursue(work)
 
 
-def stop_refused(work: Work, code: str, reason: str) -> None:
-    """The venue did not take the guarding stop: leave where the price is past it, else guard ourselves."""
+def stop_refused(work: Work, order: Order, code: str) -> None:
+    """The venue did not take the guarding stop: leave where the price is past it, else guard ourselves.
+
+    One that was to replace another is not tried again at once; where that one is gone, a plain one is placed.
+    """
     trade = work.trade
     leaves_at_once = trade.leaving is not None and trade.leave_type == OrderType.MARKET
     if trade.position.amount <= ZERO or leaves_at_once:
@@ -306,8 +309,11 @@ def stop_refused(work: Work, code: str, reason: str) -> None:
     if code == "WOULD_TRIGGER":
         leave_now(work, "emergency_exit", trade.price)
         return
+    if order.replaces:
+        trade.replace_at = work.now + STOP_RETRY_MS
+        return
     if not trade.stop_failed:
-        text = f"{trade.pair}: the venue refused the stop ({reason or 'it ended it'}); the bot guards it itself, and tries again"
+        text = f"{trade.pair}: the venue refused the stop ({order.reason or 'it ended it'}); the bot guards it itself, and tries again"
         work.do(Alarm("stop_refused", text))
     trade.stop_failed = True
     try_again(work, STOP_RETRY_MS)

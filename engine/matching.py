@@ -80,10 +80,11 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The order does not exist; `code` as in `OrderRejected`."""
+    """The order does not exist; `code` as in `OrderRejected`. `events`: the end of the one that it was to replace."""
 
     code: str
     reason: str
+    events: tuple[VenueEvent, ...] = ()
 
 
 _INVALID: Final = "INVALID_ORDER"
@@ -117,20 +118,31 @@ class Exchange:
     # ------------------------------------------------------------ requests
 
     def submit(self, order: Order, now: Millis, price: Decimal | None = None) -> Accepted | Refused:
-        """Take the order or refuse it; `price` is the pair's last one, which the `book` model needs."""
+        """Take the order or refuse it; `price` is the pair's last one, which the `book` model needs.
+
+        One that `replaces` another is taken as Binance does (STOP_ON_FAILURE): with wrong numbers, or where the other
+        does not work any more, all stays as it is; else that ends first.
+        """
         market = self.markets.get(order.pair)
         if market is None:
             return Refused(_INVALID, f"{order.pair} is not traded here")
         account = self.clearing.account(order, market)
+        if order.replaces:
+            wrong = self._bad_numbers(order, market, account, price)
+            if wrong is not None:
+                return wrong
+            if order.replaces not in self.working:
+                return Refused("NOT_ATTEMPTED", f"{order.replaces} does not work any more")
+            self._end(order.replaces, now, OrderEvent.CANCELED)
         refusal = self._refusal(order, market, account, price)
         if refusal is not None:
-            return refusal
+            return replace(refusal, events=self._drain())
         orders, fills = self.counts.get(order.pair, (0, 0))
         order = changed(order, created_at=now).after(OrderEvent.ACCEPTED, now, order_id=f"{order.pair}#{orders + 1}")
         try:
             kept = self.clearing.accept(order, market, account, self._worst(order, market, price))
         except InsufficientFunds as error:
-            return Refused("INSUFFICIENT_FUNDS", f"{error}.")
+            return Refused("INSUFFICIENT_FUNDS", f"{error}.", self._drain())
         self.counts[order.pair] = (orders + 1, fills)
         self._keep(kept)
         if self.rules.depth is not None and price is not None and order.type is not OrderType.STOP:

@@ -138,6 +138,9 @@ ORDER_TRANSITIONS: Final[dict[tuple[OrderStatus, OrderEvent], OrderStatus]] = {
 TERMINAL: Final = frozenset({S.FILLED, S.CANCELED, S.REJECTED, S.EXPIRED})
 """States in which an order no longer works at the venue."""
 
+RESTING: Final = frozenset({S.NEW, S.PARTIALLY_FILLED})
+"""States in which an order works there, and nothing is being done about it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
@@ -164,7 +167,8 @@ class Order:
 
     `amount` is in base coins. `price` is the limit, or for MARKET and STOP orders the price the
     decision was made at (its reference). `trigger_price` is a STOP's. `tag` is why: the enter tag
-    or the exit reason. `cost` is the sum of amount × price over the fills.
+    or the exit reason. `cost` is the sum of amount × price over the fills. `replaces` is our id of the order that
+    goes in the same request as this one comes, where the venue does both or neither.
     """
 
     pair: str
@@ -187,6 +191,7 @@ class Order:
     fill_ids: tuple[str, ...] = ()
     updated_at: Millis = 0
     reason: str = ""
+    replaces: str = ""
 
     @property
     def remaining(self) -> Decimal:

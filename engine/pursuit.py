@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from engine.actions import Alarm, SetTimer
-from engine.exits import ExitWish, Stop, tighter
+from engine import guarding
+from engine.actions import SetTimer
+from engine.exits import ExitWish, Stop
+from engine.guarding import REPLACED
 from engine.order import Order
-from engine.types import ZERO, OrderStatus, OrderType, Purpose, TimeInForce, TradingState
+from engine.types import ZERO, OrderType, Purpose, TimeInForce, TradingState
 from engine.work import Work
 
-REPLACED = "replaced"
-"""Why an order was cancelled that made room for another: the reason in its journal entry."""
 LEAVING = "leaving"
 """Why an entry was cancelled whose trade is being left."""
-RESTING = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
-STOPS_MOST = 3
-"""So many stops guard one position at most, each for what was bought since the one before; exchanges allow few."""
 
 
 def pursue(work: Work) -> None:
@@ -39,11 +36,11 @@ def pursue(work: Work) -> None:
         drop_goals(work)
         _leave(work, trade.leaving)
         if work.settings.stop_beside and trade.leave_type == OrderType.LIMIT:
-            guard(work)
+            guarding.guard(work)
         return
     if trade.increasing is not None or trade.reducing is not None:
         _change(work)
-    guard(work)
+    guarding.guard(work)
 
 
 def drop_goals(work: Work) -> None:
@@ -63,11 +60,9 @@ def _change(work: Work) -> None:
         drop_goals(work)
         return
     in_the_way = [*trade.working(Purpose.ENTRY), *trade.working(Purpose.EXIT)]
-    if trade.reducing is not None and not work.settings.stop_beside:
-        in_the_way += trade.working(Purpose.STOP)
     for order in in_the_way:
         work.cancel(order, REPLACED)
-    if in_the_way:
+    if in_the_way or (trade.reducing is not None and not guarding.make_room(work, trade.reducing.amount)):
         return
     if trade.increasing is not None:
         more, trade.increasing = trade.increasing, None
@@ -121,69 +116,6 @@ def move_stop(work: Work, before: Stop, after: Stop, why: str, rate: Decimal) ->
         work.trade.stop = after
         work.emit("StopMoved", stop=after.level, why=why, rate=rate)
     return after
-
-
-def guard(work: Work) -> None:
-    """Keep stops at the venue for all that is held, at the stop or the liquidation price, whichever is nearer.
-
-    Where a stop may stand beside another (`stop_beside`), a new one stands before the old one goes. Where
-    stops hold the coins, what was bought since gets a stop of its own; one that has to move goes before the
-    next is placed: that gap is a round trip long, and its budget is there before it begins.
-    """
-    trade, settings = work.trade, work.settings
-    if not settings.stop_on_venue or trade.stop is None:
-        return
-    level = tighter(trade.stop.level, trade.liquidation, trade.side)
-    amount, stops = _to_guard(work), trade.working(Purpose.STOP)
-    if not amount or any(order.status not in RESTING for order in stops):
-        return  # one is on its way, or going: what becomes of it is heard
-    moved = [order for order in stops if _must_move(work, order, level)]
-    whole = [order for order in stops if order.remaining == amount and order not in moved]
-    missing = amount - sum((order.remaining for order in stops), ZERO)
-    if whole:
-        _cancel_stops(work, [order for order in stops if order is not whole[-1]])
-    elif settings.stop_beside or not stops:
-        _place_stop(work, amount, level)
-    elif not moved and missing > ZERO and len(stops) < STOPS_MOST and work.market.refusal(missing, level) is None:
-        _place_stop(work, missing, level)
-    elif moved or missing:
-        _cancel_stops(work, stops)
-
-
-def _to_guard(work: Work) -> Decimal:
-    """What stops have to be for: all that is held, less what exits claim where an order holds its coins."""
-    trade = work.trade
-    claimed = ZERO
-    if not work.settings.stop_beside:
-        claimed = sum((order.remaining for order in trade.working(Purpose.EXIT)), ZERO)
-    return work.market.tradable(trade.position.amount - claimed)
-
-
-def _must_move(work: Work, order: Order, level: Decimal) -> bool:
-    """Whether a stop is far enough from where it belongs, and old enough, to be replaced."""
-    if order.trigger_price is None or order.trigger_price == level:
-        return False
-    far = abs(level - order.trigger_price) >= order.trigger_price * work.settings.stop_step
-    return far and work.now - order.created_at >= work.settings.stop_interval_ms
-
-
-def _cancel_stops(work: Work, stops: list[Order]) -> None:
-    for order in stops:
-        work.cancel(order, REPLACED)
-
-
-def _place_stop(work: Work, amount: Decimal, level: Decimal) -> None:
-    trade = work.trade
-    if work.now < trade.retry_at:
-        return
-    why = work.market.refusal(amount, level)
-    if why is None:
-        work.place(Purpose.STOP, OrderType.STOP, amount, level, trigger_price=level, tag="stoploss_on_exchange")
-    elif not trade.stop_failed and not trade.working(Purpose.ENTRY):
-        trade.stop_failed = True
-        work.do(
-            Alarm("stop_impossible", f"{trade.pair}: no stop can rest at the venue ({why}); the bot guards it itself")
-        )
 
 
 def leaves_dust(work: Work, order: Order) -> bool:

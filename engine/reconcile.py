@@ -19,6 +19,7 @@ from typing import Final
 from engine import booking, entry, funding, pursuit, reviewing, shortage
 from engine.actions import Alarm, Cancel, SetTimer
 from engine.change import changed
+from engine.doubts import ask_again, cannot_come, doubt, is_being_replaced, still_works
 from engine.messages import TakeSnapshot, VenueOrder, VenueSnapshot, WatchPrice
 from engine.order import Fill, Order
 from engine.types import ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose, Side
@@ -67,14 +68,16 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     for client_order_id in snap.unknown:
         order = trade.orders.get(client_order_id)
         if order is not None:
-            booking.not_found(work, order, final=snap.final)
+            if not trade.reconciled and order.status is OrderStatus.PENDING_NEW and not snap.final:
+                doubt(work, order, "it was about to be sent when the bot ended")
+            booking.not_found(work, order, final=snap.final or cannot_come(work, order, snap))
     for told in lost:
         order = trade.orders.get(told.client_order_id)
         if order is not None and order.purpose is Purpose.ENTRY and not order.is_done:
             work.cancel(order)
     _after_restart(work)
     if any(o.status is OrderStatus.IN_DOUBT for o in trade.working()):
-        work.do(SetTimer("look_up", booking.LOOK_UP_MS))
+        ask_again(work)
     shortage.settle(work, snap)
     reviewing.wait_on(work)  # an order's acceptance, which would have done so, may be lost
     pursuit.pursue(work)
@@ -122,7 +125,7 @@ def _number(told: VenueOrder) -> int:
 def _take_over(work: Work, order: Order, told: VenueOrder) -> None:
     status = OrderStatus(told.status)
     if told.filled > order.filled:  # the venue counts a fill that it has not listed yet
-        work.do(SetTimer("look_up", booking.LOOK_UP_MS))
+        ask_again(work)
     if status is OrderStatus.CANCELED or status is OrderStatus.EXPIRED:
         booking.canceled(work, order, told.filled, expired=status is OrderStatus.EXPIRED)
         return
@@ -133,7 +136,9 @@ def _take_over(work: Work, order: Order, told: VenueOrder) -> None:
 
 
 def _works_there(work: Work, order: Order, told: VenueOrder) -> None:
-    if order.status in (OrderStatus.PENDING_CANCEL, OrderStatus.CANCELED, OrderStatus.EXPIRED):
+    if order.status is OrderStatus.PENDING_CANCEL and is_being_replaced(work, order):
+        still_works(work, order)
+    elif order.status in (OrderStatus.PENDING_CANCEL, OrderStatus.CANCELED, OrderStatus.EXPIRED):
         work.do(Cancel(order))  # the request was lost, or its answer was not true
     elif order.status in (OrderStatus.PENDING_NEW, OrderStatus.IN_DOUBT, OrderStatus.REJECTED):
         booking.accepted(work, order, told.order_id)

@@ -16,8 +16,9 @@ from engine.actions import SetTimer
 from engine.denials import Denial
 from engine.exits import ExitWish
 from engine.goals import Replacement
+from engine.guarding import REPLACED
 from engine.messages import ReviewOrders
-from engine.order import Order
+from engine.order import RESTING, Order
 from engine.sizing import entry_amount
 from engine.telling import order_view, trade_facts
 from engine.types import ZERO, OrderType, Purpose, TradingState, exact, is_number
@@ -98,7 +99,7 @@ def _climbs(work: Work, order: Order) -> bool:
     if rung == work.settings.exit_market_ms:
         trade.leave_type = work.settings.emergency_type
     trade.leaving = replace(trade.leaving, price=trade.price)
-    work.cancel(order, pursuit.REPLACED)
+    work.cancel(order, REPLACED)
     return True
 
 
@@ -113,7 +114,7 @@ def _rung(work: Work, order: Order) -> int | None:
 
 
 def _rests(order: Order) -> bool:
-    return order.purpose is not Purpose.STOP and order.status in pursuit.RESTING
+    return order.purpose is not Purpose.STOP and order.status in RESTING
 
 
 def _limit(work: Work, order: Order) -> int:
@@ -186,7 +187,7 @@ def _note_reason(work: Work) -> None:
 
 def _replace(work: Work, order: Order, price: Decimal) -> None:
     work.trade.replacement = Replacement(order.client_order_id, work.market.price_near(price))
-    work.cancel(order, pursuit.REPLACED)
+    work.cancel(order, REPLACED)
 
 
 def replace_ended(work: Work, order: Order) -> None:

@@ -234,7 +234,8 @@ class Settings:
     `detail_ms` is the length of the finer candles that are traded on, 0 where there are none.
     `roi` is sorted by minutes: (minutes, ratio). Ratios are leveraged profits (`semantics.md` 1.7).
     A stop at the venue follows after `stop_interval_ms`, and by `stop_step` as a ratio, at least; the bot guards
-    the difference. `stop_beside` says that the venue keeps a stop beside another one, and beside an exit.
+    the difference. `stop_beside` says that the venue keeps a stop beside another one, and beside an exit,
+    `stop_replace` that it takes a stop for another in one request: both or neither.
     """
 
     timeframe_ms: int
@@ -264,6 +265,7 @@ class Settings:
     stop_interval_ms: int = 60_000
     stop_step: Decimal = D("0.001")
     stop_beside: bool = False
+    stop_replace: bool = False
     entry_timeout_ms: int = 600_000
     exit_timeout_ms: int = 600_000
     exit_timeout_count: int = 0

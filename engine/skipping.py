@@ -64,7 +64,7 @@ _ANY_SETTING: Final = frozenset(
         "trailing_only_offset_is_reached", "use_exit_signal", "exit_profit_only", "exit_profit_offset",
         "ignore_roi_if_entry_signal", "can_short", "leverage", "fee", "entry_type", "exit_type", "stop_type",
         "emergency_type", "force_entry_type", "force_exit_type", "entry_time_in_force", "exit_time_in_force",
-        "stop_interval_ms", "stop_step", "stop_beside", "entry_timeout_ms", "exit_timeout_ms", "exit_timeout_count", "exit_closer_ms",
+        "stop_interval_ms", "stop_step", "stop_beside", "stop_replace", "entry_timeout_ms", "exit_timeout_ms", "exit_timeout_count", "exit_closer_ms",
         "exit_market_ms", "signal_max_age_ms",
         "max_entry_adjustments", "amount_reserve", "liquidation_buffer", "callback_deadline_ms",
     }
@@ -75,7 +75,7 @@ _TRADE: Final = frozenset(
     {
         "pair", "rules", "state", "run", "number", "intents", "side", "leverage", "position", "orders", "stop",
         "max_rate", "min_rate", "opened_at", "enter_tag", "leaving", "leave_type", "exit_reason", "exit_timeouts",
-        "exit_failures", "stop_failed", "stop_touched_at", "retry_at", "signalled_exit_ts", "signal", "signal_ts",
+        "exit_failures", "stop_failed", "stop_touched_at", "retry_at", "replace_at", "signalled_exit_ts", "signal", "signal_ts",
         "price", "pending", "queued", "questions", "earned", "last_closed", "quarantined", "reconciled", "trading",
         "filled_at", "over_ts", "liquidation", "unheard", "left_since", "payment_ids", "reviewed_at", "repriced_candle",
     }

@@ -105,7 +105,7 @@ class Trade:
     such price. `orders` holds this trade's orders by client id, in order. `leaving` is the reason under way.
     `over_ts` is the candle in which a trade of an earlier moment was closed last. `filled_at` is the time of its last
     fill, `payment_ids` are the funding payments booked. `left_since` is when the reason under way was first wished for,
-    `retry_at` when a refused exit or stop may be tried again.
+    `retry_at` when a refused exit or stop may be tried again, `replace_at` when a stop that could not be replaced may.
     `earned` is what all closed trades of the pair have earned: the portfolio adds these up, so that no lost message
     can lose a profit. `strikes` counts its callbacks' failures in a row. `unheard` are closed trades that the
     portfolio has not acknowledged, the oldest first. `untold` are orders whose fill the strategy is to hear of, `told`
@@ -139,6 +139,7 @@ class Trade:
     stop_failed: bool = False
     stop_touched_at: Millis = 0
     retry_at: Millis = 0
+    replace_at: Millis = 0
     signalled_exit_ts: Millis = 0
     filled_at: Millis = 0
     over_ts: Millis = 0
@@ -222,23 +223,18 @@ class Work:
         """Add the row that says what became of a signal."""
         trade = self.trade
         traded = outcome == "traded"
-        self.actions.append(
-            Emit(
-                "SignalDecided",
-                self.now,
-                {
-                    "pair": trade.pair,
-                    "candle_ts": trade.signal_ts,
-                    "signal": signal,
-                    "outcome": outcome,
-                    "code": str(code),
-                    "detail": detail,
-                    "trade_id": trade.trade_id if traded else "",
-                    "price": trade.price,
-                    "tag": tag,
-                },
-            )
-        )
+        body = {
+            "pair": trade.pair,
+            "candle_ts": trade.signal_ts,
+            "signal": signal,
+            "outcome": outcome,
+            "code": str(code),
+            "detail": detail,
+            "trade_id": trade.trade_id if traded else "",
+            "price": trade.price,
+            "tag": tag,
+        }
+        self.actions.append(Emit("SignalDecided", self.now, body))
 
     def request_id(self, key: str) -> str:
         """A new request's id; the evaluation under way waits for its answer, kept under `key`."""
@@ -298,6 +294,7 @@ class Work:
         trigger_price: Decimal | None = None,
         time_in_force: TimeInForce = TimeInForce.GTC,
         grant_epoch: int | None = None,
+        replaces: str = "",
     ) -> Order:
         """Intend an order: it is in the books from here on, and goes out when the intent is on disk."""
         trade = self.trade
@@ -317,6 +314,7 @@ class Work:
             tag=tag,
             created_at=self.now,
             updated_at=self.now,
+            replaces=replaces,
         )
         self.enlist(order)
         self.do(Place(order, grant_epoch))
@@ -338,6 +336,7 @@ class Work:
             reduce_only=order.reduce_only,
             leverage=self.trade.leverage,
             tag=order.tag,
+            **({"replaces": order.replaces} if order.replaces else {}),
         )
 
     def cancel(self, order: Order, reason: str = "") -> None:

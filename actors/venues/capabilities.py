@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -27,7 +27,7 @@ from engine.types import ONE, Millis, OrderSide, OrderType, TimeInForce
 
 FACTS: Final = Path(__file__).with_name("exchanges.toml")
 
-ORDERS: Final = ("order", "stop", "cancel", "cancel_stop", "amend")
+ORDERS: Final = ("order", "stop", "replace", "cancel", "cancel_stop")
 READS: Final = (
     "fetch_order", "fetch_stop", "open_orders", "open_stops", "open_orders_all", "open_stops_all", "my_trades",
     "balances", "positions", "leverage", "margin_mode", "position_mode", "leverage_tiers", "funding_history",
@@ -72,6 +72,7 @@ class StopRule:
     open: Mapping[str, Any] = field(default_factory=dict)
     without_id: bool = False
     beside: bool = False
+    replace: Mapping[str, Any] = field(default_factory=dict)
     amend: bool = False
 
 
@@ -132,6 +133,8 @@ class Capability:
         """Why this order cannot be sent there; None when it can."""
         if order.type is OrderType.STOP and self.stop is None:
             return f"{self.title} takes no stop orders that could be found again by our ids"
+        if order.replaces and not self.stop_replace:
+            return f"{self.title} does not take one order for another in one request"
         if order.type is OrderType.LIMIT and order.time_in_force not in (TimeInForce.GTC, *self.tif):
             return f"{self.title} has no {order.time_in_force} orders"
         return None
@@ -160,6 +163,10 @@ class Capability:
             params["reduceOnly"] = True
         amount = order.amount / market.contract_size
         written = None if price is None else float(price)
+        if order.replaces and self.stop is not None:
+            words["{replaced}"] = self.theirs(order.replaces)
+            params = self._filled(self.stop.replace, order.client_order_id, words)
+            return Call("edit_order", ("", order.pair, kind, str(order.side), float(amount), written), params)
         return Call("create_order", (order.pair, kind, str(order.side), float(amount), written), params)
 
     def _stop_limit(self, order: Order, market: Market) -> Decimal | None:
@@ -234,6 +241,19 @@ class Capability:
     def stop_beside(self) -> bool:
         """Whether a guarding stop may stand beside another one, or beside an exit."""
         return self.stop is not None and self.stop.beside
+
+    @property
+    def stop_replace(self) -> bool:
+        """Whether a guarding stop can take the place of another in one request, of which both parts are done or neither."""
+        return self.stop is not None and bool(self.stop.replace)
+
+    def under(self, options: Mapping[str, Any]) -> Capability:
+        """As it is with a user's own options: his `recvWindow` is how long an exchange of Binance's kind takes a request."""
+        given = options.get("options")
+        window = given.get("recvWindow") if isinstance(given, Mapping) else None
+        if "recvWindow" not in self.options or not isinstance(window, int):
+            return self
+        return replace(self, horizon_ms=window + self.horizon_ms - self.options["recvWindow"])
 
     def refusals(self, settings: Settings) -> list[Problem]:
         """What the settings want that cannot be had there."""
@@ -348,7 +368,7 @@ def _costs(given: Mapping[str, Mapping[str, int]], separate_stops: bool) -> dict
         for kind in kinds:
             own = given.get(kind, given.get(group, given.get("reads", {})))
             costs[kind] = _sum(own, given.get("every", {}))
-    costs["amend"] = given.get("amend", _sum(costs["order"], costs["cancel"]))
+    costs["replace"] = _sum(given.get("replace", _sum(costs["stop"], costs["cancel_stop"])))
     if not separate_stops:
         costs["open_stops"] = costs["open_stops_all"] = {}
     costs["snapshot"] = _sum(costs["open_orders"], costs["open_stops"], costs["my_trades"])

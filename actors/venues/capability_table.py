@@ -37,6 +37,7 @@ def plain(able: Capability, traits: Mapping[str, Any]) -> dict[str, Any]:
         else {
             "type": able.stop.type,
             "beside": able.stop.beside,
+            "replace": able.stop_replace,
             "amend": able.stop.amend,
             "replaced": _replaced(able),
         },
@@ -105,4 +106,6 @@ def _market_buy(able: Capability) -> str:
 def _replaced(able: Capability) -> str:
     if able.stop is not None and able.stop.beside:
         return "the new one stands before the old one goes"
+    if able.stop_replace:
+        return "one takes the other's place in one request"
     return "the old one goes before the new one stands: a gap of one round trip"

@@ -209,7 +209,11 @@ class TradingVenue(Protocol):
         ...
 
     def submit(self, order: Order, now: Millis, permit: Permit) -> Acknowledged | Refused | InDoubt | Sent:
-        """Send an order, once."""
+        """Send an order, once; one that `replaces` another comes only as that one goes, which the events tell.
+
+        `Refused` does not say whether the other stands; NOT_ATTEMPTED says that it could not be ended, and nothing was
+        done. Where it is in doubt both are.
+        """
         ...
 
     def cancel(

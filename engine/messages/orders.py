@@ -47,7 +47,7 @@ class OrderRejected(Message):
     """gateway → pair: the venue (or the gateway before sending) definitely refused it.
 
     `code`: INSUFFICIENT_FUNDS, INVALID_ORDER, WOULD_TRIGGER, TOO_LATE, NO_PERMIT, MARKET_CLOSED,
-    DELISTED, UNREACHABLE, REFUSED.
+    DELISTED, UNREACHABLE, NOT_ATTEMPTED, REFUSED.
     """
 
     pair: str

@@ -54,3 +54,24 @@ def test_a_refused_stop_is_tried_again_after_a_restart() -> None:
     assert player.trade.state is TradeState.OPEN
     assert waits["pursue"] == 40
     assert "place" in player.play("60", "timer pursue")
+
+
+def test_a_stop_that_is_too_young_to_follow_is_looked_at_when_it_may() -> None:
+    """Nothing else may tell in a quiet market; a timer that comes early is set again."""
+    player = a_player(stop_on_venue=True, trailing_stop=True, stop_interval_ms=60_000)
+    for row in ("signal enter_long 100", "granted 1000", "filled i1 10 @ 100", "accepted i2"):
+        player.play("0", row)
+
+    assert timers(player, player._event("price", ["110"], START + 30_000), 30) == {"move_stop": 30}
+    assert timers(player, TimerFired(name="move_stop"), 59) == {"move_stop": 1}
+    assert "cancel i2" in player.play("60", "timer move_stop")
+
+
+def test_a_doubt_without_a_stop_is_looked_into_sooner() -> None:
+    """While no stop is known to stand the next look comes after half a second, and then each second."""
+    player = a_player(stop_on_venue=True)
+    for row in ("signal enter_long 100", "granted 1000", "filled i1 10 @ 100"):
+        player.play("0", row)
+
+    assert timers(player, player._event("doubt", ["i2"], START), 0) == {"look_up": 0}
+    assert timers(player, snapshot(player, "i1=FILLED/10 unknown=i2 open", 2), 2) == {"look_up": 1}

@@ -32,6 +32,7 @@ class TradeInTheWorld(RuleBasedStateMachine):
         short=st.booleans(),
         market_exit=st.booleans(),
         beside=st.booleans(),
+        in_one=st.booleans(),
         callbacks=st.sampled_from([(), ("custom_exit", "confirm_trade_entry")]),
     )
     def begin(
@@ -42,6 +43,7 @@ class TradeInTheWorld(RuleBasedStateMachine):
         short: bool,
         market_exit: bool,
         beside: bool,
+        in_one: bool,
         callbacks: tuple[str, ...],
     ) -> None:
         """A world of its own for each run."""
@@ -55,6 +57,7 @@ class TradeInTheWorld(RuleBasedStateMachine):
                 trailing_stop=trailing,
                 stop_on_venue=stop_on_venue,
                 stop_beside=beside and short,
+                stop_replace=in_one,
                 stop_interval_ms=60_000 if trailing else 1_000,
                 can_short=short,
                 leverage=D(2) if short else ONE,

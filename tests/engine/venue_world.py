@@ -15,12 +15,12 @@ from typing import Any, Final
 from engine import messages as m
 from engine.actions import Alarm, Cancel, Emit, Judge, LookUp, Place, SetTimer
 from engine.depth import Depth
+from engine.guarding import STOPS_MOST
 from engine.keeping import trade_from_plain, trade_to_plain
 from engine.market import Market
 from engine.matching import Accepted, Exchange, Range
 from engine.matching import Rules as VenueRules
 from engine.order import Fill, Order
-from engine.pursuit import STOPS_MOST
 from engine.settings import Settings
 from engine.trade import step
 from engine.types import ZERO, OrderStatus, Purpose, Side, TradeState
@@ -173,6 +173,9 @@ class World:
         earlier = [a for a in self.sending if a.order.client_order_id == order.client_order_id]
         assert not earlier or isinstance(earlier[0], Cancel)
         doubt = m.OrderInDoubt(pair=PAIR, client_order_id=order.client_order_id, reason=fate, ts=self.now)
+        if isinstance(action, Place) and order.replaces and fate != "arrives":
+            other = m.OrderInDoubt(pair=PAIR, client_order_id=order.replaces, reason=fate, ts=self.now)
+            self.mail.append(other)
         if fate == "lost":
             self.mail.append(doubt)
         elif fate == "late" and isinstance(action, Place):
@@ -194,7 +197,10 @@ class World:
         if order.purpose is not Purpose.ENTRY:
             # Beside a stop that has filled unheard, an exit may be for more than is left; it only reduces.
             less = self.settings.stop_beside and "is beyond the position" in outcome.reason
-            assert less or outcome.code == "WOULD_TRIGGER", f"the venue refused what leaves or guards: {outcome.reason}"
+            known = less or outcome.code in ("WOULD_TRIGGER", "NOT_ATTEMPTED")
+            assert known, f"the venue refused what leaves or guards: {outcome.reason}"
+        if doubt is None:
+            self.mail += outcome.events
         refused = m.OrderRejected(
             pair=PAIR, client_order_id=client_id, code=outcome.code, reason=outcome.reason, ts=self.now
         )
@@ -215,8 +221,7 @@ class World:
         order = self.delayed.pop(index % len(self.delayed))
         outcome = self.exchange.submit(order, self.now, self.price)
         self._note()
-        if isinstance(outcome, Accepted):
-            self.mail += outcome.events
+        self.mail += outcome.events
 
     def move(self, price: Decimal, volume: Decimal | None) -> None:
         """The price moves; the venue fills what it fills, and the machine is shown it."""

@@ -24,6 +24,8 @@ from tests.exchange.errors import Refusal, missing
 from tests.exchange.faults import AFTER, BEFORE, Fault, Faults, change, written
 from tests.exchange.windows import Limits
 
+DONE: Final = (200, 409)
+"""Answers of requests that have done something: 409 is a `cancelReplace` that has done one half."""
 NOT_JSON: Final = "<html><head><title>503 Service Temporarily Unavailable</title></head></html>"
 
 Params = dict[str, str]
@@ -133,7 +135,7 @@ class Door:
             return reset(request)
         if (slow := self.faults.of_request(("slow",), name, params)) is not None:
             await asyncio.sleep(slow.seconds)
-        after = self.faults.of_request(AFTER, name, params) if status == 200 else None
+        after = self.faults.of_request(AFTER, name, params) if status in DONE else None
         if after is not None:
             return await self._trouble_after(request, after, answer, headers)
         return web.Response(body=orjson.dumps(answer), status=status, headers=headers, content_type="application/json")

@@ -193,14 +193,21 @@ class SpotRest(MarketRest):
         return [self._canceled(self.venue.cancel(order), new_client_id()) for order in orders]
 
     def cancel_replace(self, asked: Asked) -> Any:
-        """End one order and place another: `STOP_ON_FAILURE` or `ALLOW_FAILURE`."""
-        mode = asked.need("cancelReplaceMode")
+        """End one order and place another: `STOP_ON_FAILURE` or `ALLOW_FAILURE`.
+
+        As at Binance the pair's filters and the order count are looked at before anything is done, and the count stays
+        used where the new order is not attempted. `cancelRestrictions` of `ONLY_NEW` ends nothing that has filled in part.
+        """
+        mode, only = asked.need("cancelReplaceMode"), asked.params.get("cancelRestrictions")
+        self.venue.order_from(asked.account, asked.params)
         params = {**asked.params, "origClientOrderId": asked.params.get("cancelOrigClientOrderId", "")}
         if asked.params.get("cancelOrderId"):
             params["orderId"] = asked.params["cancelOrderId"]
         result: dict[str, Any] = {"cancelResult": "SUCCESS", "newOrderResult": "SUCCESS"}
         try:
             old = self._found(Asked(params, asked.user, asked.now))
+            if only is not None and old is not None and old.status != only.removeprefix("ONLY_"):
+                raise Refusal(-2011, "Order was not canceled due to cancel restrictions.")
             cancel_id = asked.params.get("cancelNewClientOrderId") or new_client_id()
             result["cancelResponse"] = self._canceled(self.venue.cancel(old, cancel_id=cancel_id), cancel_id)
         except Refusal as refusal:

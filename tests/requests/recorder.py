@@ -24,6 +24,8 @@ from engine.types import OrderSide, OrderType, Purpose, TimeInForce
 
 ID: Final = "tpABCDEFr12p0badbeeft345i67"
 ORDER_ID: Final = "770001"
+REPLACED_ID: Final = "tpABCDEFr12p0badbeeft345i66"
+"""Our id of an order that another one takes the place of."""
 D = Decimal
 
 NAMES: Final = {
@@ -157,6 +159,8 @@ def calls(able: Capability) -> Iterator[tuple[str, Call | None]]:
             orders["stop buy"] = replace(stop, side=OrderSide.BUY, price=D(55_000), trigger_price=D(55_000))
     for name, order in orders.items():
         yield name, able.create(order, market)
+    if able.stop_replace:
+        yield "replace stop", able.create(replace(stop, replaces=REPLACED_ID), market)
     yield "fetch", able.fetch(pair, ID)
     yield "fetch known", able.fetch(pair, ID, ORDER_ID)
     yield "cancel", able.cancel(pair, ID)

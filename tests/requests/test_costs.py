@@ -124,6 +124,8 @@ async def _order_costs(made: Any, able: Capability, order: Order, price: Decimal
         reduce_only=True,
         amount=Decimal("0.005"),
     )
+    higher = (order.price * Decimal("1.01")).quantize(Decimal("0.1"))
+    raised = replace(stop, client_order_id=f"{ID}4", trigger_price=higher, replaces=f"{ID}3")
     asked = [
         ("order", able.create(order, market)),
         ("fetch_order", able.fetch(pair, f"{ID}1")),
@@ -133,6 +135,7 @@ async def _order_costs(made: Any, able: Capability, order: Order, price: Decimal
         ("stop", able.create(stop, market)),
         ("fetch_stop", able.fetch(pair, f"{ID}3", stop=True)),
         ("open_stops", able.open_stops(pair)),
-        ("cancel_stop", able.cancel(pair, f"{ID}3", stop=True)),
+        *((("replace", able.create(raised, market)),) if able.stop_replace else ()),
+        ("cancel_stop", able.cancel(pair, raised.client_order_id if able.stop_replace else f"{ID}3", stop=True)),
     ]
     return {kind: await counted(made, *called(made, call)) for kind, call in asked if call is not None}

@@ -15,7 +15,7 @@ from engine.order import Order
 from engine.ratelimit import Grant, RateLimiter, Wait
 from engine.settings import Settings
 from engine.types import OrderSide, OrderType, Priority, Purpose, TimeInForce
-from tests.requests.recorder import ID, ORDER_ID, Request, capabilities, market_of, pair_of
+from tests.requests.recorder import ID, ORDER_ID, REPLACED_ID, Request, capabilities, market_of, pair_of
 from tests.requests.written import FILE, as_text, written
 
 ALL: Final = {f"{able.exchange} {able.market}": able for able in capabilities()}
@@ -125,6 +125,35 @@ def test_a_stop_is_a_stop(name: str) -> None:
             or field(request, "triggerDirection", "stop", "stop_direction")
         )
         assert conditional, request
+
+
+def test_a_stop_takes_the_place_of_another_in_one_request() -> None:
+    """Binance spot: the old one by our id and only if nothing of it has filled, the new one with its own id and trigger."""
+    request = order_at("binance spot", "replace stop")
+
+    assert (request.method, request.path) == ("POST", "/api/v3/order/cancelReplace")
+    assert request.fields == {
+        "symbol": "BTCUSDT",
+        "side": "SELL",
+        "type": "STOP_LOSS",
+        "quantity": "0.02",
+        "stopPrice": "45000",
+        "newClientOrderId": ID,
+        "newOrderRespType": "FULL",
+        "cancelOrigClientOrderId": REPLACED_ID,
+        "cancelReplaceMode": "STOP_ON_FAILURE",
+        "cancelRestrictions": "ONLY_NEW",
+    }
+    assert [name for name, able in ALL.items() if able.stop_replace] == ["binance spot"]
+
+
+def test_a_users_own_window_moves_the_horizon() -> None:
+    """Binance takes a request for as long as `recvWindow` says; what the user sets there is what is waited for."""
+    able = ALL["binance spot"]
+
+    assert (able.horizon_ms, able.under({}).horizon_ms) == (4_000, 4_000)
+    assert able.under({"options": {"recvWindow": 10_000}}).horizon_ms == 11_000
+    assert ALL["kraken spot"].under({"options": {"recvWindow": 10_000}}).horizon_ms == 60_000
 
 
 @pytest.mark.parametrize("name", [n for n in STOPPED if ALL[n].market == "futures"])

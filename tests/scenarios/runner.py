@@ -371,9 +371,9 @@ class Player:
     def _shown(self, action: Any) -> str:
         if isinstance(action, Place):
             o = action.order
-            return (
-                f"place {_short(o.client_order_id)} {o.purpose} {o.side} {o.type} {o.amount:f} @ {o.price:f} ({o.tag})"
-            )
+            instead = f" instead of {_short(o.replaces)}" if o.replaces else ""
+            what = f"{o.purpose} {o.side} {o.type} {o.amount:f} @ {o.price:f} ({o.tag})"
+            return f"place {_short(o.client_order_id)} {what}{instead}"
         if isinstance(action, Cancel):
             return f"cancel {_short(action.order.client_order_id)}"
         if isinstance(action, m.ReserveCapital):

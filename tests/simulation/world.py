@@ -13,7 +13,7 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -195,7 +195,7 @@ class World:
         self.facts = facts_of(
             StrategyMaker(config.strategy.name, config.strategy.parameters, config.strategy.overrides).make()
         )
-        self.settings = make_settings(config, self.facts)
+        self.settings = replace(make_settings(config, self.facts), stop_replace=Random(f"stops {seed}").random() < 0.5)
         self.journal = ShakyJournal(Random(f"disk {seed}"))
         paper = PaperVenue(None, config.paper, self._market(), timeframe_ms=MINUTE)
         self.venue = CountingVenue(paper, seed)

@@ -4,29 +4,37 @@ Rules
     A request leaves once. The incarnation that handed it over and its permit are checked at the socket.
     Accepted is what has the exchange's id; an answer without one is in doubt, as is all that `failure` does
     not know to have been refused. What is in doubt is never sent again: the pair looks it up.
+    An answer that is long in coming leaves its order in doubt too: it is looked up while the request still waits.
+    Of an order that replaces another one nobody knows more than of that one: both are in doubt, or neither.
     Margin mode and leverage are set once a pair, before its first entry, and again where they change.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from loguru import logger
 
 from actors.venues.capabilities import CannotTrade, Capability
 from actors.venues.live.books import Books, Known
 from actors.venues.live.failure import Failure, NotLeaving, Verdict
+from actors.venues.live.replacing import replaced
 from actors.venues.live.requests import Requests, Telling
+from actors.venues.live.wire import Answer
 from actors.venues.live.words import order_of, text
 from actors.venues.trading import Permit
 from engine.market import Market
 from engine.messages import CancelRejected, OrderInDoubt, OrderRejected
 from engine.order import Order
 from engine.types import OrderStatus, OrderType, Purpose
+
+DOUBT_S: Final = 2.0
+"""An answer that is not there so long after its request was written leaves the order in doubt; it may still come."""
 
 
 @dataclass(slots=True)
@@ -36,6 +44,25 @@ class Cancelling:
     pair: str
     client_order_id: str
     order_id: str
+
+
+@dataclass(slots=True)
+class Leaving:
+    """A request at the socket: `check` says that it may leave, `late` is called when its answer is long in coming."""
+
+    check: Callable[[], None]
+    late: Callable[[], None]
+    _timer: asyncio.TimerHandle | None = None
+
+    def __call__(self) -> None:
+        self.check()
+        self.answered()
+        self._timer = asyncio.get_running_loop().call_later(DOUBT_S, self.late)
+
+    def answered(self) -> None:
+        """There is an answer, or none will come."""
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 class Orders:
@@ -67,9 +94,11 @@ class Orders:
     def _markets(self) -> Mapping[str, Market]:
         return self._requests.connection.markets()
 
-    def _leave(self, epoch: int) -> None:
+    def _leave(self, epoch: int, known: Known | None = None) -> None:
         if self._epoch() != epoch:
             raise NotLeaving("NO_PERMIT", f"gateway {epoch} does not have the venue any more")
+        if known is not None:
+            known.sent_at = self._requests.connection.now()
 
     # ------------------------------------------------------------ orders
 
@@ -100,22 +129,44 @@ class Orders:
             self._give_back(order, permit)
             self._failed(order, failure)
             return
-        kind = "stop" if order.purpose is Purpose.STOP else "order"
+        known = self._books.get(order.client_order_id) or self._books.expect(order)
+        leaving = Leaving(functools.partial(self._leave, epoch, known), functools.partial(self._late, order, known))
         answer = await self._requests.send(
-            kind,
+            _kind(order),
             permit,
             self._requests.method(call),
             pair=order.pair,
             client_order_id=order.client_order_id,
             created_at=order.created_at,
-            leave=functools.partial(self._leave, epoch),
+            leave=leaving,
         )
-        known = self._books.get(order.client_order_id) or self._books.expect(order)
+        leaving.answered()
         known.sent_at = answer.sent_at
-        if answer.failure is not None:
+        if order.replaces:
+            self._replaced(order, known, answer, market)
+        elif answer.failure is not None:
             self._failed(order, answer.failure)
         else:
             self._accepted(order, known, answer.value, market)
+
+    def _late(self, order: Order, known: Known) -> None:
+        if not known.accepted:
+            self._doubt(order, f"no answer within {DOUBT_S:g} s")
+
+    def _replaced(self, order: Order, known: Known, answer: Answer, market: Market) -> None:
+        """Tell what became of both orders; the end of the one before first, where the other did not come."""
+        trading, connection = self._requests.connection.trading, self._requests.connection
+        outcome = replaced(answer, trading, connection.now())
+        if outcome.failure is None:
+            self._accepted(order, known, answer.value, market)
+        if outcome.ended is not None:
+            told = order_of(trading.parse_order(dict(outcome.ended)), market, self._ability.ours)
+            if told is not None and told.status == OrderStatus.CANCELED:
+                self._books.hear_order(order.pair, replace(told, client_order_id=order.replaces))
+            else:
+                self._tell_doubt(order.pair, order.replaces, "the exchange has ended it without saying what is left")
+        if outcome.failure is not None:
+            self._failed(order, outcome.failure)
 
     def _accepted(self, order: Order, known: Known, told: Any, market: Market) -> None:
         order_id = text(told.get("id")) if isinstance(told, Mapping) else ""
@@ -149,10 +200,14 @@ class Orders:
         known = self._books.get(order.client_order_id)
         if known is not None:
             known.in_doubt = not known.accepted
-        doubt = OrderInDoubt(
-            pair=order.pair, client_order_id=order.client_order_id, reason=reason, ts=self._requests.connection.now()
-        )
-        self._telling.put(doubt)
+        self._tell_doubt(order.pair, order.client_order_id, reason)
+        before = self._books.get(order.replaces)
+        if order.replaces and (before is None or not before.ended):
+            self._tell_doubt(order.pair, order.replaces, reason)
+
+    def _tell_doubt(self, pair: str, client_order_id: str, reason: str) -> None:
+        now = self._requests.connection.now()
+        self._telling.put(OrderInDoubt(pair=pair, client_order_id=client_order_id, reason=reason, ts=now))
 
     def _refuse(self, order: Order, code: str, reason: str) -> None:
         known = self._books.get(order.client_order_id)
@@ -224,24 +279,28 @@ class Orders:
             self._requests.unused(permit, pair, client_id)
             self._reject_cancel(cancel, "the exchange's id of it is not known")
             return
+        leaving = Leaving(functools.partial(self._leave, epoch), functools.partial(self._cancel_late, cancel))
         answer = await self._requests.send(
             "cancel_stop" if is_stop else "cancel",
             permit,
             self._requests.method(call),
             pair=pair,
             client_order_id=client_id,
-            leave=functools.partial(self._leave, epoch),
+            leave=leaving,
         )
+        leaving.answered()
         failure = answer.failure
         if failure is None:
             self._canceled(cancel, answer.value)
         elif failure.verdict is Verdict.IN_DOUBT:
-            doubt = OrderInDoubt(
-                pair=pair, client_order_id=client_id, reason=failure.reason, ts=self._requests.connection.now()
-            )
-            self._telling.put(doubt)
+            self._tell_doubt(pair, client_id, failure.reason)
         else:
             self._reject_cancel(cancel, "NO_PERMIT" if failure.code == "NO_PERMIT" else failure.reason)
+
+    def _cancel_late(self, cancel: Cancelling) -> None:
+        known = self._books.get(cancel.client_order_id)
+        if known is None or not known.ended:
+            self._tell_doubt(cancel.pair, cancel.client_order_id, f"no answer within {DOUBT_S:g} s")
 
     def _canceled(self, cancel: Cancelling, told: Any) -> None:
         """Take the answer's word where it has one; what it leaves open is looked up by the pair."""
@@ -264,3 +323,9 @@ class Orders:
             ts=self._requests.connection.now(),
         )
         self._telling.put(rejected)
+
+
+def _kind(order: Order) -> str:
+    if order.replaces:
+        return "replace"
+    return "stop" if order.purpose is Purpose.STOP else "order"

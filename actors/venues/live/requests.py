@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from actors.venues.capabilities import Call
 from actors.venues.ccxt import Connection
-from actors.venues.live.failure import Verdict
+from actors.venues.live.failure import Failure, Verdict
 from actors.venues.live.permits import Turnstile, ended_of, in_time, permitted
 from actors.venues.live.wire import Answer, Leave
 from actors.venues.trading import Permit, RequestEnded, VenueEvent
@@ -134,7 +134,12 @@ class Requests:
         while True:
             answer = await self.once(kind, function, *args, pair=pair)
             failure = answer.failure
-            if failure is None or (failure.verdict is Verdict.REFUSED and failure.code != "UNREACHABLE"):
+            if failure is None or (failure.verdict is Verdict.REFUSED and _is_final(failure)):
                 return answer
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def _is_final(refusal: Failure) -> bool:
+    """Whether asking again would bring the same refusal: not if the exchange was down, or did not believe our clock."""
+    return refusal.code != "UNREACHABLE" and not refusal.clock

@@ -152,16 +152,16 @@ class PaperVenue:
     def submit(self, order: Order, now: Millis, permit: Permit) -> Acknowledged | Refused:
         """See `TradingVenue`; never in doubt, and the way is short."""
         del permit
-        self._count("order", now)
+        self._count("replace" if order.replaces else "order", now)
         exchange = self._exchange
         if order.pair in self._markets and self._markets[order.pair].is_futures:
             self.advance(now)  # what was due before this order is not for what it buys
         self._catch_up(order.pair, now)
         price = None if exchange.rules.depth is None else self._market.price(order.pair, now)
         outcome = exchange.submit(order, now, price)
+        self._events.extend(outcome.events)
         if isinstance(outcome, Refused):
             return outcome
-        self._events.extend(outcome.events)
         self._fresh.add(order.client_order_id)
         if len(exchange.orders(order.pair)) <= 1:
             self._matched[order.pair] = now
