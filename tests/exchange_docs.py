@@ -25,8 +25,11 @@ on a local exchange. On the others try it with the smallest stake first.
   32 characters at most, Gate 28: there the id is packed, and read back.
 - **In doubt for**: so long an order whose answer was lost is asked about, since it might still be accepted.
 - **Stops**: where the exchange has stops that we can find again by our id, they rest there; else the bot guards while it runs.
-  *Before* says that a new stop stands before the old one goes, so replacing leaves no gap; *after* that the old one goes
-  first, since it holds the coins: a gap of one round trip, which the view `stop_gaps` of [sql.md](sql.md) measures.
+  Replacing one leaves no gap where a new one may stand before the old one goes, or where the exchange ends one and takes
+  the other in one request. Elsewhere the old one goes first, since it holds the coins: a gap of one round trip, which the
+  views `stop_gaps` and `unguarded` of [sql.md](sql.md) measure. That some of these exchanges could change a resting stop
+  in place (`amend` in exchanges.toml) is not used: the changed order keeps our old id, so that after a lost answer or a
+  crash nobody could tell by its id which of the two it is, and it has not been tried against such an exchange.
   A stop that the price has jumped, refused or not filled within 5 s, is seen, and the position is left at market price.
   Bitget's are left out: what a triggered one becomes has an id that leads back to it by no list.
 - **Fills**: by stream where it tells the same ids and fees as the exchange's lists (on KuCoin it tells no fee, on OKX ccxt turns

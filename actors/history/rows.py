@@ -172,6 +172,7 @@ INTENDED = [
     "reduce_only",
     "leverage",
     "tag",
+    "replaces",
 ]
 
 

@@ -1,4 +1,4 @@
-"""The view `stop_gaps`: when a position had no stop at the exchange, to the millisecond."""
+"""The views `stop_gaps` and `unguarded`: when a position had no stop at the exchange, to the millisecond."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def history() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         for file in sorted((HISTORY / "schema").glob("*.sql")):
             connection.execute(file.read_text(encoding="utf-8"))
-        connection.execute((HISTORY / "views" / "stop_gaps.sql").read_text(encoding="utf-8"))
+        for view in ("stop_gaps", "unguarded"):
+            connection.execute((HISTORY / "views" / f"{view}.sql").read_text(encoding="utf-8"))
         for run, mode in ((1, "live"), (2, "backtest")):
             connection.execute("INSERT INTO runs (run, mode) VALUES (?, ?)", [run, mode])
         yield connection
@@ -95,3 +96,23 @@ def test_trades_without_stops_at_the_exchange_are_left_out(history: duckdb.DuckD
     trade(history, "g", [(1_500, 9_000)], run=2)
 
     assert history.execute("SELECT count(*) FROM stop_gaps").fetchall() == [(0,)]
+
+
+def test_one_that_came_in_the_same_request_leaves_no_gap(history: duckdb.DuckDBPyConnection) -> None:
+    """Both were done at once, whichever was heard first; a gap between two requests counts as it is."""
+    trade(history, "h", [(1_000, 5_000), (5_003, 7_000), (7_040, None)], closed=None)
+    history.execute("UPDATE orders SET replaces = 'hs0' WHERE client_order_id = 'hs1'")
+
+    assert gaps(history, "h") == [("replaced", 40)]
+
+
+def test_each_trade_has_a_row_that_sums_up(history: duckdb.DuckDBPyConnection) -> None:
+    """All gaps together, the longest, and the longest at a replacement; a trade without any has zeros."""
+    trade(history, "i", [(1_080, 5_000), (5_042, 8_700)])
+    trade(history, "j", [(1_000, 9_000)])
+    trade(history, "k", [])
+    query = (
+        "SELECT trade_id, gaps, without_ms, longest_ms, longest_replaced_ms, first_ms FROM unguarded ORDER BY trade_id"
+    )
+
+    assert history.execute(query).fetchall() == [("i", 3, 422, 300, 42, 80), ("j", 0, 0, 0, 0, 0)]

@@ -8,8 +8,10 @@ WITH held AS (
       AND t.trade_id IN (SELECT trade_id FROM orders WHERE purpose = 'stop')
     GROUP BY t.trade_id, t.account, t.pair, t.run, t.close_time
 ), rested AS (
-    SELECT o.trade_id, greatest(o.accepted_at, h.since) AS since, coalesce(o.ended_at, TIMESTAMP 'infinity') AS until
-    FROM orders o JOIN held h ON h.trade_id = o.trade_id
+    -- One that came in the request that ended another stood from that moment on, whichever of the two was heard first.
+    SELECT o.trade_id, greatest(least(o.accepted_at, coalesce(old.ended_at, o.accepted_at)), h.since) AS since,
+           coalesce(o.ended_at, TIMESTAMP 'infinity') AS until
+    FROM orders o JOIN held h ON h.trade_id = o.trade_id LEFT JOIN orders old ON old.client_order_id = o.replaces
     WHERE o.purpose = 'stop' AND o.accepted_at IS NOT NULL
 ), lined AS (
     SELECT trade_id, since, max(until) OVER (
