@@ -41,6 +41,7 @@ from engine.errors import NotRunning, StorageError, TradepitError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the process's exit status; users see sentences, never tracebacks."""
     parsed = build_parser().parse_args(arguments)
+    os.environ.setdefault("LOGURU_DIAGNOSE", "NO")  # a traceback with the values of variables could show a secret
     try:
         module = importlib.import_module(f"actors.commands.{parsed.module}")
         status = module.run(parsed)

@@ -359,3 +359,21 @@ def test_version() -> None:
 
     assert 0 == done.returncode, done.stderr
     assert done.stdout.startswith("tradepit ")
+
+
+def test_tracebacks_of_any_command_show_no_values() -> None:
+    """What a command logs of a crash names the lines, and not what variables held: a key may be among them."""
+    code = (
+        "from actors.cli import main\n"
+        "main(['check', '-c', 'no-such-file.toml'])\n"
+        "from loguru import logger\n"
+        "secret = 'hush' + 'hush'\n"
+        "try:\n"
+        "    len(secret) / 0\n"
+        "except ZeroDivisionError:\n"
+        "    logger.exception('a crash')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "ZeroDivisionError" in done.stderr
+    assert "hushhush" not in done.stderr

@@ -68,8 +68,20 @@ def test_a_sound_account_has_no_problem(exchange: Exchange) -> None:
     assert [] == found.problems
     assert (Decimal(450), Decimal(2)) == (found.free("USDT"), found.free("BNB"))
     assert "USDT 450 (+ 50 locked)" in text
-    assert "BTC/USDT: buy 0.001 limit at 50000.0, yours: it is left alone" in text
+    assert "BTC/USDT: buy 0.001 limit at 50000, yours: it is left alone" in text
     assert "10 trades at once on 2 pairs, 100 USDT each at most, on binance spot" in text
+    assert "another Tradepit" not in text
+
+
+def test_a_second_bot_is_warned_of(exchange: Exchange) -> None:
+    """Orders of another installation are called what they are; a stop is told as one, at its trigger."""
+    name = user(exchange, "second", funds={"USDT": "500", "BTC": "1"})
+    order = {"symbol": "BTCUSDT", "side": "SELL", "type": "STOP_LOSS", "quantity": "0.001", "stopPrice": "50000"}
+    exchange.control("order", account="second", params={**order, "newClientOrderId": "tpabcdefr1p0000beeft1i2"})
+    text = "\n".join(described(look(exchange, name), config_of(exchange), PAIRS, "ABCDEF"))
+
+    assert "BTC/USDT: sell 0.001 stop at 50000" in text
+    assert "WARNING: another Tradepit has orders in this account" in text
 
 
 def test_wrong_keys_are_one_sentence(exchange: Exchange) -> None:

@@ -16,6 +16,7 @@ from actors.venues.live.requests import Requests, Telling
 from actors.venues.live.words import became_of, order_of, payment_of, rows, text
 from actors.venues.trading import Missed, Remark
 from engine.messages import VenueOrder
+from engine.reconcile import installation_of
 
 FUNDING_MS: Final = 2 * 3_600_000
 """Funding is read from so long ago on."""
@@ -35,10 +36,11 @@ class Account:
 
     async def compare(self, traded: Collection[str]) -> None:
         """Read all open orders; tell the pairs `traded` of theirs, and the user once of all others."""
+        seen: set[tuple[str, str]] = set()
         for kind, call in self._ability.open_lists(None):
             answer = await self._requests.read(kind, self._requests.method(call))
-            for told in rows(answer.value):
-                self._take(told, traded)
+            seen |= {self._take(told, traded) for told in rows(answer.value)}
+        self._said &= seen  # what is gone need not be remembered
 
     async def read_funding(self, pairs: Collection[str]) -> None:
         """Tell each funding payment of these pairs once; those from before this process are told by looks."""
@@ -55,12 +57,13 @@ class Account:
                     self._paid.add(paid.payment_id)
                     self._telling.put(paid)
 
-    def _take(self, told: Any, traded: Collection[str]) -> None:
+    def _take(self, told: Any, traded: Collection[str]) -> tuple[str, str]:
+        """Tell a pair of its order, or the user of one that is no pair's; which one it was."""
         pair = text(told.get("symbol")) if isinstance(told, dict) else ""
         market = self._requests.connection.markets().get(pair)
         order = None if market is None else order_of(told, market, self._ability.ours)
         if order is None:
-            return
+            return "", ""
         is_ours = self._books.is_ours(order.client_order_id)
         if is_ours and pair in traded:
             known = self._books.get(order.client_order_id)
@@ -70,12 +73,16 @@ class Account:
         elif (pair, order.order_id) not in self._said:
             self._said.add((pair, order.order_id))
             self._say(pair, order, is_ours=is_ours)
+        return pair, order.order_id
 
     def _say(self, pair: str, order: VenueOrder, *, is_ours: bool) -> None:
         what = f"{order.side} {order.amount:f} {pair} at {order.trigger_price or order.price:f}"
         if is_ours:
             text = f"an order of ours works on a pair that is not traded any more ({what}): cancel it there if you want"
             self._telling.put(Remark("warning", "left_order", text))
+        elif installation_of(order.client_order_id):
+            text = f"an order of another Tradepit works in the account ({what}): two bots on an account spend the same money"
+            self._telling.put(Remark("warning", "second_bot", text))
         else:
             text = f"an order that is not ours works in the account ({what}): it is left alone"
             self._telling.put(Remark("info", "foreign_order", text))

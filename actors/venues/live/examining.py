@@ -17,7 +17,7 @@ from actors.venues.capabilities import capability
 from actors.venues.ccxt import Connection
 from actors.venues.live.failure import Verdict
 from actors.venues.live.holdings import Seen
-from actors.venues.live.markets import number
+from actors.venues.live.markets import number, positive
 from actors.venues.live.wire import Answer
 from actors.venues.live.words import rows
 from engine.errors import ConfigError, Outage, Problem, TradepitError
@@ -33,6 +33,11 @@ CLOCK_MAX_MS: Final = 60_000
 """One that is further off than this is a mistake to be cured before a first run."""
 
 CLOCK_CURE: Final = "Set the machine's time: timedatectl set-ntp true"
+
+SECOND: Final = (
+    "WARNING: another Tradepit has orders in this account, a second bot or one whose folder is lost: two bots on an "
+    "account spend the same money, and on futures they close each other's positions"
+)
 
 SHOWN: Final = 10
 
@@ -72,7 +77,8 @@ async def examine(connection: Connection, config: Config, pairs: Sequence[str], 
     for _, call in capability(connection.name, futures=connection.futures).open_lists(None):
         method = getattr(connection.trading, call.method)
         orders += rows(await _asked(connection, functools.partial(method, *call.args, params=dict(call.params))))
-    found.orders = tuple(_order(order) for order in orders if isinstance(order, Mapping))
+    ours = capability(connection.name, futures=connection.futures).ours
+    found.orders = tuple(_order(order, ours) for order in orders if isinstance(order, Mapping))
     found.seen = Seen(began, told, positions, orders)
     _check_money(connection, config, pairs, found, strict=strict)
     return found
@@ -217,11 +223,12 @@ async def _check_positions(connection: Connection, found: Account) -> Sequence[A
     return positions
 
 
-def _order(told: Mapping[str, Any]) -> tuple[str, str, str]:
-    words = (
-        f"{told.get('side')} {told.get('amount')} {told.get('type')} at {told.get('price') or told.get('stopPrice')}"
-    )
-    return str(told.get("symbol")), str(told.get("clientOrderId") or ""), words
+def _order(told: Mapping[str, Any], ours: Callable[[str], str]) -> tuple[str, str, str]:
+    trigger, price = (positive(told.get(name)) for name in ("stopPrice", "price"))
+    kind = "stop" if trigger is not None else told.get("type")
+    at = trigger or price
+    words = f"{told.get('side')} {told.get('amount')} {kind}" + (f" at {_bare(at)}" if at else "")
+    return str(told.get("symbol")), ours(str(told.get("clientOrderId") or "")), words
 
 
 def _check_money(connection: Connection, config: Config, pairs: Sequence[str], found: Account, *, strict: bool) -> None:
@@ -255,14 +262,18 @@ def described(account: Account, config: Config, pairs: Sequence[str], installati
     lines += [f"order       {pair}: {words}, yours: it is left alone" for pair, _, words in foreign[:SHOWN]]
     hidden = len(account.orders) - min(len(ours), SHOWN) - min(len(foreign), SHOWN)
     lines += [f"orders      {hidden} more"] if hidden else []
-    lines += [f"position    {pair}: {words}" for pair, words in account.positions[:SHOWN]]
+    whose = "" if installation else ", yours: no entry is made against it"
+    lines += [f"position    {pair}: {words}{whose}" for pair, words in account.positions[:SHOWN]]
     slots = config.trading.max_open_trades
     trades = "any number of trades" if slots == -1 else f"{slots} trades at once"
     lines.append(
         f"would do    {trades} on {len(pairs)} pairs, {live.largest_stake} {currency} each at most, "
         f"on {config.exchange.name} {config.exchange.market}"
     )
-    return lines + [f"note        {note}" for note in account.notes]
+    notes = account.notes
+    if any(installation_of(order[1]) for order in foreign):
+        notes = [*notes, SECOND]
+    return lines + [f"note        {note}" for note in notes]
 
 
 def _is_ours(client_order_id: str, installation: str) -> bool:
