@@ -35,7 +35,7 @@ from actors.commands.parsing import (
     command,
     exits,
 )
-from engine.errors import NotRunning, StorageError, TradepitError
+from engine.errors import NotRunning, Outage, StorageError, TradepitError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return OK
     except NotRunning as error:
         return _say(error, NOT_RUNNING)
-    except StorageError as error:
+    except (Outage, StorageError) as error:
         return _say(error, FAILED)
     except TradepitError as error:
         return _say(error, BAD_INPUT)
@@ -118,6 +118,7 @@ def _add_running(commands: Subparsers[argparse.ArgumentParser]) -> None:
         "check",
         "say what a configuration amounts to, and every mistake in it",
         "tradepit check -c config.toml",
+        (OK, FAILED, BAD_INPUT),
     )
     check.add_argument("-c", "--config", metavar="CONFIG", default="config.toml", help="default: config.toml")
     check.add_argument("--strategy", metavar="NAME", help="instead of the configuration's")

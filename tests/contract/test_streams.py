@@ -177,15 +177,18 @@ def test_the_whole_account_is_compared(desk: Desk, exchange: Exchange) -> None:
     exchange.control("order", params={**foreign, "symbol": "BTCUSDT", "price": "40000"}, account=_account(desk))
     left = {**foreign, "symbol": "ETHUSDT", "price": "2000", "newClientOrderId": client_id(7)}
     exchange.control("order", params=left, account=_account(desk))
+    second = {**foreign, "symbol": "BTCUSDT", "price": "39000", "newClientOrderId": "tpzzzzzzr1p0000beeft1i1"}
+    exchange.control("order", params=second, account=_account(desk))
     world: Any = desk.world
     for _ in range(2):
         done = world.connection.spawn(world.live._account.compare({PAIR}))
         desk.wait(done.done, "the comparison")
     said = {event.event: event.text for event in desk.of(Remark)}
 
-    assert sorted(event.event for event in desk.of(Remark)) == ["foreign_order", "left_order"]
+    assert sorted(event.event for event in desk.of(Remark)) == ["foreign_order", "left_order", "second_bot"]
     assert "40000" in said["foreign_order"]
     assert "ETH/USDT" in said["left_order"]
+    assert "another Tradepit" in said["second_bot"]
     assert (
         len(
             [
@@ -194,5 +197,5 @@ def test_the_whole_account_is_compared(desk: Desk, exchange: Exchange) -> None:
                 if order["status"] == "NEW"
             ]
         )
-        == 3
+        == 4
     )
