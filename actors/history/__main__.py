@@ -28,7 +28,7 @@ import duckdb
 
 from actors.files import Files
 from actors.history.door import Door
-from actors.history.store import BATCH, HistoryNewer, Store, open_store
+from actors.history.store import BATCH, HistoryNewer, Store, is_damage, open_store
 from actors.lean import without_pandas
 from engine.errors import StorageError
 from engine.types import use_money_context
@@ -153,6 +153,18 @@ def follow(parent: Parent, store: Store, door: Door | None, statement_s: float) 
             parent.stopping.wait(ROUND_S)
 
 
+def _begin(parent: Parent, store: Store) -> None:
+    """Catch up before anybody asks; a file that fails then is damaged, and the next process makes it again."""
+    try:
+        while store.catch_up(limit=4_000) and not parent.stopping.is_set():
+            say(applied=store.writer.applied)
+    except duckdb.Error as error:
+        if is_damage(error):
+            store.give_up(error)
+            say(finding=store.findings.pop())
+        raise
+
+
 def serve() -> NoReturn:
     """The whole life of the process."""
     modest()
@@ -163,8 +175,7 @@ def serve() -> NoReturn:
         store = open_store(files, memory_limit=settings["memory_limit"], threads=int(settings["threads"]), wait_s=10.0)
         while store.findings:
             say(finding=store.findings.pop(0))
-        while store.catch_up(limit=4_000) and not parent.stopping.is_set():
-            say(applied=store.writer.applied)
+        _begin(parent, store)
         door = open_door(store, settings) if settings["door"] else None
         follow(parent, store, door, float(settings["statement_seconds"]))
     except HistoryNewer as error:

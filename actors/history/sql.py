@@ -22,7 +22,7 @@ import duckdb
 from actors.files import Files, lock_holder, refuse_foreign
 from actors.history.door import load_extensions, publish
 from actors.history.guard import Guard
-from actors.history.store import open_store
+from actors.history.store import Store, is_damage, open_store
 from actors.lean import without_pandas
 from actors.spool import spooled
 from engine.errors import StorageError, TradepitError
@@ -61,14 +61,27 @@ def _run(files: Files, query: str) -> tuple[list[str], Rows]:
     if not any(kept):
         raise StorageError(f"There is no history at {files.db}; `tradepit run` makes one.")
     refuse_foreign(files)
-    with closing(open_store(files, memory_limit="1GB", threads=2, wait_s=2.0)) as store:
-        store.catch_up()
-        connection = store.connection
-        guard = Guard(publish(connection))
-        connection.execute("USE memory.main")
-        connection.execute("SET GLOBAL enable_external_access = false")
-        connection.execute("SET GLOBAL lock_configuration = true")
-        return _execute(connection, guard.check(query))
+    for again in (True, False):
+        with closing(open_store(files, memory_limit="1GB", threads=2, wait_s=2.0)) as store:
+            try:
+                return _asked(store, query)
+            except duckdb.Error as error:
+                if not again or not is_damage(error):
+                    text = str(error).splitlines()[0]
+                    raise StorageError(f"{files.db} cannot be asked: {text}") from None
+                store.give_up(error)
+    raise AssertionError("unreachable")
+
+
+def _asked(store: Store, query: str) -> tuple[list[str], Rows]:
+    """The answer of a file that nobody writes, brought up to date first."""
+    store.catch_up()
+    connection = store.connection
+    guard = Guard(publish(connection))
+    connection.execute("USE memory.main")
+    connection.execute("SET GLOBAL enable_external_access = false")
+    connection.execute("SET GLOBAL lock_configuration = true")
+    return _execute(connection, guard.check(query), damage=True)
 
 
 def _through_door(files: Files, query: str) -> tuple[list[str], Rows]:
@@ -95,11 +108,14 @@ def _remote(files: Files, query: str) -> str:
     return f"FROM quack_query('{address}', '{quoted}', token := '{token}', disable_ssl := true)"
 
 
-def _execute(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[list[str], Rows]:
+def _execute(connection: duckdb.DuckDBPyConnection, query: str, *, damage: bool = False) -> tuple[list[str], Rows]:
+    """Ask; with `damage` what is wrong with the file is raised as it is, else everything as a sentence."""
     try:
         cursor = connection.execute(query)
         rows: Rows = cursor.fetchmany(ROWS_MAX + 1)
     except duckdb.Error as error:
+        if damage and is_damage(error):
+            raise
         text = str(error)
         raise _Away(text) if "Could not connect" in text else QueryError(_sentence(text)) from None
     if len(rows) > ROWS_MAX:
@@ -115,7 +131,7 @@ def _sentence(text: str) -> str:
         return "The statement went past its limits of time or memory and was ended; the door is open again in a moment."
     if text.startswith("Authorization failed"):
         return "Only SELECT is possible here: the history is read-only."
-    return text.split("\n\nPossible solutions")[0].strip()
+    return text.split("\n\nPossible solutions")[0].split("\nThis error signals")[0].strip()
 
 
 def format_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], style: str = "table") -> str:

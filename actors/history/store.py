@@ -11,6 +11,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -99,6 +100,22 @@ class Store:
         """Close the file."""
         self.connection.close()
 
+    def give_up(self, error: Exception) -> None:
+        """Close a file that cannot be worked with, and set it aside: whoever opens the history next makes it again."""
+        with suppress(duckdb.Error):
+            self.connection.close()
+        _set_aside(self.files, f"it is damaged ({_first_line(error)})", self.findings)
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether DuckDB says so of a file that it has opened: a page is not as it was written, or its own rules do not hold.
+
+    After a kill in the wrong moment its log may leave an index that the next writing finds broken.
+    """
+    if isinstance(error, duckdb.InternalException | duckdb.FatalException):
+        return True
+    return isinstance(error, duckdb.IOException | duckdb.SerializationException) and "orrupt" in str(error)
+
 
 def migrations(folder: Path = SCHEMA) -> list[Path]:
     """The schema's numbered files, in order."""
@@ -153,18 +170,18 @@ def open_store(
         try:
             _migrate(connection, files, findings, follower, migrations(schema))
             reason = _mismatch(connection, follower)
+            store = None if reason else Store(files, connection, HistoryWriter(connection), follower, findings)
         except duckdb.Error as error:
-            reason = f"it is damaged ({_first_line(error)})"
+            reason, store = f"it is damaged ({_first_line(error)})", None
         except BaseException:
             connection.close()
             raise
-        if reason:
+        if store is None:
             connection.close()
             _set_aside(files, reason, findings)
             continue
         if not existed and follower.is_old():
             findings.append(f"{files.db.name} was not there; it is made again from the journal.")
-        store = Store(files, connection, HistoryWriter(connection), follower, findings)
         findings += store.take_imports()
         return store
     raise StorageError(f"{files.db} cannot be made: {findings[-1] if findings else 'unknown reason'}")

@@ -7,7 +7,7 @@ the first entry that is not there. A batch is bound as one JSON string a table, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -148,7 +148,10 @@ class HistoryWriter:
             yield
             self._connection.execute("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            with suppress(
+                duckdb.Error
+            ):  # after a fault of DuckDB's own there is nothing to take back, and why is raised
+                self._connection.execute("ROLLBACK")
             raise
 
     def _write(self, changes: Changes) -> None:

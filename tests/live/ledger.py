@@ -113,6 +113,11 @@ def naked(exchange: Exchange, away: Sequence[tuple[float, float]] = ()) -> tuple
     """
     ledger = exchange.control("ledger", market="futures" if exchange.futures else "spot")
     now = float(exchange.control("state")["clock"]["now"])
+    return longest_gap(ledger, now, away)
+
+
+def longest_gap(ledger: Mapping[str, Any], now: float, away: Sequence[tuple[float, float]] = ()) -> tuple[float, str]:
+    """As `naked`, of a ledger that was read at `now`."""
     longest, where = 0.0, "nothing"
     for symbol in sorted({order["symbol"] for order in placed(ledger) if _ours(order)}):
         gap, at = _longest_gap(ledger, symbol, now, away)
@@ -136,6 +141,10 @@ def _longest_gap(
             events.append((order["created"], D(0), 1))
             events.append((now if order["status"] in OPEN else order["updated"], D(0), -1))
     held, guards, since, longest, at = D(0), 0, 0.0, 0.0, 0.0
+    for algo in ledger.get("algos", ()):  # one that has triggered is an order since then, and guarded until then
+        if algo["order_id"] and _ours(algo) and algo["symbol"] == symbol:
+            events.append((algo["created"], D(0), 1))
+            events.append((algo["triggered_at"], D(0), -1))
     largest = max((D(o["qty"]) for o in orders), default=D(0))
     for ts, amount, guard in sorted([*events, (now, D(0), 0)], key=lambda e: (e[0], -e[2])):
         alone = sum(max(min(end, ts) - max(start, since), 0.0) for start, end in away) if since else 0.0
