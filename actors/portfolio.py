@@ -52,6 +52,9 @@ FIRST_CENSUS_MS: Final = 3_000
 CENSUS_PATIENCE_S: Final = 30.0
 """How long the others wait for a pair that cannot answer."""
 TICK_MS: Final = 1_000
+ENDING: Final = "shutdown"
+"""Who turns the kill switch when the bot ends: from then on pairs may have ended."""
+
 CENSUS_TICKS: Final = 60
 """In so many ticks every pair is asked once more what it holds: a lost message must not tie up capital for ever."""
 EQUITY_MS: Final = 60_000
@@ -114,6 +117,8 @@ class PortfolioActor(AccountingActor):
     # ------------------------------------------------------------ census
 
     def _take_census(self) -> None:
+        if ENDING in self.account.holds:
+            return  # pairs may have ended
         if self.monotonic() - self._census_from > CENSUS_PATIENCE_S:
             self._assume()
         for pair in sorted(self._uncounted):
@@ -309,7 +314,7 @@ class PortfolioActor(AccountingActor):
         self._pass_time(now)
         self._follow_venue()
         self.tell_judges()
-        for _ in range(-(-len(self.pairs) // CENSUS_TICKS)):
+        for _ in range(0 if ENDING in self.account.holds else -(-len(self.pairs) // CENSUS_TICKS)):
             pair = next(self._recount)
             self.tell(f"pair:{pair}", TakeCensus(epoch=self.epoch))
         if now - self._equity_at >= EQUITY_MS:

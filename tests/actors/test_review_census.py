@@ -145,3 +145,16 @@ def test_it_ends_when_its_last_figures_are_on_disk() -> None:
 
     assert world.root.of(m.ShutdownDone) == [m.ShutdownDone(name="portfolio")]
     assert not len(world.actor.outbox)
+
+
+def test_nobody_is_counted_while_the_bot_ends() -> None:
+    """Pairs end before the portfolio does: from the word that the bot ends none is asked any more."""
+    world = World()
+    world.sim.run_for(5_000)
+    halt = m.SetTradingState(state=TradingState.EXITS_ONLY, reason="the bot is ending", source="shutdown")
+    world.tell(halt)
+    before = sum(len(seen.of(m.TakeCensus)) for seen in world.pairs.values())
+    world.sim.run_for(120_000)
+
+    assert before
+    assert sum(len(seen.of(m.TakeCensus)) for seen in world.pairs.values()) == before

@@ -6,14 +6,14 @@ more, and those of others. Both are left as they are, and said once.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Collection
 from typing import Any, Final
 
 from actors.venues.capabilities import Capability
 from actors.venues.live.books import Books
+from actors.venues.live.payments import Payments
 from actors.venues.live.requests import Requests, Telling
-from actors.venues.live.words import became_of, order_of, payment_of, rows, text
+from actors.venues.live.words import became_of, order_of, rows, text
 from actors.venues.trading import Missed, Remark
 from engine.messages import VenueOrder
 from engine.reconcile import installation_of
@@ -25,7 +25,10 @@ FUNDING_MS: Final = 2 * 3_600_000
 class Account:
     """The open orders of the whole account; on the connection's loop."""
 
-    def __init__(self, requests: Requests, telling: Telling, books: Books, ability: Capability) -> None:
+    def __init__(
+        self, requests: Requests, telling: Telling, books: Books, payments: Payments, ability: Capability
+    ) -> None:
+        self._payments = payments
         self._requests = requests
         self._telling = telling
         self._books = books
@@ -44,16 +47,10 @@ class Account:
 
     async def read_funding(self, pairs: Collection[str]) -> None:
         """Tell each funding payment of these pairs once; those from before this process are told by looks."""
-        trading = self._requests.connection.trading
-        if not trading.has.get("fetchFundingHistory"):
-            return
         since = max(self._began, self._requests.connection.now() - FUNDING_MS)
         for pair in sorted(pairs):
-            function = functools.partial(trading.fetch_funding_history, pair, since)
-            answer = await self._requests.read("funding_history", function, pair=pair)
-            for told in rows(answer.value):
-                paid = payment_of(told, pair)
-                if paid is not None and paid.ts >= self._began and paid.payment_id not in self._paid:
+            for paid in await self._payments.of(pair, since):
+                if paid.payment_id not in self._paid:
                     self._paid.add(paid.payment_id)
                     self._telling.put(paid)
 

@@ -26,11 +26,12 @@ from actors.venues.capabilities import Capability
 from actors.venues.live.books import Books
 from actors.venues.live.histories import Histories
 from actors.venues.live.holdings import SEEN_S, Holdings
+from actors.venues.live.payments import Payments
 from actors.venues.live.requests import URGENCY, Requests, Telling
-from actors.venues.live.words import became_of, fill_of, order_of, payment_of, rows, text
+from actors.venues.live.words import became_of, fill_of, order_of, rows, text
 from actors.venues.trading import Looked, Missed, Snapshot
 from engine.market import Market
-from engine.messages import ForeignFill, FundingPaid, OrderFilled, TakeSnapshot, VenueOrder
+from engine.messages import ForeignFill, OrderFilled, TakeSnapshot, VenueOrder
 from engine.reconcile import CLIENT_ID, is_told_by_lists
 from engine.types import Millis, OrderType, Priority
 
@@ -62,6 +63,7 @@ class Looks:
         telling: Telling,
         books: Books,
         holdings: Holdings,
+        payments: Payments,
         ability: Capability,
         runs: Mapping[int, Millis],
         seen_at: float | None = None,
@@ -70,6 +72,7 @@ class Looks:
         self._telling = telling
         self._books = books
         self._holdings = holdings
+        self._payments = payments
         self._ability = ability
         self._histories = Histories(requests, books, ability)
         self._began = requests.connection.now()
@@ -138,7 +141,7 @@ class Looks:
         fills = self._fills(market, trades)
         mine = {filled.fill.client_order_id for filled in fills}
         listed = tuple(order for order in orders.values() if self._is_wanted(order, mine, question.client_order_ids))
-        payments = await self._payments(market, since) if market.is_futures else ()
+        payments = await self._payments.of(pair, since) if since and market.is_futures else ()
         position = await self._holdings.position(market)
         (self.held.add if position else self.held.discard)(pair)
         return Snapshot(listed, fills, tuple(unknown), position, final, payments, self._foreign(market, trades))
@@ -174,26 +177,12 @@ class Looks:
             await asyncio.sleep(PACE_S)
 
     async def _missed_payments(self) -> None:
-        """Tell the funding of positions that were answered from lists, by one read of the whole account's."""
-        trading, markets = self._requests.connection.trading, self._requests.connection.markets()
-        asked = {p: q for p, q in self._unread.items() if q.held and p in markets and markets[p].is_futures}
-        if not asked or not trading.has.get("fetchFundingHistory"):
-            return
-        since = min(question.since for question in asked.values())
-        answer = await self._requests.read(
-            "funding_history", trading.fetch_funding_history, None, since, self._ability.lists.page
-        )
-        told = rows(answer.value)
-        if (
-            answer.failure is not None or len(told) >= self._ability.lists.page
-        ):  # for one pair only there, or more than a page
-            for pair in asked:
-                self.doubt(pair)
-            return
-        for one in told:
-            paid = payment_of(one, text(one.get("symbol"))) if isinstance(one, Mapping) else None
-            if paid is not None and paid.pair in asked and paid.ts >= asked[paid.pair].since:
-                self._telling.put(paid)
+        """Tell the funding of positions that were answered from lists."""
+        markets = self._requests.connection.markets()
+        for pair, question in list(self._unread.items()):
+            if question.held and pair in markets and markets[pair].is_futures:
+                for paid in await self._payments.of(pair, question.since):
+                    self._telling.put(paid)
 
     async def _has_more(self, question: TakeSnapshot, market: Market) -> bool:
         trades = await self._histories.trades(market, question.since)
@@ -325,17 +314,6 @@ class Looks:
                 why = "liquidation" if client_id.startswith(LIQUIDATIONS) else "manual"
                 found.append(ForeignFill(fill=filled.fill, side=text(told.get("side")), order_id=order_id, why=why))
         return tuple(found)
-
-    async def _payments(self, market: Market, since: Millis) -> tuple[FundingPaid, ...]:
-        connection = self._requests.connection
-        if not since or not connection.trading.has.get("fetchFundingHistory"):
-            return ()
-        function = connection.trading.fetch_funding_history
-        answer = await self._requests.read(
-            "funding_history", function, market.pair, since, self._ability.lists.page, pair=market.pair
-        )
-        paid = (payment_of(told, market.pair) for told in rows(answer.value))
-        return tuple(sorted((one for one in paid if one is not None), key=lambda one: one.ts))
 
     async def missing_fills(self, pair: str, order_id: str) -> None:
         """Read the executions of an order that the exchange counts and nobody has told."""

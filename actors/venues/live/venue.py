@@ -29,6 +29,7 @@ from actors.venues.live.echo import Echo
 from actors.venues.live.holdings import Holdings, Seen
 from actors.venues.live.looks import Looks
 from actors.venues.live.orders import Cancelling, Orders
+from actors.venues.live.payments import Payments
 from actors.venues.live.requests import URGENCY, Requests, Telling
 from actors.venues.live.user import ECHO_S, UserStream
 from actors.venues.trading import BalancesMoved, Found, InDoubt, Permit, Remark, Sent, VenueEvent
@@ -82,9 +83,12 @@ class CcxtVenue:
         self._requests = Requests(connection, self._telling)
         self._books = Books(installation, self._heard, time.monotonic, connection.now)
         self._holdings = Holdings(self._requests, ability, futures=connection.futures, seen=seen)
+        self._payments = Payments(self._requests, ability)
         seen_at = None if seen is None else seen.at
-        self._looks = Looks(self._requests, self._telling, self._books, self._holdings, ability, began or {}, seen_at)
-        self._account = Account(self._requests, self._telling, self._books, ability)
+        self._looks = Looks(
+            self._requests, self._telling, self._books, self._holdings, self._payments, ability, began or {}, seen_at
+        )
+        self._account = Account(self._requests, self._telling, self._books, self._payments, ability)
         self._orders = Orders(
             self._requests, self._telling, self._books, ability, epoch=lambda: self._epoch, margin=margin_mode
         )
@@ -97,7 +101,7 @@ class CcxtVenue:
             down=self._down,
             strange=self._strange,
             unknown=self._unknown,
-            funded=self._funded.set,
+            funded=self._paid,
             deaf=Echo(self._requests, self._books, ability).is_deaf,
         )
         self._stream_fills = ability.stream_fills
@@ -233,6 +237,10 @@ class CcxtVenue:
     def _down(self, why: str) -> None:
         text = f"the stream of our orders at {self._connection.name} broke off ({why}); it is opened again"
         self._telling.put(Remark("warning", "stream", text))
+
+    def _paid(self) -> None:
+        self._payments.stale()
+        self._funded.set()
 
     def _strange(self, what: str) -> None:
         self._telling.put(Remark("warning", "odd_answer", f"{self._connection.name} tells {what}"))
