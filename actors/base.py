@@ -149,6 +149,10 @@ class Context:
         """Market time: decides everything about trading."""
         return self._market_time()
 
+    def now_of(self, account: str) -> Millis:
+        """Market time as an account has it."""
+        return self.runtime.clock_of(account)()
+
     def monotonic(self) -> float:
         """The machine's clock in seconds: for watchdogs, deadlines of our own and latencies only."""
         return self.runtime.monotonic()

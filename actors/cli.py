@@ -30,6 +30,7 @@ from actors.commands.parsing import (
     OK,
     STATUSES,
     Subparsers,
+    add_account,
     add_db,
     add_json,
     command,
@@ -180,6 +181,8 @@ def _add_commanding(commands: Subparsers[argparse.ArgumentParser]) -> None:
     ):
         parser = add(name, what, f"tradepit {name}")
         parser.add_argument("--reason", help="kept in the history")
+        if name != "stop":
+            add_account(parser, "this account only, where there are several")
         if name == "pause":
             parser.add_argument("--all", action="store_true", help="exits too: only what guards positions is sent")
     enter = add("enter", "enter a pair now, as if its strategy had signalled", "tradepit enter BTC/USDT --side long")

@@ -10,15 +10,17 @@ Rules
 from __future__ import annotations
 
 import difflib
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from actors.base import Context, EngineActor
 from actors.sockets import SocketServer
+from actors.standing import OWN, SHARED, Answers, actors_of, has_trade, in_words, standing, turned
 from engine.messages import (
+    AccountAway,
+    AccountJoined,
     ControlAnswered,
     ControlRequested,
     ForceEnter,
@@ -32,16 +34,15 @@ from engine.messages import (
     ShutdownDone,
     TimerFired,
 )
-from engine.types import Side, TradeState, TradingState
+from engine.naming import account_of, named, role_of
+from engine.types import Side, TradingState
 
 ANSWER_MS: Final = 5_000
 """How long others may take before the user is told who did not answer."""
 
 WAITING_MAX: Final = 128
 TAG_MAX: Final = 255
-SERVICES: Final = ("portfolio", "gateway", "feed", "limiter", "persistence", "notifier", "root")
 
-Answers = Mapping[str, ControlAnswered]
 Finish = Callable[[Answers, Iterable[str]], None]
 """Gets the answers by actor's name, and the names of those that did not answer."""
 
@@ -59,8 +60,8 @@ class _Waiting:
 class ControlActor(EngineActor):
     """Owns the control socket and the requests in hand; decides nothing about trading.
 
-    `pairs` are all pairs of the bot; `services` the actors whose figures make up the status; `about`
-    is said with every status: version, files, strategy.
+    `accounts` are those that are there, `awaited` those whose exchange does not answer yet; `services` the actors
+    whose figures make up the status; `about` is said with every status: version, files.
     """
 
     def __init__(
@@ -68,15 +69,20 @@ class ControlActor(EngineActor):
         ctx: Context,
         *,
         socket_path: Path,
-        pairs: tuple[str, ...],
-        services: tuple[str, ...] = SERVICES,
+        accounts: Sequence[AccountJoined],
+        awaited: Sequence[str] = (),
+        services: Sequence[str] = (*OWN, *SHARED),
         about: Mapping[str, Any] | None = None,
         answer_ms: int = ANSWER_MS,
     ) -> None:
         super().__init__(ctx)
         self._answer_ms = answer_ms
         self._server = SocketServer(socket_path, self._heard)
-        self._pairs = frozenset(pairs)
+        self._accounts: dict[str, AccountJoined] = {}
+        self._pairs: dict[str, str] = {}
+        self._away = dict.fromkeys(awaited, "its exchange does not answer")
+        for account in accounts:
+            self.on_account_joined(account)
         self._services = services
         self._about = dict(about or {})
         self._waiting: dict[str, _Waiting] = {}
@@ -116,6 +122,16 @@ class ControlActor(EngineActor):
         self.ctx.tell(self.name, ControlRequested(client=client, request=request))
 
     # ------------------------------------------------------------ messages
+
+    def on_account_joined(self, message: AccountJoined) -> None:
+        """An account is there: its pairs can be asked for."""
+        self._away.pop(message.account, None)
+        self._accounts[message.account] = message
+        self._pairs |= dict.fromkeys(message.pairs, message.account)
+
+    def on_account_away(self, message: AccountAway) -> None:
+        """An account takes no part in this run."""
+        self._away[message.account] = message.why
 
     def on_control_requested(self, message: ControlRequested) -> None:
         """Do what was asked, or say why not."""
@@ -177,12 +193,18 @@ class ControlActor(EngineActor):
         self._server.reply(client, {"ok": ok, "detail": detail, "data": data or {}})
 
     def _known_pair(self, client: int, request: Mapping[str, Any]) -> str | None:
-        """The pair that the request names; None after saying what is wrong with it."""
-        pair = str(request.get("pair", "")).upper()
+        """The pair that the request names, with its account; None after saying what is wrong with it."""
+        given = str(request.get("pair", ""))
+        pair = named(role_of(given).upper(), account_of(given).lower())
         if pair in self._pairs:
             return pair
-        close = difflib.get_close_matches(pair, self._pairs, n=1)
-        hint = f"Did you mean {close[0]}?" if close else f"It trades {len(self._pairs)} pairs; see `tradepit status`."
+        of_several = [name for name in self._pairs if role_of(name) == pair]
+        close = of_several[:3] or difflib.get_close_matches(pair, self._pairs, n=1)
+        hint = (
+            f"Did you mean {' or '.join(close)}?"
+            if close
+            else f"It trades {len(self._pairs)} pairs; see `tradepit status`."
+        )
         self._answer(client, ok=False, detail=f"This bot does not trade {pair[:40] or 'a pair without a name'}. {hint}")
         return None
 
@@ -195,7 +217,7 @@ class ControlActor(EngineActor):
                 name = f"pair:{pair}"
                 self._ask(client, {name: self._report}, lambda found, _: self._one_pair(client, pair, found))
             return
-        asked = dict.fromkeys([*self._services, *self._pair_actors()], self._report)
+        asked = dict.fromkeys(actors_of(self._accounts.values(), self._services), self._report)
         self._ask(client, asked, lambda found, silent: self._whole_status(client, found, silent))
 
     def _pair_actors(self) -> list[str]:
@@ -206,22 +228,17 @@ class ControlActor(EngineActor):
         if answer is None:
             self._answer(client, ok=False, detail=f"The actor of {pair} did not answer; it may be restarting.")
         else:
-            self._answer(client, ok=True, detail=f"{pair}: {answer.data.get('state', 'answered')}", data=answer.data)
+            data = {**answer.data, "pair": pair}
+            self._answer(client, ok=True, detail=f"{pair}: {data.get('state', 'answered')}", data=data)
 
     def _whole_status(self, client: int, found: Answers, silent: Iterable[str]) -> None:
-        pairs = [dict(found[name].data) for name in self._pair_actors() if name in found]
         quiet = list(silent)
-        data: dict[str, Any] = {
-            **self._about,
-            "ts": self.now(),
-            "pairs": dict(Counter(str(pair.get("state", "unknown")) for pair in pairs)),
-            **{name: dict(found[name].data) for name in self._services if name in found},
-            "open_trades": [pair for pair in pairs if _has_trade(pair)],
-            "silent": quiet,
-            "runtime": self._runtime_figures(),
-        }
-        state = data.get("portfolio", {}).get("state", "unknown")
-        detail = f"{state}: {len(self._pairs)} pairs, {len(data['open_trades'])} open trades."
+        figures = standing(list(self._accounts.values()), found, self._services, self.ctx.now_of)
+        data: dict[str, Any] = {**self._about, **figures, "silent": quiet, "runtime": self._runtime_figures()}
+        detail = in_words(data, len(self._pairs))
+        if self._away:
+            data["away"] = dict(self._away)
+            detail += "".join(f" {account} is not there: {why.rstrip('.')}." for account, why in self._away.items())
         if quiet:
             detail += f" No answer from {', '.join(quiet[:5])}{' and others' if len(quiet) > 5 else ''}."
         self._answer(client, ok=True, detail=detail, data=data)
@@ -243,33 +260,33 @@ class ControlActor(EngineActor):
     def _pause(self, client: int, request: Mapping[str, Any]) -> None:
         everything = bool(request.get("all"))
         said = "stopped by the user" if everything else "paused by the user"
-        reason = str(request.get("reason") or said)[:TAG_MAX]
-        self._set_state(client, TradingState.STOPPED if everything else TradingState.EXITS_ONLY, reason)
+        self._set_state(client, request, TradingState.STOPPED if everything else TradingState.EXITS_ONLY, said)
 
     def _resume(self, client: int, request: Mapping[str, Any]) -> None:
-        reason = str(request.get("reason") or "resumed by the user")[:TAG_MAX]
-        self._set_state(client, TradingState.ACTIVE, reason)
+        self._set_state(client, request, TradingState.ACTIVE, "resumed by the user")
 
-    def _set_state(self, client: int, state: TradingState, reason: str) -> None:
-        """Turn the switch, then ask: messages from here to the portfolio keep their order."""
-        self.tell("portfolio", SetTradingState(state=state, reason=reason, source="user"))
-        self._ask(client, {"portfolio": self._report}, lambda found, _: self._state_set(client, state, found))
-
-    def _state_set(self, client: int, wanted: TradingState, found: Answers) -> None:
-        answer = found.get("portfolio")
-        if answer is None:
-            detail = "The portfolio did not answer in time; see `tradepit status` for what came of it."
-            self._answer(client, ok=False, detail=detail)
+    def _set_state(self, client: int, request: Mapping[str, Any], state: TradingState, said: str) -> None:
+        """Turn the switches, then ask: messages from here to a portfolio keep their order."""
+        wanted = request.get("account")
+        accounts = [account for account in self._accounts if wanted is None or account == str(wanted).lower()]
+        if not accounts:
+            there = ", ".join(account for account in self._accounts if account)
+            hint = f"Its accounts are {there}." if there else "It has one, without a name."
+            self._answer(client, ok=False, detail=f"This bot has no account {str(wanted)[:40]!r} now. {hint}")
             return
-        state = str(answer.data.get("state", ""))
-        held = answer.data.get("open_trades", 0)
-        if state == wanted:
-            words = "New entries are made again" if wanted is TradingState.ACTIVE else "No new entries are made"
-            detail = f"{words}; {held} open trades are managed as ever."
-        else:
-            why = "; ".join(str(reason) for reason in answer.data.get("reasons", ())) or "another limit holds"
-            detail = f"Done, but the state stays {state}: {why}."
-        self._answer(client, ok=True, detail=detail, data={"state": state, "open_trades": held})
+        reason = str(request.get("reason") or said)[:TAG_MAX]
+        for account in accounts:
+            switch = SetTradingState(state=state, reason=reason, source="user")
+            self.tell(named("portfolio", account), switch)
+        asked = {named("portfolio", account): self._report for account in accounts}
+        self._ask(client, asked, lambda found, _: self._states_set(client, state, accounts, found))
+
+    def _states_set(self, client: int, wanted: TradingState, accounts: Sequence[str], found: Answers) -> None:
+        told = {account: turned(wanted, found.get(named("portfolio", account))) for account in accounts}
+        lines = [f"{account}: {one.detail}" if account else one.detail for account, one in told.items()]
+        tables = {account: one.data for account, one in told.items()}
+        data = tables.get("", {"accounts": tables})
+        self._answer(client, ok=all(one.ok for one in told.values()), detail="\n".join(lines), data=data)
 
     def _enter(self, client: int, request: Mapping[str, Any]) -> None:
         pair = self._known_pair(client, request)
@@ -284,7 +301,7 @@ class ControlActor(EngineActor):
             client,
             {
                 f"pair:{pair}": lambda request_id: ForceEnter(
-                    request_id=request_id, pair=pair, side=Side(side), tag=tag, reply_to=self.name
+                    request_id=request_id, pair=role_of(pair), side=Side(side), tag=tag, reply_to=self.name
                 )
             },
             lambda found, _: self._outcomes(client, found, (pair,)),
@@ -301,7 +318,7 @@ class ControlActor(EngineActor):
 
     def _exit_all(self, client: int, found: Answers, silent: Iterable[str]) -> None:
         """Leave what is open, and what did not say: a silent pair may hold something."""
-        held = [name for name, answer in found.items() if _has_trade(answer.data)]
+        held = [name for name, answer in found.items() if has_trade(answer.data)]
         pairs = sorted(name.removeprefix("pair:") for name in (*held, *silent))
         if pairs:
             self._exit_pairs(client, pairs)
@@ -316,7 +333,7 @@ class ControlActor(EngineActor):
         )
 
     def _exit_message(self, pair: str) -> Callable[[str], Message]:
-        return lambda request_id: ForceExit(request_id=request_id, pair=pair, reply_to=self.name)
+        return lambda request_id: ForceExit(request_id=request_id, pair=role_of(pair), reply_to=self.name)
 
     def _outcomes(self, client: int, found: Answers, pairs: Iterable[str]) -> None:
         """Say of each pair what came of it."""
@@ -340,8 +357,10 @@ class ControlActor(EngineActor):
         pair = "*" if request.get("pair") == "*" else self._known_pair(client, request)
         if pair is None:
             return
-        until = self.now() + int(minutes * 60_000)
-        self.tell("portfolio", LockPair(pair=pair, side="*", until=until, reason="locked by the user"))
+        for account in self._accounts if pair == "*" else (self._pairs[pair],):
+            until = self.ctx.now_of(account) + int(minutes * 60_000)
+            lock = LockPair(pair=role_of(pair), side="*", until=until, reason="locked by the user")
+            self.tell(named("portfolio", account), lock)
         self._answer(client, ok=True, detail=f"No entries on {pair} for {minutes:g} minutes.")
 
     def _stop(self, client: int, request: Mapping[str, Any]) -> None:
@@ -362,8 +381,3 @@ class ControlActor(EngineActor):
         self.notify("warning", "drill", text)
         self._answer(client, ok=True, detail=f"A drill: {name} was told to crash; its supervisor starts it again.")
         self.tell(name, Kill(reason="drill: killed by hand"))
-
-
-def _has_trade(figures: Mapping[str, Any]) -> bool:
-    """Whether a pair's own figures say that it holds something or is about to."""
-    return figures.get("state") in {TradeState.ENTERING, TradeState.OPEN, TradeState.EXITING} or "trade_id" in figures

@@ -46,8 +46,10 @@ class Picture:
         """The picture of one snapshot, at most `height` lines."""
         rates = rates_of(now, self._past[0] if self._past else None)
         self._past.append(now)
-        head = [_title(now), _capital(now), _health(now, rates)]
-        room = max(0, height - 14)
+        accounts = now["accounts"]
+        capital = [_account(row) for row in accounts] or [_capital(now)]
+        head = [_title(now), *capital, _health(now, rates)]
+        room = max(0, height - 13 - len(capital))
         decisions = min(len(now["decisions"]), max(3, room // 3))
         trades = max(1, room - decisions)
         parts: list[RenderableType] = [Panel(Group(*head), title="tradepit", title_align="left")]
@@ -74,6 +76,20 @@ def _capital(now: Figures) -> Text:
     line.append(f"{change:+.2%}", _sign(change))
     line.append(f"   free {now['free']:,.2f}   in trades {now['tied']:,.2f}   closed {now['closed_trades']} trades ")
     line.append(f"{now['closed_profit']:+,.2f}", _sign(now["closed_profit"]))
+    return line
+
+
+def _account(row: Figures) -> Text:
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(f"{row['name']} ", "bold")
+    line.append(row["state"], _STATE_STYLE.get(row["state"], "bold"))
+    if row["reason"]:
+        line.append(f" ({row['reason']})", "yellow")
+    line.append(
+        f"   total {row['total']:,.2f} {row['currency']}   free {row['free']:,.2f}   in trades {row['tied']:,.2f}"
+    )
+    line.append(f"   {row['open']} of {row['pairs']} pairs   closed ")
+    line.append(f"{row['profit']:+,.2f}", _sign(row["profit"]))
     return line
 
 

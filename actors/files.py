@@ -3,7 +3,7 @@
 X.duckdb                   the history, where one asks
 X.journal.sqlite           the journal's current segment; closed ones are X.journal-000001.sqlite …
 X.tail                     the last known journal position, kept apart to notice a lost tail
-X.venue.sqlite             the paper venue's own record
+X.venue.sqlite             the paper venue's own record; X.main.venue.sqlite is the account main's
 X.sock                     the control socket (0600)
 X.door                     JSON: where the SQL door listens, and its token (0600)
 X.lock                     held by the running bot; its text is that bot's pid
@@ -19,7 +19,7 @@ import fcntl
 import mmap
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -69,6 +69,12 @@ class Files:
             notices=beside(".notices.jsonl"),
             backtests=beside(".backtests"),
         )
+
+    def of_account(self, account: str) -> Files:
+        """The same, with the record of that account's own simulated exchange: X.main.venue.sqlite."""
+        if not account:
+            return self
+        return replace(self, venue=self.venue.with_name(self.venue.name.replace(".venue.", f".{account}.venue.")))
 
     def segment(self, number: int) -> Path:
         """The path of the journal's closed segment `number`, from 1."""

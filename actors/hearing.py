@@ -107,7 +107,7 @@ class HearingActor(EngineActor, abc.ABC):
     def on_epoch_announced(self, message: EpochAnnounced) -> None:
         """A portfolio that is new knows no balances, and grants nothing before it does."""
         super().on_epoch_announced(message)
-        if message.name == "portfolio":
+        if message.role == "portfolio":
             self._balances_due = True
 
     # ------------------------------------------------------------ permits

@@ -14,23 +14,29 @@ from actors.private_files import read_private
 from engine.errors import ConfigError, Problem, TradepitError
 from engine.settings import ExchangeConfig
 
-VARIABLES: Final = {"key": "TRADEPIT_KEY", "secret": "TRADEPIT_SECRET", "password": "TRADEPIT_PASSWORD"}
 _CCXT: Final = {"key": "apiKey", "secret": "secret", "password": "password"}
 _NEEDED: Final = ("key", "secret")
 
 
-def keys_of(config: ExchangeConfig) -> dict[str, str]:
-    """The account's keys, by ccxt's names.
+def variables_of(account: str) -> dict[str, str]:
+    """The variables that hold an account's keys: TRADEPIT_KEY, or TRADEPIT_MAIN_KEY of the account `main`."""
+    middle = f"_{account.upper().replace('-', '_')}" if account else ""
+    return {name: f"TRADEPIT{middle}_{name.upper()}" for name in _CCXT}
+
+
+def keys_of(config: ExchangeConfig, account: str = "") -> dict[str, str]:
+    """The keys of the account of that name, by ccxt's names.
 
     Raises:
         ConfigError: they are not there, or in two places; or their file may be read by others, or is not one of keys.
     """
     found: Mapping[str, str]
-    given = {name: os.environ.get(variable, "").strip() for name, variable in VARIABLES.items()}
+    variables_here = variables_of(account)
+    given = {name: os.environ.get(variable, "").strip() for name, variable in variables_here.items()}
     if not config.keys_file:
         found, where = given, "the environment"
     elif any(given.values()):
-        why = f"the environment has {' and '.join(VARIABLES[n] for n, v in given.items() if v)} too"
+        why = f"the environment has {' and '.join(variables_here[n] for n, v in given.items() if v)} too"
         raise ConfigError([Problem("exchange.keys_file", "", why, "Keep the keys in one place")])
     else:
         found, where = _from_file(config.keys_file), config.keys_file
@@ -38,7 +44,7 @@ def keys_of(config: ExchangeConfig) -> dict[str, str]:
     if missing:
         words = " and ".join(missing)
         what = f"{where} has no {words} for {config.name}"
-        variables = " and ".join(VARIABLES[name] for name in missing)
+        variables = " and ".join(variables_here[name] for name in missing)
         cure = f"Set {variables}" if not config.keys_file else f'Write {missing[0]} = "…" into it, and run: chmod 600'
         raise ConfigError([Problem("exchange.keys_file", "", what, cure)])
     return {_CCXT[name]: value for name, value in found.items() if value}

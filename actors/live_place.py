@@ -11,6 +11,7 @@ from typing import Final
 
 from actors.files import Files
 from actors.market_time import claim_record
+from actors.opening import traded_before
 from actors.place import Place
 from actors.reaching import Patience, connected, listed, looked_at, patiently
 from actors.runtime import MarketClock
@@ -26,6 +27,7 @@ from engine.candles import timeframe_ms
 from engine.config import make_settings
 from engine.errors import ConfigError, StorageError
 from engine.market import Market
+from engine.quota import Sharers, shared_by
 from engine.settings import Config, Settings
 from engine.strategy import StrategyFacts
 from engine.types import Millis
@@ -46,7 +48,7 @@ class ExchangeClock(MarketClock):
         return self._tell()
 
 
-def live_place(config: Config, facts: StrategyFacts, files: Files, patience: Patience) -> Place:
+def live_place(config: Config, facts: StrategyFacts, files: Files, patience: Patience, sharers: Sharers) -> Place:
     """Connect, look, and describe; the errors are those of `actors.places.place_of`."""
     if files.venue.exists():
         raise StorageError(
@@ -56,7 +58,7 @@ def live_place(config: Config, facts: StrategyFacts, files: Files, patience: Pat
     can, settings = _able(config, facts)
     connection = connected(config, facts.timeframe)
     try:
-        first = not files.journal.exists()
+        first = not traded_before(files, config.account)
         pairs, gone, account = patiently(connection, patience, lambda: looked_at(connection, config, strict=first))
     except BaseException:
         connection.close()
@@ -76,13 +78,12 @@ def live_place(config: Config, facts: StrategyFacts, files: Files, patience: Pat
         venue=lambda installation, began: CcxtVenue(
             connection, can, installation, margin_mode=config.exchange.margin_mode, began=began, seen=account.seen
         ),
-        limits=can.limits(connection.reported),
+        limits=shared_by(can.limits(connection.reported), sharers),
         clock=ExchangeClock(connection.now),
         capital=capital,
         stop_on_venue=can.stop is not None,
         stop_beside=can.stop_beside,
         stop_replace=can.stop_replace,
-        fills=config.exchange.name,
         findings=tuple(f"{pair} is configured and not on the exchange any more" for pair in gone),
         notes=tuple(can.notes(settings)),
         ready=lambda installation: described(account, config, pairs, installation),
@@ -90,12 +91,13 @@ def live_place(config: Config, facts: StrategyFacts, files: Files, patience: Pat
     )
 
 
-def dry_place(config: Config, facts: StrategyFacts, files: Files, patience: Patience) -> Place:
+def dry_place(config: Config, facts: StrategyFacts, files: Files, patience: Patience, sharers: Sharers) -> Place:
     """The exchange's market data and our own venue for the orders; the errors are those of `actors.places.place_of`.
 
     The exchange is asked what everybody may ask, and never sent an order: there are no keys.
     """
-    if files.journal.exists() and not files.venue.exists():
+    first = not traded_before(files, config.account)
+    if not first and not files.venue.exists():
         raise StorageError(
             f"{files.db.name} holds what was traded with real money. "
             "Give paper trading files of its own: --db paper.duckdb, or db under [history]."
@@ -104,13 +106,12 @@ def dry_place(config: Config, facts: StrategyFacts, files: Files, patience: Pati
     claim_record(files.venue, f"exchange {config.exchange.name} {config.exchange.market}")
     connection = connected(config, facts.timeframe, keyed=False)
     try:
-        first = not files.journal.exists()
         pairs, gone = patiently(connection, patience, lambda: listed(connection, config, strict=first))
     except BaseException:
         connection.close()
         raise
     markets = as_listed(connection.markets(), config.paper)
-    seen, limits = ExchangeMarket(connection), can.limits(connection.reported)
+    seen, limits = ExchangeMarket(connection), shared_by(can.limits(connection.reported), sharers)
 
     def venue(_: str, __: Mapping[int, Millis]) -> PatientVenue:
         paper = PaperVenue(
@@ -135,7 +136,6 @@ def dry_place(config: Config, facts: StrategyFacts, files: Files, patience: Pati
         stop_on_venue=can.stop is not None,
         tick_ms=config.feed.tick_ms,
         latency_ms=config.paper.latency_ms,
-        fills=config.paper.fills,
         findings=tuple(f"{pair} is configured and not on the exchange any more" for pair in gone),
         notes=(*can.notes(settings), *paper_notes(markets, pairs)),
         ready=lambda _: [f"paper: orders are filled here, {PAPER_ASKS.format(config.exchange.name)}"],

@@ -6,13 +6,14 @@ it knows is handed out as one immutable `Snapshot`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from actors.base import Context, EngineActor
-from actors.screen import DecisionRow, Snapshot, TradeRow
-from engine.messages import ControlAnswered, Message, Plain, ReportStatus
+from actors.screen import AccountRow, DecisionRow, Snapshot, TradeRow
+from engine.messages import AccountJoined, ControlAnswered, Message, Plain, ReportStatus
+from engine.naming import account_of, named, role_of
 
 OPEN_MAX = 200
 """Open trades that are asked for their figures at one look."""
@@ -26,38 +27,41 @@ class RefreshFigures(Message):
 class MonitorActor(EngineActor):
     """`publish` gets each new snapshot; it must only keep it."""
 
-    def __init__(
-        self, ctx: Context, *, strategy: str, currency: str, start: float, publish: Callable[[Snapshot], None]
-    ) -> None:
+    def __init__(self, ctx: Context, *, accounts: Sequence[AccountJoined], publish: Callable[[Snapshot], None]) -> None:
         super().__init__(ctx)
-        self._strategy = strategy
-        self._currency = currency
-        self._start = start
+        self._accounts = {account.account: account for account in accounts}
         self._publish = publish
         self._asked = 0
-        self._portfolio: Mapping[str, Any] = {}
+        self._portfolios: dict[str, Mapping[str, Any]] = {}
         self._persistence: Mapping[str, Any] = {}
         self._root: Mapping[str, Any] = {}
         self._trades: dict[str, Mapping[str, Any]] = {}
+
+    def on_account_joined(self, message: AccountJoined) -> None:
+        """One more account to show."""
+        self._accounts[message.account] = message
 
     def on_refresh_figures(self, message: RefreshFigures) -> None:
         """Ask; the answers of the time before are shown meanwhile."""
         del message
         self._asked += 1
-        for name in ("portfolio", "persistence", "root"):
+        held = [named(f"pair:{pair}", a) for a, figures in self._portfolios.items() for pair in figures["pairs"]]
+        portfolios = (named("portfolio", account) for account in self._accounts)
+        for name in (*portfolios, "persistence", "root", *held[:OPEN_MAX]):
             self.tell(name, ReportStatus(request_id=str(self._asked), reply_to=self.name))
-        for pair in list(self._portfolio.get("pairs", ()))[:OPEN_MAX]:
-            self.tell(f"pair:{pair}", ReportStatus(request_id=str(self._asked), reply_to=self.name))
         self._publish(self._snapshot())
 
     def on_control_answered(self, message: ControlAnswered) -> None:
         """Figures of one actor."""
         figures: Mapping[str, Plain] = message.data
         name = str(figures.get("actor", ""))
-        if name == "portfolio":
-            self._portfolio = figures
-            held = set(figures["pairs"])
-            self._trades = {pair: row for pair, row in self._trades.items() if pair in held}
+        account = account_of(name)
+        if role_of(name) == "portfolio":
+            self._portfolios[account] = figures
+            held = {named(pair, account) for pair in figures["pairs"]}
+            self._trades = {
+                pair: row for pair, row in self._trades.items() if account_of(pair) != account or pair in held
+            }
         elif name == "persistence":
             self._persistence = figures
         elif name == "root":
@@ -67,26 +71,27 @@ class MonitorActor(EngineActor):
         self._publish(self._snapshot())
 
     def _snapshot(self) -> Snapshot:
-        account, journal, stats = self._portfolio, self._persistence, self.ctx.stats()
+        journal, stats = self._persistence, self.ctx.stats()
         counts: Mapping[str, int] = journal.get("kinds", {})
         deepest = max(stats.actors, key=lambda a: a.depth, default=None)
-        held = int(account.get("open_trades", 0))
+        rows = tuple(self._account(account) for account in self._accounts.values())
+        held, pairs = sum(row.open for row in rows), sum(row.pairs for row in rows)
         return Snapshot(
             at=self.monotonic(),
             ts=self.now(),
-            strategy=self._strategy,
-            state=str(account.get("state", "STARTING")),
-            reason="; ".join(account.get("reasons", ())),
-            currency=self._currency,
-            pair_states={"open": held, "flat": int(account.get("all_pairs", held)) - held},
-            total=float(account.get("balance", self._start)),
-            free=float(account.get("free", 0)),
-            tied=float(account.get("tied", 0)),
-            start=float(account.get("start", self._start)),
-            closed_profit=float(account.get("profit", 0)),
+            strategy=", ".join(dict.fromkeys(account.strategy for account in self._accounts.values())),
+            state=", ".join(dict.fromkeys(row.state for row in rows)) or "STARTING",
+            reason="; ".join(dict.fromkeys(row.reason for row in rows if row.reason)),
+            currency=", ".join(dict.fromkeys(row.currency for row in rows)),
+            pair_states={"open": held, "flat": pairs - held},
+            total=sum(row.total for row in rows),
+            free=sum(row.free for row in rows),
+            tied=sum(row.tied for row in rows),
+            start=sum(row.start for row in rows),
+            closed_profit=sum(row.profit for row in rows),
             closed_trades=counts.get("TradeClosed", 0),
-            slots=int(account.get("slots", -1)),
-            open_trades=tuple(_row(figures) for figures in self._trades.values() if "open_rate" in figures),
+            slots=sum(row.slots for row in rows) if all(row.slots >= 0 for row in rows) else -1,
+            open_trades=tuple(_row(pair, row) for pair, row in self._trades.items() if "open_rate" in row),
             messages=sum(a.handled for a in stats.actors),
             orders=counts.get("OrderIntended", 0),
             candles=int(journal.get("judged", 0)),
@@ -96,13 +101,32 @@ class MonitorActor(EngineActor):
             dead_letters=stats.dead_letters,
             decisions=tuple(DecisionRow(**row) for row in journal.get("decisions", ())),
             notices=tuple(journal.get("notices", ())),
+            accounts=tuple(row for row in rows if row.name),
+        )
+
+    def _account(self, about: AccountJoined) -> AccountRow:
+        figures, start = self._portfolios.get(about.account, {}), float(about.start)
+        held = int(figures.get("open_trades", 0))
+        return AccountRow(
+            name=about.account,
+            state=str(figures.get("state", "STARTING")),
+            reason="; ".join(figures.get("reasons", ())),
+            currency=about.currency,
+            total=float(figures.get("balance", start)),
+            free=float(figures.get("free", 0)),
+            tied=float(figures.get("tied", 0)),
+            start=float(figures.get("start", start)),
+            profit=float(figures.get("profit", 0)),
+            open=held,
+            pairs=int(figures.get("all_pairs", held)),
+            slots=int(figures.get("slots", -1)),
         )
 
 
-def _row(figures: Mapping[str, Any]) -> TradeRow:
+def _row(pair: str, figures: Mapping[str, Any]) -> TradeRow:
     price, stop = float(figures["price"]), float(figures["stop"] or 0)
     return TradeRow(
-        pair=str(figures["pair"]),
+        pair=pair,
         side=str(figures["side"]),
         state=str(figures["state"]),
         opened_ts=int(figures["opened_at"]),

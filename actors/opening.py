@@ -8,8 +8,9 @@ that is whole. What was lost is for the exchange to tell: the caller says so, an
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 from actors import segment
@@ -17,8 +18,9 @@ from actors.files import Files
 from actors.inspection import Inspection, Tail, check_tail, inspect, merged, whole_rows
 from actors.journal import FileJournal, damage_record, fresh_path, new_installation
 from actors.segment import GENESIS, Head
-from engine.errors import StorageError
+from engine.errors import ConfigError, Problem, StorageError
 from engine.keeping import kept_amount
+from engine.naming import account_of, named, role_of
 from engine.types import Millis
 
 HistoryEnd = Callable[[], int | None]
@@ -189,18 +191,63 @@ def segment_lost(connection: sqlite3.Connection) -> dict[int, bytes | None]:
 
 
 def left_pairs(
-    journal: FileJournal, pairs: Sequence[str], available: Collection[str]
+    journal: FileJournal, pairs: Sequence[str], available: Collection[str], account: str = ""
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Pairs that are not configured any more and still hold something; what to say of those nobody can trade."""
+    """An account's pairs that are not configured any more and still hold something; what to say of those nobody can trade."""
     left, findings = [], []
-    for writer in sorted(journal.writers()):
-        kind, _, pair = writer.partition(":")
-        state = journal.state(writer) if kind == "pair" and pair not in pairs else None
-        amount = kept_amount(state) if state is not None else None
-        if amount is None:
+    for pair, amount in held_pairs(journal, account).items():
+        if pair in pairs:
             continue
         if pair in available:
             left.append(pair)
         else:
-            findings.append(f"{pair} holds {amount:f} and the exchange does not have it: nobody looks after it.")
+            name = named(pair, account)
+            findings.append(f"{name} holds {amount:f} and the exchange does not have it: nobody looks after it.")
     return tuple(left), tuple(findings)
+
+
+def held_pairs(journal: FileJournal, account: str) -> dict[str, Decimal]:
+    """An account's pairs that hold something or have an order out, in the order of their names; and how much."""
+    held = {}
+    for writer in sorted(journal.writers()):
+        kind, _, name = writer.partition(":")
+        if kind == "pair" and account_of(name) == account and (state := journal.state(writer)) is not None:
+            amount = kept_amount(state)
+            if amount is not None:
+                held[role_of(name)] = amount
+    return held
+
+
+def traded_before(files: Files, account: str) -> bool:
+    """Whether an account has ever traded on these files; one without a name, whether any bot has."""
+    if not account or not files.journal.exists():
+        return files.journal.exists()
+    try:
+        with segment.opened(files.journal) as connection:
+            return any(account_of(row[0]) == account for row in segment.read_states(connection))
+    except sqlite3.DatabaseError:
+        return True  # it will be said when it is opened; nothing is taken for new here
+
+
+def check_left_accounts(journal: FileJournal, accounts: Collection[str]) -> None:
+    """Refuse to go on without an account that holds something: without its configuration nobody can look after it.
+
+    Raises:
+        ConfigError: a sentence for each such account.
+    """
+    there = sorted({account_of(writer) for writer in journal.writers() if writer.startswith("pair:")})
+    problems = [
+        _left(account, held) for account in there if account not in accounts and (held := held_pairs(journal, account))
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _left(account: str, held: Mapping[str, Decimal]) -> Problem:
+    some = ", ".join(f"{amount:f} of {pair}" for pair, amount in held.items())
+    if account:
+        why = f"the account {account} is not configured any more, and holds {some}, or has orders out"
+    else:
+        why = f"this bot has traded on one account without a name, which holds {some}, or has orders out"
+    cure = "Put it back until all is sold, or give another --db and look after it yourself"
+    return Problem("accounts", "", why, cure)

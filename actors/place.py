@@ -26,7 +26,6 @@ class Place:
     `capital` learns it from the exchange. `fee` is what exits are reckoned with; None takes each market's own.
     `stop_on_venue`: it takes guarding stops; `stop_beside`: one may stand beside another, or beside an exit;
     `stop_replace`: it takes one for another in one request.
-    `fills` names the model, for the record.
     `ready` is called with the installation's id once the journal is open: what the account holds is said then.
     """
 
@@ -44,7 +43,6 @@ class Place:
     stop_on_venue: bool = True
     tick_ms: int = 0
     latency_ms: int = 0
-    fills: str = ""
     findings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     ready: Callable[[str], list[str]] = lambda _: []

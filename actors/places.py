@@ -11,14 +11,14 @@ from actors.venues.paper.prompt import PromptMarket
 from actors.venues.paper.venue import PaperVenue
 from engine.candles import timeframe_ms
 from engine.config_venue import PAPER
-from engine.quota import paper_limits
+from engine.quota import ALONE, Sharers, paper_limits
 from engine.settings import Config
 from engine.strategy import StrategyFacts
 from engine.window import window_size
 
 
-def place_of(config: Config, facts: StrategyFacts, files: Files, patience: Patience) -> Place:
-    """The place that a configuration asks for.
+def place_of(config: Config, facts: StrategyFacts, files: Files, patience: Patience, sharers: Sharers = ALONE) -> Place:
+    """The place that a configuration asks for; `sharers` are the accounts of ours at its exchange.
 
     Raises:
         ConfigError: pairs that are not there, keys that are refused, or whatever else is in the way.
@@ -30,7 +30,7 @@ def place_of(config: Config, facts: StrategyFacts, files: Files, patience: Patie
         return _paper(config, facts, files)
     from actors.live_place import dry_place, live_place
 
-    return (dry_place if config.mode == PAPER else live_place)(config, facts, files, patience)
+    return (dry_place if config.mode == PAPER else live_place)(config, facts, files, patience, sharers)
 
 
 def _paper(config: Config, facts: StrategyFacts, files: Files) -> Place:
@@ -54,6 +54,5 @@ def _paper(config: Config, facts: StrategyFacts, files: Files) -> Place:
         stop_replace=True,
         tick_ms=config.feed.tick_ms,
         latency_ms=config.paper.latency_ms,
-        fills=config.paper.fills,
         notes=notes_on(source),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from actors.base import Context, EngineActor
@@ -27,12 +28,16 @@ class RateLimiterActor(EngineActor):
 
     A new incarnation knows nothing of what is used: until the gateway has reported it, or a window has
     ended, only the restart share is given. What waited with the old one is asked again by its sender.
+    `neighbours` are the limiters of other accounts at the same exchange: when it wants silence, it means all.
     """
 
-    def __init__(self, ctx: Context, limits: Limits, *, gateway: str = "gateway") -> None:
+    def __init__(
+        self, ctx: Context, limits: Limits, *, gateway: str = "gateway", neighbours: Sequence[str] = ()
+    ) -> None:
         super().__init__(ctx)
         self._limiter = RateLimiter(limits, epoch=ctx.epoch)
         self._gateway = gateway
+        self._neighbours = tuple(neighbours)
         self._askers: dict[str, str] = {}
         self._counts = {"granted": 0, "waited": 0, "denied": 0}
 
@@ -85,6 +90,10 @@ class RateLimiterActor(EngineActor):
             self._limiter.report(message.pool, message.used, now, message.sent_at)
         if message.retry_after_ms:
             self._limiter.penalize(now + message.retry_after_ms)
+            for neighbour in () if message.passed_on else self._neighbours:
+                self.tell(neighbour, replace(message, used=None, passed_on=True))
+            if message.passed_on:
+                return  # whom it was said to has told the user
             what = "has banned us" if message.banned else "wants silence"
             text = f"the exchange {what} for {message.retry_after_ms / 1_000:g} s: nothing is sent until then"
             severity = "alarm" if message.banned else "warning"

@@ -56,7 +56,8 @@ def connected(config: Config, timeframe: str | None = None, *, keyed: bool = Tru
     if odd:
         raise ConfigError(odd)
     exchange = replace(config.exchange, options=with_options(can.options, config.exchange.options))
-    connection = Connection(exchange, futures=exchange.market == "futures", keys=keys_of(exchange) if keyed else None)
+    keys = keys_of(exchange, config.account) if keyed else None
+    connection = Connection(exchange, futures=exchange.market == "futures", keys=keys)
     connection.start()
     unfit = None if timeframe is None else _unfit(connection, timeframe)
     if unfit is not None:

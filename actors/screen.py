@@ -55,11 +55,30 @@ class DecisionRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRow:
+    """One account's figures; `slots` of -1 are without limit."""
+
+    name: str
+    state: str
+    reason: str
+    currency: str
+    total: float
+    free: float
+    tied: float
+    start: float
+    profit: float
+    open: int
+    pairs: int
+    slots: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """All that the screen shows, as plain figures; counts are totals since the start, rates are made of them.
 
     `at` is in seconds of the machine's clock, `ts` market time in milliseconds. `pair_states` counts
-    every pair once.
+    every pair once. `accounts` are those that have names; the figures of capital sum them all, so where their
+    currencies differ only `accounts` say what they are.
     """
 
     at: float
@@ -86,6 +105,7 @@ class Snapshot:
     dead_letters: int = 0
     decisions: tuple[DecisionRow, ...] = ()
     notices: tuple[str, ...] = ()
+    accounts: tuple[AccountRow, ...] = ()
 
 
 class Screen:
@@ -131,9 +151,19 @@ class Screen:
 def plain_line(snapshot: Snapshot, before: Snapshot | None = None) -> str:
     """The same in one line, for a log: capital, trades, rates, health."""
     rates = rates_of(_figures(snapshot), _figures(before) if before else None)
-    return (
-        f"{snapshot.state} total={snapshot.total:.2f} free={snapshot.free:.2f} {snapshot.currency} "
-        f"open={snapshot.pair_states.get('open', len(snapshot.open_trades))} closed={snapshot.closed_trades} profit={snapshot.closed_profit:+.2f} "
+    if snapshot.accounts:
+        capital = "  ".join(
+            f"{row.name}: {row.state} total={row.total:.2f} free={row.free:.2f} {row.currency} open={row.open} profit={row.profit:+.2f}"
+            for row in snapshot.accounts
+        )
+        capital += f"  all: closed={snapshot.closed_trades} "
+    else:
+        held = snapshot.pair_states.get("open", len(snapshot.open_trades))
+        capital = (
+            f"{snapshot.state} total={snapshot.total:.2f} free={snapshot.free:.2f} {snapshot.currency} "
+            f"open={held} closed={snapshot.closed_trades} profit={snapshot.closed_profit:+.2f} "
+        )
+    return capital + (
         f"messages/s={rates['messages']:.0f} orders/s={rates['orders']:.1f} candles/s={rates['candles']:.0f} "
         f"waiting={snapshot.mailbox_depth} restarts={snapshot.restarts} dead_letters={snapshot.dead_letters}"
     )

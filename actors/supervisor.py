@@ -11,8 +11,8 @@ Rules
     account shares is quarantined as a pair is: the other accounts must not end with it.
 
 Theory of operation
-    Children start in the order of their specs and end in the reverse: neighbours of one kind
-    (`pair:…`) together. First each stage is asked to finish (`Shutdown`, answered with
+    Children start in the order of their specs and end in the reverse, those of one kind
+    (`pair:…`) together; an account that joins later is started by itself, and ends with the others. First each stage is asked to finish (`Shutdown`, answered with
     `ShutdownDone`) while all it needs still runs; only when all have, or their time was over, are they
     stopped, in the same order. The first child keeps what the others have to say: it is asked last of
     all, when they are gone, so what it finishes is final. Whoever crashes in between is restarted if its
@@ -23,13 +23,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 
 from actors.base import Context, EngineActor, Factory, Outbox
 from engine.messages import (
     ChildExited,
     Entry,
     EpochAnnounced,
+    Message,
     Plain,
     Recorded,
     RecordRefused,
@@ -38,7 +38,7 @@ from engine.messages import (
     StateLoaded,
     TimerFired,
 )
-from engine.naming import account_of
+from engine.naming import account_of, role_of
 from engine.restart import Backoff, RestartHistory, RestartPolicy, ended, recovered, started
 
 EXIT_ESCALATED = 70
@@ -71,8 +71,8 @@ class ChildSpec:
 
     @property
     def kind(self) -> str:
-        """`pair` of `pair:BTC/USDT`: neighbours of one kind end together."""
-        return self.name.partition(":")[0]
+        """`pair` of `pair:BTC/USDT`: those of one kind end together."""
+        return role_of(self.name).partition(":")[0]
 
     @property
     def account(self) -> str:
@@ -88,6 +88,13 @@ class ChildSpec:
     def policy(self) -> RestartPolicy:
         """The same, as the arithmetic wants it."""
         return RestartPolicy(intensity=self.intensity, period_ms=int(self.period_s * 1_000), backoff=self.backoff)
+
+
+@dataclass(frozen=True, slots=True)
+class ChildrenJoined(Message):
+    """system → root: start these too, an account's that has come later, and look after them as after the others."""
+
+    specs: tuple[ChildSpec, ...]
 
 
 @dataclass(slots=True)
@@ -108,10 +115,7 @@ class RootActor(EngineActor):
         self._children = {spec.name: _Child(spec) for spec in children}
         if len(self._children) != len(children):
             raise ValueError("two children have the same name")
-        kinds = groupby(children, lambda spec: spec.kind)
-        stages = [[spec.name for spec in specs] for _, specs in kinds][::-1]
-        parts = (stages[:-1], stages[-1:])
-        self._steps = [(phase, names) for part in parts for phase in ("finish", "stop") for names in part]
+        self._steps: list[tuple[str, list[str]]] = []
         self.outbox = Outbox(self)
         self._phase = "run"  # run | finish | stop | ended
         self._step = 0
@@ -139,6 +143,16 @@ class RootActor(EngineActor):
             "quarantined": [child.spec.name for child in children if self._quarantined(child)],
             "restarts": {child.spec.name: child.restarts for child in children if child.restarts},
         }
+
+    def on_children_joined(self, message: ChildrenJoined) -> None:
+        """Start more children, unless all are ending."""
+        if self._phase != "run":
+            return
+        for spec in message.specs:
+            if spec.name not in self._children:
+                child = self._children[spec.name] = _Child(spec)
+                self._spawn(child)
+                self.ctx.progress()
 
     # ------------------------------------------------------------ ends and restarts
 
@@ -229,7 +243,17 @@ class RootActor(EngineActor):
         if self._phase != "run":
             self.ctx.request_exit(EXIT_AT_ONCE, "asked twice to end")
             return
+        self._steps = self._order_of_end()
         self._begin_step()
+
+    def _order_of_end(self) -> list[tuple[str, list[str]]]:
+        """What is done with whom: kind by kind, the last first."""
+        kinds: dict[str, list[str]] = {}
+        for child in self._children.values():
+            kinds.setdefault(child.spec.kind, []).append(child.spec.name)
+        stages = list(kinds.values())[::-1]
+        parts = (stages[:-1], stages[-1:])
+        return [(phase, names) for part in parts for phase in ("finish", "stop") for names in part]
 
     def on_shutdown_done(self, message: ShutdownDone) -> None:
         """A child has nothing in flight any more."""

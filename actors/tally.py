@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from engine.messages import Entry, Plain, Record
+from engine.naming import account_of, named
 
 DECISIONS: Final = 8
 NOTICES: Final = 3
@@ -18,7 +19,7 @@ class Tally:
     def __init__(self) -> None:
         self._kinds: Counter[str] = Counter()
         self._judged = 0
-        self._decisions: deque[Entry] = deque(maxlen=DECISIONS)
+        self._decisions: deque[tuple[str, Entry]] = deque(maxlen=DECISIONS)
         self._notices: deque[str] = deque(maxlen=NOTICES)
 
     def count(self, batch: Sequence[Record]) -> None:
@@ -27,7 +28,7 @@ class Tally:
             for entry in record.entries:
                 self._kinds[entry.kind] += 1
                 if entry.kind == "SignalDecided":
-                    self._decisions.append(entry)
+                    self._decisions.append((record.writer, entry))
                 elif entry.kind == "Judged":
                     self._judged += int(entry.body.get("judged", 0))
                 elif entry.kind == "Notified":
@@ -41,9 +42,10 @@ class Tally:
             "decisions": [
                 {
                     "ts": e.ts,
-                    **{name: str(e.body.get(name, "")) for name in ("pair", "signal", "outcome", "code", "detail")},
+                    "pair": named(str(e.body.get("pair", "")), account_of(writer)),
+                    **{name: str(e.body.get(name, "")) for name in ("signal", "outcome", "code", "detail")},
                 }
-                for e in self._decisions
+                for writer, e in self._decisions
             ],
             "notices": list(self._notices),
         }

@@ -17,6 +17,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from engine.config_accounts import parse_accounts
 from engine.config_rules import COIN, FREQTRADE, PAIR, RULES, percent, shown, without_secrets
 from engine.config_venue import check_venue
 from engine.errors import ConfigError, Problem
@@ -53,6 +54,8 @@ def parse_config(mapping: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: with every mistake in it, in the order of the keys.
     """
+    if "accounts" in mapping:
+        return parse_accounts(mapping, parse_config)
     problems: list[Problem] = []
     values = _read_table(Config, mapping, "", problems)
     config = Config(**values)
@@ -64,8 +67,9 @@ def parse_config(mapping: Mapping[str, Any]) -> Config:
 
 def masked(config: Config) -> dict[str, Any]:
     """The whole configuration as plain data to show or keep, every secret in it replaced by `***`."""
-    plain = without_secrets(_plain(config))
-    return typing.cast("dict[str, Any]", plain)
+    plain = typing.cast("dict[str, Any]", without_secrets(_plain(config)))
+    plain.pop("account")
+    return plain if config.accounts else {key: value for key, value in plain.items() if key != "accounts"}
 
 
 def fingerprint(config: Config) -> str:
@@ -77,15 +81,20 @@ def fingerprint(config: Config) -> str:
 def known_keys() -> dict[str, Any]:
     """Every key with its type, sections dotted: `trading.pairs`."""
     keys: dict[str, Any] = {}
-    hints = typing.get_type_hints(Config)
     for field in dataclasses.fields(Config):
-        kind = hints[field.name]
+        kind = _written(Config).get(field.name)
         if dataclasses.is_dataclass(kind):
             inner = typing.get_type_hints(kind)
             keys |= {f"{field.name}.{f.name}": inner[f.name] for f in dataclasses.fields(kind)}
-        else:
+        elif kind is not None:
             keys[field.name] = kind
     return keys
+
+
+def _written(section: type) -> dict[str, Any]:
+    """The types of what a user writes in a section; `Config.account` is none of it."""
+    hints = typing.get_type_hints(section)
+    return {field.name: hints[field.name] for field in dataclasses.fields(section) if field.metadata}
 
 
 # ---------------------------------------------------------------- reading
@@ -93,7 +102,7 @@ def known_keys() -> dict[str, Any]:
 
 def _read_table(section: type, table: Mapping[str, Any], prefix: str, problems: list[Problem]) -> dict[str, Any]:
     """The arguments of dataclass `section` that `table` gives; mistakes go to `problems`, their keys are left out."""
-    hints = typing.get_type_hints(section)
+    hints = _written(section)
     values: dict[str, Any] = {}
     for name, given in table.items():
         key = prefix + str(name)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.settings import PaperConfig
 from engine.types import ONE, Millis, Priority
@@ -31,6 +31,7 @@ class Pool:
     Windows are aligned to the clock, or `rolling`: then in any `window_ms` whatever, which also holds for
     exchanges whose counter runs down steadily, or whose window begins with the first request.
     `restart_percent` overrides the limits' own: a window of seconds is waited for, not kept a share of.
+    `sharers` are the accounts among which `limit` has been divided: the exchange's own count is of all of them.
     """
 
     name: str
@@ -38,6 +39,11 @@ class Pool:
     window_ms: Millis
     rolling: bool = False
     restart_percent: int | None = None
+    sharers: int = 1
+
+
+BY_ADDRESS: Final = ("weight_", "ip_", "public_")
+"""Beginnings of the names of pools that exchanges count by IP address; the others are each account's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +116,34 @@ def exchange_limits(
     )
 
 
+class Sharers(NamedTuple):
+    """How many accounts of ours, this one among them, are at the same exchange, and at the same market of it."""
+
+    exchange: int = 1
+    market: int = 1
+
+
+ALONE: Final = Sharers()
+
+
+def shared_by(limits: Limits, sharers: Sharers) -> Limits:
+    """The limits of one of several accounts that reach an exchange from one address: its part of what is counted there.
+
+    A limit that is too small to be divided is met in a window that is longer by as much. Weight is Binance's, which
+    counts its markets apart.
+    """
+    return replace(limits, pools=tuple(_divided(pool, sharers) for pool in limits.pools))
+
+
+def _divided(pool: Pool, sharers: Sharers) -> Pool:
+    accounts = sharers.market if pool.name.startswith("weight_") else sharers.exchange
+    if accounts <= 1 or not pool.name.startswith(BY_ADDRESS):
+        return pool
+    if pool.limit < accounts:
+        return replace(pool, window_ms=pool.window_ms * accounts, sharers=accounts)
+    return replace(pool, limit=pool.limit // accounts, sharers=accounts)
+
+
 _KINDS: Final = {"REQUEST_WEIGHT": "weight", "ORDERS": "orders", "RAW_REQUESTS": "requests"}
 _UNITS: Final = {"SECOND": ("s", 1_000), "MINUTE": ("m", 60_000), "HOUR": ("h", 3_600_000), "DAY": ("d", 86_400_000)}
 
@@ -142,6 +176,7 @@ class Window:
         "name",
         "outstanding",
         "restart",
+        "sharers",
         "size",
         "total",
         "unknown",
@@ -157,6 +192,7 @@ class Window:
         self.urgent = pool.limit * limits.urgent_percent // 100
         self.joint = limits.reserve_is_urgent
         self.clock_ms = 0 if pool.rolling else limits.clock_ms
+        self.sharers = pool.sharers
         self.index = -1
         self.counted = 0
         self.counted_next = 0

@@ -227,11 +227,13 @@ class RateLimiter:
 
         In an unknown window it is the only knowledge; what was sent of the restart share may come on top.
         `sent_at` is when the request left whose answer says so; one that spans two windows says nothing.
+        Where several accounts share the pool, this one's part of the count is held against its part of the limit:
+        together they stop where the exchange does.
         """
         self._advance(now)
         window = self._windows.get(pool)
         if window is not None:
-            window.believe(used, now, sent_at)
+            window.believe(-(-used // window.sharers), now, sent_at)
 
     def penalize(self, until: Millis) -> None:
         """The exchange wants silence (Retry-After, a ban): nobody gets anything before `until`."""

@@ -210,7 +210,10 @@ class RuntimeConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole of `config.toml`."""
+    """The whole of `config.toml`, or what it amounts to for one of its `accounts`, whose name is `account` then.
+
+    With `accounts` only what they share is true of the whole: `history`, `notify` and `runtime`.
+    """
 
     mode: str = doc('"paper" fills orders here, by the prices of `exchange.name`; "live" sends them there', "paper")
     trading: TradingConfig = doc("", factory=TradingConfig)
@@ -225,6 +228,10 @@ class Config:
     notify: NotifyConfig = doc("", factory=NotifyConfig)
     runtime: RuntimeConfig = doc("", factory=RuntimeConfig)
     protections: tuple[Mapping[str, Any], ...] = doc("[[protections]]: see docs; the strategy's own are added", ())
+    accounts: tuple[Config, ...] = doc(
+        "[[accounts]]: several accounts or exchanges in one process; each has a name and any of the sections", ()
+    )
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,7 @@ THREADS: Final = frozenset(
         "actors.processes",
         "actors.sockets",
         "actors.journal",
+        "actors.arrivals",
         "actors.venues.ccxt",
         "actors.venues.live.market",
         "actors.venues.live.permits",
@@ -44,6 +45,8 @@ THREADS: Final = frozenset(
     }
 )
 """Who may know pykka and threads; the journal for a lock against a hung predecessor's commit, ccxt for its loop's thread.
+
+Arrivals reach each account's exchange in a thread, before there are actors.
 
 Live market data is where that thread meets the feed's."""
 
@@ -288,7 +291,7 @@ def test_directions_of_imports() -> None:
 def test_actors_do_not_import_one_another() -> None:
     """Actors share messages; only the composition root, jobs and tests know several of them."""
     actors = {m for m, file in sources().items() if _root(m) == "actors" and "(EngineActor)" in file.read_text()}
-    knows_all = ("actors.system", "actors.batch", "actors.commands")
+    knows_all = ("actors.system", "actors.cast", "actors.batch", "actors.commands")
     wrong = [
         f"{module}:{imported.line} imports {imported.module}"
         for module in sorted(actors)

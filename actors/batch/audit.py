@@ -15,8 +15,9 @@ recovered from is a note; what it lost is taken from the venue's record.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
 from actors.batch import audit_history, audit_states, audit_venue
@@ -57,10 +58,28 @@ def audit(files: Files) -> list[Difference]:
     return list(examine(files).differences)
 
 
-def examine(files: Files, reader: Reader | None = None) -> Report:
-    """Compare all records of `files`; see the module's text. `reader` asks a real exchange, where it was traded on."""
+def examine(files: Files, readers: Mapping[str, Reader] = MappingProxyType({})) -> Report:
+    """Compare all records of `files`; see the module's text. `readers` ask the real exchange of an account, by its name."""
     use_money_context()
-    auditor = _Auditor(files, reader)
+    try:
+        accounts = audit_states.read_kept(files).accounts()
+    except StorageError:
+        accounts = [""]  # its own account says what is wrong
+    reports = [_examined(files, account, accounts, readers.get(account)) for account in accounts]
+    return Report(
+        differences=tuple(difference for report in reports for difference in report.differences),
+        notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
+        entries=sum(report.entries for report in reports),
+        trades=sum(report.trades for report in reports),
+        orders=sum(report.orders for report in reports),
+        fills=sum(report.fills for report in reports),
+    )
+
+
+def _examined(files: Files, account: str, accounts: Sequence[str], reader: Reader | None) -> Report:
+    """One of the accounts' records compared; what is found is said with its name. The first looks at the whole journal."""
+    alone, first = len(accounts) == 1, account == accounts[0]
+    auditor = _Auditor(files.of_account(account), account, reader, alone=alone, first=first)
     findings = auditor.look()
     looks = 1
     while findings.differences and lock_holder(files.lock) is not None and looks < LOOKS:
@@ -69,11 +88,12 @@ def examine(files: Files, reader: Reader | None = None) -> Report:
         again.keep(findings.differences)
         findings = again
         looks += 1
-    books = auditor.books
+    ahead = f"{account}: " if account else ""
+    counts = tuple(f"{count} {text}" for text, count in findings.counts.items())
     return Report(
-        differences=tuple(findings.differences.values()),
-        notes=(*findings.notes, *(f"{count} {text}" for text, count in findings.counts.items())),
-        entries=books.entries,
+        differences=tuple(replace(found, text=f"{ahead}{found.text}") for found in findings.differences.values()),
+        notes=(*findings.notes, *counts),
+        entries=auditor.books.entries,
         trades=len(auditor.trades),
         orders=sum(len(trade.orders) for trade in auditor.trades.values()),
         fills=sum(len(trade.fills) for trade in auditor.trades.values()),
@@ -81,12 +101,14 @@ def examine(files: Files, reader: Reader | None = None) -> Report:
 
 
 class _Auditor:
-    """One audit. The books are kept from look to look: the journal only grows."""
+    """One account's audit. The books are kept from look to look: the journal only grows."""
 
-    def __init__(self, files: Files, reader: Reader | None) -> None:
+    def __init__(self, files: Files, account: str, reader: Reader | None, *, alone: bool, first: bool) -> None:
         self.files = files
         self._reader = reader
-        self.books = Books()
+        self._alone = alone
+        self._first = first
+        self.books = Books(account)
         self.trades: dict[str, BookedTrade] = {}
         self._follower = Follower(files)
 
@@ -94,7 +116,8 @@ class _Auditor:
         """Compare everything once. The journal is read before what it must not be ahead of."""
         findings = Findings()
         running = lock_holder(self.files.lock) is not None
-        self._check_chain(findings)
+        if self._first:
+            self._check_chain(findings)
         kept = self._read(findings)
         installation = self._follower.installation() or ""
         venue = self._read_venue(findings)
@@ -109,7 +132,7 @@ class _Auditor:
             if venue.gone:
                 pairs = ", ".join(venue.gone)
                 findings.note(f"{venue.name} does not have {pairs} any more: what was traded there cannot be compared.")
-        audit_history.check_history(self.files, self.books, self.trades, findings, running=running)
+        audit_history.check_history(self.files, self.books, self.trades, findings, running=running, alone=self._alone)
         if not running and not self.books.ended_in_order and self.books.entries:
             findings.note("The last run did not end in order; what was in flight is taken up by the next start.")
         return findings
@@ -130,7 +153,7 @@ class _Auditor:
         books = self.books
         kept = None
         try:
-            kept = audit_states.read_kept(self.files)
+            kept = audit_states.read_kept(self.files).of(books.account)
             while books.end < kept.seq:
                 rows = self._follower.read(books.end, BATCH)
                 if not rows:

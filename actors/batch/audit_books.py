@@ -29,6 +29,7 @@ from actors.batch.findings import Findings
 from actors.segment import Row
 from engine.errors import IllegalTransition
 from engine.market import told_stake
+from engine.naming import account_of
 from engine.order import Fill, Order
 from engine.position import Position
 from engine.reconcile import CLIENT_ID
@@ -48,6 +49,8 @@ OF_A_TRADE: Final = frozenset(
         "TradeClosed",
     ]
 )
+OF_ALL: Final = frozenset({"RunStarted", "RunEnded", "JournalDamaged"})
+"""Kinds that concern every account."""
 DECIDES: Final = frozenset({"TradeOpened", "TradeChanged", "TradeClosed", "StopMoved", "OrderRejected"})
 """Kinds that have a row in the history's `decisions` beside SignalDecided."""
 
@@ -96,9 +99,10 @@ class Damage:
 
 
 class Books:
-    """Entries in, trades out; see the module's text."""
+    """One account's entries in, its trades out; see the module's text."""
 
-    def __init__(self) -> None:
+    def __init__(self, account: str = "") -> None:
+        self.account = account
         self.end = 0
         self.entries = 0
         self.run = 0
@@ -116,8 +120,10 @@ class Books:
 
     def read(self, rows: Iterable[Row]) -> None:
         """Take in entries, in order."""
-        for seq, ts, _writer, _writer_seq, _epoch, run, _stream, kind, body, _hash in rows:
+        for seq, ts, writer, _writer_seq, _epoch, run, _stream, kind, body, _hash in rows:
             self.end = seq
+            if account_of(writer) != self.account and kind not in OF_ALL:
+                continue
             self.entries += 1
             if run != self.run:
                 self.run, self.ended_in_order = run, False
@@ -132,7 +138,8 @@ class Books:
                 self.damage.run, self.damage.seq = max(self.damage.run, run), seq
                 self.damage.texts.append(str(orjson.loads(body)["what"]))
             elif kind == "RunStarted":
-                self.mode = str(orjson.loads(body).get("mode"))
+                told = orjson.loads(body)
+                self.mode = str(told.get("accounts", {}).get(self.account, told).get("mode"))
             elif kind == "RunEnded":
                 self.ended_in_order = True
 

@@ -49,9 +49,15 @@ HALF_OF_LAST: Final = Decimal("5e-19")
 
 
 def check_history(
-    files: Files, books: Books, trades: Mapping[str, BookedTrade], findings: Findings, *, running: bool
+    files: Files,
+    books: Books,
+    trades: Mapping[str, BookedTrade],
+    findings: Findings,
+    *,
+    running: bool,
+    alone: bool = True,
 ) -> None:
-    """Compare the history with the journal, as far as it follows it."""
+    """Compare the history with the journal, as far as it follows it; an account that is not `alone`, its own rows."""
     from actors.history.reading import read_history
 
     if not files.db.exists():
@@ -59,7 +65,8 @@ def check_history(
         findings.differ("history", files.db.name, text)
         return
     try:
-        answers = read_history(files, (FILLS, ORDERS, TRADES, DECISIONS, OTHERS))
+        own = "" if alone else f" AND account = '{books.account}'"
+        answers = read_history(files, [query + own for query in (FILLS, ORDERS, TRADES, DECISIONS, OTHERS)])
     except TradepitError as error:
         findings.differ("history", files.db.name, str(error))
         return

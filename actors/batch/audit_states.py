@@ -17,6 +17,7 @@ from actors.segment import is_whole, opened, read_states
 from engine.errors import StorageError
 from engine.keeping import trade_from_plain
 from engine.market import Market
+from engine.naming import account_of, named, role_of
 from engine.position import Position
 from engine.settings import Settings
 from engine.types import ZERO, Side
@@ -27,10 +28,20 @@ NO_PLACES: Final = Decimal(0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptStates:
-    """The states as of the journal's entry `seq`, by writer."""
+    """The states as of the journal's entry `seq`, by writer; or those of one account, by the writer's role in it."""
 
     seq: int
     states: Mapping[str, Any]
+    account: str = ""
+
+    def accounts(self) -> list[str]:
+        """The accounts that have traded; of a bot that never has, the one without a name."""
+        return sorted({account_of(writer) for writer in self.states if writer.startswith("pair:")}) or [""]
+
+    def of(self, account: str) -> KeptStates:
+        """What one account keeps."""
+        own = {role_of(writer): state for writer, state in self.states.items() if account_of(writer) == account}
+        return KeptStates(seq=self.seq, states=own, account=account)
 
 
 def read_kept(files: Files) -> KeptStates:
@@ -63,7 +74,7 @@ def check_states(books: Books, trades: Mapping[str, BookedTrade], kept: KeptStat
     for writer, state in kept.states.items():
         if writer.startswith("pair:"):
             pair = writer.removeprefix("pair:")
-            own = _kept_trade(pair, state, findings)
+            own = _kept_trade(pair, kept.account, state, findings)
             if own is not None:
                 current.add(own.trade_id)
                 _check_trade(own, trades, books, findings)
@@ -87,10 +98,11 @@ def kept_held(kept: KeptStates | None) -> dict[str, Decimal]:
     return held
 
 
-def _kept_trade(pair: str, state: Mapping[str, Any], findings: Findings) -> Trade | None:
+def _kept_trade(pair: str, account: str, state: Mapping[str, Any], findings: Findings) -> Trade | None:
     base, _, rest = pair.partition("/")
     market = Market(pair=pair, base=base, quote=rest.partition(":")[0], price_step=NO_PLACES, amount_step=NO_PLACES)
-    rules = Rules(settings=Settings(timeframe_ms=60_000), market=market, order_prefix="", run=0, fee=ZERO)
+    settings, name = Settings(timeframe_ms=60_000), named(pair, account)
+    rules = Rules(settings=settings, market=market, order_prefix="", run=0, fee=ZERO, name=name)
     try:
         return trade_from_plain(pair, rules, state)
     except StorageError as error:

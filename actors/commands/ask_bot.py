@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from actors.commands.common import files_of, number, percent_text, print_json, print_table, time_text
 from actors.commands.parsing import FAILED, OK
 from actors.sockets import call
 
-ARGUMENTS: Final = ("pair", "side", "tag", "reason", "actor")
+OWN: Final = ("portfolio", "feed", "gateway", "limiter")
+ARGUMENTS: Final = ("pair", "side", "tag", "reason", "actor", "account")
 PATIENCE_S: Final = 20.0
 """Longer than the bot waits for its own actors, so that its words are heard, not ours."""
 
@@ -41,15 +42,24 @@ def _print_status(answer: Mapping[str, Any]) -> None:
     data = answer.get("data", {})
     print(answer.get("detail"))
     print(f"market time {time_text(data.get('ts'))}")
-    for name in ("portfolio", "feed", "gateway", "limiter", "persistence", "runtime"):
-        figures = data.get(name)
-        if isinstance(figures, Mapping):
-            print(f"{name:12} {_one_line(figures)}")
+    for account, table in data.get("accounts", {}).items():
+        about = f"{table.get('mode')}, {table.get('strategy')}, market time {time_text(table.get('ts'))}"
+        print(f"\n{account}: {about}")
+        _print_services(table, OWN)
+    print(end="\n" if data.get("accounts") else "")
+    _print_services(data, (*OWN, "persistence", "runtime"))
     trades = data.get("open_trades", [])
     if trades:
         print()
         columns = ("pair", "state", "side", "opened", "open rate", "price", "amount", "profit", "", "stop")
         print_table(columns, [_trade_row(trade) for trade in trades])
+
+
+def _print_services(data: Mapping[str, Any], names: Iterable[str]) -> None:
+    for name in names:
+        figures = data.get(name)
+        if isinstance(figures, Mapping):
+            print(f"{name:12} {_one_line(figures)}")
 
 
 def _trade_row(trade: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     files = files_of(arguments)
     if not files.journal.exists() and not files.db.exists() and not files.segments():
         raise StorageError(f"There is nothing to audit: neither {files.db} nor {files.journal} exists.")
-    report = examine(files, _reader(arguments))
+    report = examine(files, _readers(arguments))
     counts = {"entries": report.entries, "trades": report.trades, "orders": report.orders, "fills": report.fills}
     differences = [str(difference) for difference in report.differences]
     if arguments.json:
@@ -39,12 +39,15 @@ def run(arguments: argparse.Namespace) -> int:
     return OK
 
 
-def _reader(arguments: argparse.Namespace) -> Callable[[Any], Any] | None:
-    """Who asks the exchange, where a configuration for a real one is given; the keys are needed for that."""
+def _readers(arguments: argparse.Namespace) -> dict[str, Callable[[Any], Any]]:
+    """Who asks the exchange of an account, where a configuration for a real one is given; the keys are needed for that."""
     path = getattr(arguments, "config", None)
-    config = read_config(path) if path else None
-    if config is None or config.mode == PAPER:
-        return None
+    if not path:
+        return {}
+    config = read_config(path)
+    live = [account for account in config.accounts or (config,) if account.mode != PAPER]
+    if not live:
+        return {}
     from actors.batch.audit_exchange import exchange_reader
 
-    return exchange_reader(config)
+    return {account.account: exchange_reader(account) for account in live}

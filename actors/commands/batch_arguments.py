@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from actors.arguments import lengths, names, pair_list, periods_list, positive, two_durations
-from actors.commands.parsing import BAD_INPUT, FAILED, INTERRUPTED, OK, Subparsers, add_json, command
+from actors.commands.parsing import BAD_INPUT, FAILED, INTERRUPTED, OK, Subparsers, add_account, add_json, command
 
 
 def add_batch(commands: Subparsers[argparse.ArgumentParser]) -> None:
@@ -72,6 +72,7 @@ def _add_stored(parser: argparse.ArgumentParser) -> None:
     """What is traded on stored candles: by `replay` and by `backtest`."""
     parser.add_argument("-c", "--config", metavar="CONFIG", default="config.toml", help="default: config.toml")
     parser.add_argument("--strategy", metavar="NAME", help="a name, FILE.py or FILE.py:Class, instead of the config's")
+    add_account(parser)
     parser.add_argument(
         "--data", metavar="DIR", help="the folder of candles, ours, Freqtrade's or CSV; see docs/data.md"
     )
@@ -92,6 +93,7 @@ def _add_honesty(commands: Subparsers[argparse.ArgumentParser]) -> None:
         parser = command(commands, name, "honesty", what, example, statuses)
         parser.add_argument("-c", "--config", metavar="CONFIG", default="config.toml", help="default: config.toml")
         parser.add_argument("--strategy", metavar="NAME", help="instead of the configuration's")
+        add_account(parser)
         parser.add_argument("--data", metavar="DIR", help="the folder of candles")
         parser.add_argument("--pairs", metavar="A,B,…", type=pair_list, help="instead of the configuration's")
         parser.add_argument("--from", dest="start", metavar="TIME", help="the first candle, ISO 8601, UTC: 2025-01-31")
@@ -121,6 +123,7 @@ def _add_optimizing(commands: Subparsers[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("-c", "--config", metavar="CONFIG", default="config.toml", help="default: config.toml")
     parser.add_argument("--strategy", metavar="NAME", help="instead of the configuration's")
+    add_account(parser)
     parser.add_argument("--data", metavar="DIR", help="the folder of candles")
     parser.add_argument("--pairs", metavar="A,B,…", type=pair_list, help="instead of the configuration's")
     parser.add_argument("--from", dest="start", metavar="TIME", help="the first candle, ISO 8601, UTC: 2025-01-31")
@@ -183,6 +186,7 @@ def _add_download(commands: Subparsers[argparse.ArgumentParser]) -> None:
         (OK, FAILED, BAD_INPUT, INTERRUPTED),
     )
     download.add_argument("-c", "--config", metavar="CONFIG", help="its exchange and pairs (default: ./config.toml)")
+    add_account(download)
     download.add_argument("--exchange", metavar="NAME", help="another exchange, as ccxt calls it: binance, kraken, …")
     download.add_argument("--pairs", metavar="A,B,…", type=pair_list, help="instead of the configuration's")
     download.add_argument(

@@ -9,13 +9,15 @@ from typing import Any
 
 import orjson
 
-from actors.commands.common import print_json, with_arguments
+from actors.commands.common import all_with_arguments, print_json
 from actors.commands.exchange_check import exchange_check
 from actors.commands.parsing import OK
 from actors.config_file import read_config
 from actors.files import Files
 from actors.notifying.addresses import check_addresses
+from actors.opening import traded_before
 from engine.config import effective_facts, effective_protections, make_settings, masked
+from engine.config_accounts import speaking_of
 from engine.config_venue import PAPER
 from engine.errors import ConfigError
 from engine.settings import Config, Settings
@@ -24,40 +26,44 @@ from engine.strategy import StrategyFacts
 
 def run(arguments: argparse.Namespace) -> int:
     """Read, check and say it all; a mistake ends it with the list of all mistakes."""
+    config = all_with_arguments(read_config(arguments.config), arguments)
+    check_addresses(config.notify)
+    found: dict[str, Any] = {}
+    for account in config.accounts or (config,):
+        with speaking_of(account.account):
+            found[account.account] = _checked(account, arguments)
+    if arguments.json:
+        print_json({"accounts": found} if config.accounts else found[""])
+    return OK
+
+
+def _checked(config: Config, arguments: argparse.Namespace) -> dict[str, Any]:
+    """One account's configuration, said in lines; or not, but returned as plain data, for a program."""
     from actors.judging.facts import load_facts
     from actors.judging.loader import run_mode, surroundings_of
 
-    config = with_arguments(read_config(arguments.config), arguments)
     facts = effective_facts(
         config, load_facts(config.strategy, surroundings_of(config, run_mode(config), config.trading.pairs))
     )
     settings = make_settings(config, facts)
-    check_addresses(config.notify)
     exchange = exchange_check(config, settings)
     if exchange is not None and not arguments.json:
         print(*exchange.lines, "", sep="\n")  # needs nobody's answer, so it is said whatever is found of the account
     pairs, account = would_trade(config, facts)
-    if arguments.json:
-        print_json(
-            {
-                "config": masked(config),
-                "strategy": {"name": facts.name, "timeframe": facts.timeframe, "callbacks": sorted(settings.callbacks)},
-                "protections": [dict(p) for p in effective_protections(config, facts)],
-                "pairs": pairs,
-                "exchange": exchange.plain if exchange is not None else None,
-                "account": account,
-            }
-        )
-        return OK
-    print(f"{arguments.config} is in order.\n")
-    for line in summary(config, facts, settings, pairs):
-        print(line)
-    for line in account:
-        print(line)
-    print("\nEvery value in effect:\n")
-    for line in toml_lines(masked(config)):
-        print(line)
-    return OK
+    if not arguments.json:
+        name = config.account
+        print(f"{arguments.config} is in order{f' for the account {name}' if name else ''}.\n")
+        print(*summary(config, facts, settings, pairs), *account, sep="\n")
+        print(f"\nEvery value in effect{f' for {name}' if name else ''}:\n")
+        print(*toml_lines(masked(config)), *([""] if name else []), sep="\n")
+    return {
+        "config": masked(config),
+        "strategy": {"name": facts.name, "timeframe": facts.timeframe, "callbacks": sorted(settings.callbacks)},
+        "protections": [dict(p) for p in effective_protections(config, facts)],
+        "pairs": pairs,
+        "exchange": exchange.plain if exchange is not None else None,
+        "account": account,
+    }
 
 
 def would_trade(config: Config, facts: StrategyFacts) -> tuple[list[str], list[str]]:
@@ -81,7 +87,7 @@ def would_trade(config: Config, facts: StrategyFacts) -> tuple[list[str], list[s
     files = Files.beside(config.history.db)
     connection = connected(config, facts.timeframe)
     try:
-        first = not files.journal.exists()
+        first = not traded_before(files, config.account)
         pairs, gone, account = patiently(connection, no_patience, lambda: looked_at(connection, config, strict=first))
     finally:
         connection.close()
@@ -101,7 +107,7 @@ def _would_trade_on_paper(config: Config, facts: StrategyFacts) -> tuple[list[st
     from actors.reaching import connected, listed, no_patience, patiently
     from actors.venues.paper.reading import as_listed
 
-    first = not Files.beside(config.history.db).journal.exists()
+    first = not traded_before(Files.beside(config.history.db), config.account)
     connection = connected(config, facts.timeframe, keyed=False)
     try:
         pairs, gone = patiently(connection, no_patience, lambda: listed(connection, config, strict=first))

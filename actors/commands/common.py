@@ -18,6 +18,7 @@ import orjson
 from actors.config_file import read_config
 from actors.files import Files
 from engine.config import checked_pairs
+from engine.errors import ConfigError, Problem
 from engine.settings import Config
 
 DEFAULT_CONFIG: Final = Path("config.toml")
@@ -34,11 +35,41 @@ def files_of(arguments: argparse.Namespace) -> Files:
 
 
 def with_arguments(config: Config, arguments: argparse.Namespace) -> Config:
-    """The configuration with what the command line says instead: strategy, pairs, history file.
+    """The one account's configuration that is meant, with what the command line says instead: strategy, pairs, history file.
 
     Raises:
-        ConfigError: the pairs are none, or are not traded for the coin that stakes are in.
+        ConfigError: there are several accounts, and none of them is named; the pairs are none, or are not traded for
+            the coin that stakes are in.
     """
+    return _changed(one_account(config, getattr(arguments, "account", None)), arguments)
+
+
+def all_with_arguments(config: Config, arguments: argparse.Namespace) -> Config:
+    """The same of a whole configuration, each of its accounts changed alike."""
+    accounts = tuple(_changed(account, arguments) for account in config.accounts)
+    return replace(_changed(config, arguments), accounts=accounts)
+
+
+def one_account(config: Config, name: str | None) -> Config:
+    """The account's own configuration; that of a bot without accounts is the whole.
+
+    Raises:
+        ConfigError: there is no such account, or several and no name.
+    """
+    names = [account.account for account in config.accounts]
+    if name is None and not names:
+        return config
+    if name is None:
+        why = f"this command is about one account, and there are {', '.join(names)}"
+        raise ConfigError([Problem("accounts", "", why, f"Say which: --account {names[0]}")])
+    for account in config.accounts:
+        if account.account == name:
+            return account
+    why = f"the configuration has {', '.join(names)}" if names else "the configuration has no [[accounts]]"
+    raise ConfigError([Problem("--account", name, why, "Name one of them" if names else "Leave it out")])
+
+
+def _changed(config: Config, arguments: argparse.Namespace) -> Config:
     strategy = getattr(arguments, "strategy", None)
     if strategy:
         config = replace(config, strategy=replace(config.strategy, name=strategy))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from actors.commands.common import print_json, time_text
+from actors.commands.common import one_account, print_json, time_text
 from actors.commands.parsing import FAILED, INTERRUPTED, OK
 from actors.config_file import read_config
 from engine.candles import timeframe_ms
@@ -51,6 +51,8 @@ def _wanted(arguments: argparse.Namespace) -> tuple[ExchangeConfig, tuple[str, .
     """The exchange and the pairs: of the command line, else of the configuration."""
     given = arguments.config or ("config.toml" if Path("config.toml").exists() else None)
     config = read_config(given) if given else Config()
+    if config.accounts and not (arguments.exchange and arguments.pairs):
+        config = one_account(config, arguments.account)
     exchange = config.exchange
     if arguments.exchange:
         options = exchange.options if exchange.name == arguments.exchange else {}

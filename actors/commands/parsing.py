@@ -57,6 +57,13 @@ def add_db(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--config", metavar="CONFIG", help="take the history file of this configuration")
 
 
+def add_account(
+    parser: argparse.ArgumentParser, what: str = "the account that is meant, where there are several"
+) -> None:
+    """Let a command be told which account is meant."""
+    parser.add_argument("--account", metavar="NAME", help=what)
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Let a command answer for a program to read."""
     parser.add_argument("--json", action="store_true", help="answer as one JSON value")

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 
 from loguru import logger
 
-from actors.commands.common import with_arguments
+from actors.commands.common import all_with_arguments
 from actors.commands.parsing import INTERRUPTED, OK
 from actors.config_file import read_config
 from actors.files import Files, RunLock, refuse_foreign
@@ -19,9 +19,11 @@ from actors.logs import set_up_logs
 from actors.notifying.addresses import check_addresses
 from actors.screen import REFRESH_S, Screen, Snapshot, plain_line
 from engine.config import make_settings
+from engine.config_accounts import speaking_of
 from engine.config_venue import PAPER
 from engine.errors import Outage
 from engine.settings import Config
+from engine.strategy import StrategyFacts
 
 PLAIN_FIRST_S: Final = 3.0
 PLAIN_EVERY_S: Final = 60.0
@@ -65,11 +67,15 @@ def run(arguments: argparse.Namespace) -> int:
     from actors.judging.facts import load_facts
     from actors.judging.loader import run_mode, surroundings_of
 
-    config = with_arguments(read_config(arguments.config), arguments)
+    config = all_with_arguments(read_config(arguments.config), arguments)
     on_screen = sys.stdout.isatty() and not arguments.no_screen
     set_up_logs(config.runtime, on_stream=not on_screen)
-    facts = load_facts(config.strategy, surroundings_of(config, run_mode(config), config.trading.pairs))
-    make_settings(config, facts)  # a mistake in it is said before anything starts
+    facts: dict[str, StrategyFacts] = {}
+    for account in config.accounts or (config,):
+        with speaking_of(account.account):
+            surroundings = surroundings_of(account, run_mode(account), account.trading.pairs)
+            facts[account.account] = load_facts(account.strategy, surroundings)
+            make_settings(account, facts[account.account])  # a mistake in it is said before anything starts
     check_addresses(config.notify)
     files = Files.beside(config.history.db)
     refuse_foreign(files)
@@ -83,8 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
         except Outage as outage:
             logger.info("ended before anything was begun: {}", outage)
             return OK
-        began = "{} trades {}; history {}; Ctrl-C ends in order, twice ends at once"
-        logger.info(began, facts.name, _where(config), files.db)
+        began = "{}{} trades {}; history {}; Ctrl-C ends in order, twice ends at once"
+        for account in config.accounts or (config,):
+            ahead = f"{account.account}: " if account.account else ""
+            logger.info(began, ahead, facts[account.account].name, _where(account), files.db)
         return _run(system, on_screen, arguments.duration, signals)
     finally:
         lock.release()

@@ -35,6 +35,8 @@ from engine.messages.capital import (
     WishHeard,
 )
 from engine.messages.control import (
+    AccountAway,
+    AccountJoined,
     ControlAnswered,
     ControlRequested,
     ForceEnter,
@@ -120,6 +122,8 @@ from engine.messages.turns import (
 
 __all__ = [
     "NO_SIGNAL",
+    "AccountAway",
+    "AccountJoined",
     "AccountTold",
     "AcquirePermit",
     "AdjustPosition",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from engine.messages.base import Message, Plain
 from engine.types import Millis, Side
@@ -53,6 +54,29 @@ class ReportStatus(Message):
 
     request_id: str
     reply_to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountJoined(Message):
+    """system → control, monitor: an account's actors are there; its `pairs` are named with it.
+
+    `start` is the capital it begins with in `currency`, zero where the exchange says it.
+    """
+
+    account: str
+    pairs: tuple[str, ...]
+    strategy: str
+    mode: str
+    currency: str
+    start: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountAway(Message):
+    """system → control: an account takes no part in this run, since `why`."""
+
+    account: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

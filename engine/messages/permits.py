@@ -68,7 +68,7 @@ class UsageReported(Message):
     """gateway → limiter: what the exchange itself says is used, or how long it wants silence.
 
     `sent_at` is when the request left whose answer says so, where that is known: near a window's edge the
-    answer may be of the window before.
+    answer may be of the window before. `passed_on`: it was said to another account at the same exchange.
     """
 
     pool: str
@@ -76,3 +76,4 @@ class UsageReported(Message):
     sent_at: Millis | None = None
     retry_after_ms: Millis = 0
     banned: bool = False
+    passed_on: bool = False

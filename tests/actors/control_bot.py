@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,17 @@ from actors.base import Context, EngineActor
 from actors.control import ControlActor
 from actors.runtime import ThreadRuntime
 from actors.sockets import call
-from engine.messages import ControlAnswered, ForceEnter, ForceExit, LockPair, SetTradingState
+from engine.messages import AccountJoined, ControlAnswered, ForceEnter, ForceExit, LockPair, SetTradingState
 from engine.types import TradingState
 from tests.actors.probes import Seen, probe
 
 PAIRS = ("BTC/USDT", "ETH/USDT")
+
+
+def joined(pairs: tuple[str, ...], account: str = "") -> AccountJoined:
+    """What is said of an account of these pairs."""
+    about = {"strategy": "Mine", "mode": "paper", "currency": "USDT"}
+    return AccountJoined(account=account, pairs=pairs, start=Decimal(1_000), **about)
 
 
 class Account(EngineActor):
@@ -92,9 +99,9 @@ class Bot:
             lambda ctx: ControlActor(
                 ctx,
                 socket_path=self.path,
-                pairs=PAIRS,
+                accounts=[joined(PAIRS)],
                 services=("portfolio",),
-                about={"strategy": "Mine"},
+                about={"version": "0.1"},
                 answer_ms=300,
             ),
         )

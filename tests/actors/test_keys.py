@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.keys import VARIABLES, keys_of
+from actors.keys import keys_of, variables_of
 from engine.errors import ConfigError
 from engine.settings import ExchangeConfig
 
@@ -16,7 +16,7 @@ WHOLE = 'key = "AAAkeyAAA"\nsecret = "BBBsecretBBB"\n'
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment of a user without keys."""
-    for variable in VARIABLES.values():
+    for variable in variables_of("").values():
         monkeypatch.delenv(variable, raising=False)
 
 

@@ -43,7 +43,7 @@ def built(folder: Path, pairs: list[str], count: int) -> System:
     lock = RunLock(files.lock)
     try:
         system = build_system(config, load_facts(config.strategy), files)
-        system.close_files()
+        system.close()
         return system
     finally:
         lock.release()
@@ -63,7 +63,7 @@ def keep(folder: Path, pair: str, *rows: str) -> None:
 
 
 def names(system: System) -> set[str]:
-    return {spec.name for spec in system.specs if spec.kind == "pair"}
+    return {spec.name for spec in system.children() if spec.kind == "pair"}
 
 
 def test_a_pair_with_a_position_is_looked_after_without_being_configured(tmp_path: Path) -> None:
