@@ -22,14 +22,15 @@ DUST = Decimal("0.03")
 OPEN = ("NEW", "PARTIALLY_FILLED")
 
 
-def differences(exchange: Exchange, files: Files) -> list[str]:
-    """Everything in which they differ, a sentence each; the bot must not be trading."""
+def differences(exchange: Exchange, files: Files, account: str = "") -> list[str]:
+    """Everything in which they differ, a sentence each; the bot must not be trading. `account` is the exchange's here."""
+    own = f" WHERE account = '{account}'"
     market = "futures" if exchange.futures else "spot"
     ledger = exchange.control("ledger", market=market)
     found: list[str] = []
-    orders = sql(files, "SELECT client_order_id, order_id, status, filled FROM orders")
+    orders = sql(files, "SELECT client_order_id, order_id, status, filled FROM orders" + own)
     _compare_orders(ledger, {str(row["client_order_id"]): row for row in orders}, found)
-    fills = sql(files, "SELECT fill_id, client_order_id, price, amount, fee, fee_currency, pair FROM fills")
+    fills = sql(files, "SELECT fill_id, client_order_id, price, amount, fee, fee_currency, pair FROM fills" + own)
     _compare_fills(ledger, fills, found)
     if market == "spot":
         _compare_balances(ledger, found)
