@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from actors.private_files import read_private
+from engine.config_accounts import speaking_of
 from engine.errors import ConfigError, Problem, TradepitError
-from engine.settings import ExchangeConfig
+from engine.settings import Config, ExchangeConfig
 
 _CCXT: Final = {"key": "apiKey", "secret": "secret", "password": "password"}
 _NEEDED: Final = ("key", "secret")
@@ -48,6 +49,28 @@ def keys_of(config: ExchangeConfig, account: str = "") -> dict[str, str]:
         cure = f"Set {variables}" if not config.keys_file else f'Write {missing[0]} = "…" into it, and run: chmod 600'
         raise ConfigError([Problem("exchange.keys_file", "", what, cure)])
     return {_CCXT[name]: value for name, value in found.items() if value}
+
+
+def check_apart(accounts: Sequence[Config]) -> None:
+    """Refuse two live accounts that are one: the same market of an exchange, with the same key.
+
+    Raises:
+        ConfigError: there are such; or the keys of one are not there.
+    """
+    first: dict[tuple[str, str, str], str] = {}
+    problems = []
+    for config in accounts:
+        if config.mode != "live":
+            continue
+        exchange = config.exchange
+        with speaking_of(config.account):
+            key = keys_of(exchange, config.account)["apiKey"]
+        same = first.setdefault((exchange.name, exchange.market, key), config.account)
+        if same != config.account:
+            why = f"{same} trades on the same market with the same key: they would be one account"
+            problems.append(Problem(f"accounts.{config.account}.exchange", "", why, "Give it keys of its own"))
+    if problems:
+        raise ConfigError(problems)
 
 
 def _from_file(path: str) -> Mapping[str, str]:

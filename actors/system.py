@@ -31,6 +31,7 @@ from actors.files import Files
 from actors.history.process import HistoryProcess, history_end
 from actors.host import ExitRequest
 from actors.journal import FileJournal
+from actors.keys import check_apart
 from actors.monitor import MonitorActor, RefreshFigures
 from actors.notifier import NotifierActor
 from actors.notifying.addresses import addresses_of
@@ -251,6 +252,7 @@ def build_system(config: Config, facts: Facts, files: Files, patience: Patience 
     hide_memory()
     addresses = addresses_of(config.notify)
     told = {"": facts} if isinstance(facts, StrategyFacts) else facts
+    check_apart(config.accounts)
 
     def reach(account: Config, patience: Patience) -> Place:
         at_exchange = _at_exchange(account, config.accounts)

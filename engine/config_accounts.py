@@ -8,7 +8,7 @@ the file alone. What confirms that real money is at stake is each account's own,
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -44,8 +44,6 @@ def parse_accounts(mapping: Mapping[str, Any], parse: Parse) -> Config:
         except ConfigError as error:
             found = [_placed(problem, name, table, base) for problem in error.problems]
             problems += [problem for problem in found if problem not in problems]
-    if not problems:
-        problems += _doubled(tables, configs)
     if problems:
         raise ConfigError(problems)
     shared = parse({key: value for key, value in base.items() if key in SHARED})
@@ -125,18 +123,3 @@ def _says(table: Any, key: str) -> bool:
             return False
         table = table[word]
     return True
-
-
-def _doubled(tables: Sequence[tuple[str, Mapping[str, Any]]], configs: Sequence[Config]) -> list[Problem]:
-    """Two live accounts that are one: the same exchange and market with the same file of keys."""
-    problems = []
-    first: dict[tuple[str, str, str], str] = {}
-    for (name, _), config in zip(tables, configs, strict=True):
-        exchange = config.exchange
-        if config.mode == "paper" or not exchange.keys_file:
-            continue
-        same = first.setdefault((exchange.name, exchange.market, exchange.keys_file), name)
-        if same != name:
-            why = f"{same} has the same exchange, market and keys: they would be one account"
-            problems.append(Problem(f"accounts.{name}.exchange.keys_file", "", why, "Give it keys of its own"))
-    return problems

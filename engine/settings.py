@@ -121,7 +121,8 @@ class ExchangeConfig:
     margin_mode: str = doc('futures: "isolated" or "cross"', "isolated")
     keys_file: str = doc(
         "file with key, secret and, where the exchange has one, password, a line each; only its owner may read it. "
-        "Without one the environment has them: TRADEPIT_KEY, TRADEPIT_SECRET, TRADEPIT_PASSWORD",
+        "Without one the environment has them: TRADEPIT_KEY, TRADEPIT_SECRET, TRADEPIT_PASSWORD; "
+        "those of the account main: TRADEPIT_MAIN_KEY …",
         "",
     )
     options: Mapping[str, Any] = doc("merged into the ccxt constructor as it is", factory=dict)
@@ -228,9 +229,7 @@ class Config:
     notify: NotifyConfig = doc("", factory=NotifyConfig)
     runtime: RuntimeConfig = doc("", factory=RuntimeConfig)
     protections: tuple[Mapping[str, Any], ...] = doc("[[protections]]: see docs; the strategy's own are added", ())
-    accounts: tuple[Config, ...] = doc(
-        "[[accounts]]: several accounts or exchanges in one process; each has a name and any of the sections", ()
-    )
+    accounts: tuple[Config, ...] = doc("[[accounts]]: several accounts or exchanges in one process; see below", ())
     account: str = ""
 
 

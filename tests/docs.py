@@ -63,6 +63,15 @@ strategy has; here they win over the strategy's file.
 |---|---|
 """
 
+_ACCOUNTS: Final = """
+## `[[accounts]]`
+
+Several accounts or exchanges in one process; see [live.md](live.md). Each table has a `name`, of 1 to 16 small letters,
+digits, `-` and `_`, and under it whatever differs from the rest of the file: `mode`, `protections` and any section but
+`[history]`, `[notify]` and `[runtime]`, such as `[accounts.exchange]`. Tables are merged key by key; lists and values are
+replaced. `live.exchange` and `live.largest_stake` are each account's own.
+"""
+
 _TARGETS: Final = """
 ## `[[notify.targets]]`
 
@@ -99,7 +108,7 @@ def config_page() -> str:
     strategy = {"timeframe": Strategy.timeframe, "startup_candles": Strategy.startup_candles}
     for name in ("timeframe", "startup_candles", *SETTINGS):
         text += f"| `{name}` | {_code(name, strategy.get(name, getattr(Strategy, name)))} |\n"
-    text += _TARGETS
+    text += _ACCOUNTS + _TARGETS
     for name, about in KEYS.items():
         text += f"| `{name}` | {_cell(about)} |\n"
     text += _PROTECTIONS

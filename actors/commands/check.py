@@ -14,6 +14,7 @@ from actors.commands.exchange_check import exchange_check
 from actors.commands.parsing import OK
 from actors.config_file import read_config
 from actors.files import Files
+from actors.keys import check_apart
 from actors.notifying.addresses import check_addresses
 from actors.opening import traded_before
 from engine.config import effective_facts, effective_protections, make_settings, masked
@@ -28,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Read, check and say it all; a mistake ends it with the list of all mistakes."""
     config = all_with_arguments(read_config(arguments.config), arguments)
     check_addresses(config.notify)
+    check_apart(config.accounts)
     found: dict[str, Any] = {}
     for account in config.accounts or (config,):
         with speaking_of(account.account):

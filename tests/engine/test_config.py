@@ -357,3 +357,62 @@ def test_any_strategy_gives_settings_or_problems(settings: dict[str, Any]) -> No
     )
 
     assert said_by(lambda: make_settings(Config(), given_facts))
+
+
+# ---------------------------------------------------------------- several accounts
+
+
+def test_an_account_is_the_file_with_its_own_table_on_top() -> None:
+    """Tables are merged key by key, lists and values replaced; what is shared is the whole's, and names are the accounts'."""
+    config = read(
+        'protections = [{method = "CooldownPeriod", stop_duration = 5}]\n[history]\ndb = "x.duckdb"\n'
+        "[trading]\nmax_open_trades = 3\nstake_amount = 5\n[[accounts]]\nname = 'a'\n[accounts.trading]\nstake_amount = 7\n"
+        "[[accounts]]\nname = 'b'\nprotections = []\n"
+    )
+    a, b = config.accounts
+
+    assert ("a", "b", "") == (a.account, b.account, config.account)
+    assert (3, 7) == (a.trading.max_open_trades, a.trading.stake_amount)
+    assert (3, 5) == (b.trading.max_open_trades, b.trading.stake_amount)
+    assert (1, 0) == (len(a.protections), len(b.protections))
+    assert "x.duckdb" == config.history.db == a.history.db
+    assert "account" not in masked(a)
+    assert "accounts" not in masked(a)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "why"),
+    [
+        ("accounts = []", "accounts", "a table for each account"),
+        ("accounts = 3", "accounts", "a table for each account"),
+        ("[[accounts]]\n", "accounts[0].name", "needs a name"),
+        ("[[accounts]]\nname = 'A b'", "accounts[0].name", "needs a name"),
+        ("[[accounts]]\nname = 'a-b'\n[[accounts]]\nname = 'a_b'", "accounts[1].name", "only - and _ differ"),
+        ("[[accounts]]\nname = 'a'\n[accounts.history]\ndb = 'x'", "accounts.a.history", "all accounts share it"),
+        ("[[accounts]]\nname = 'a'\n[accounts.paper]\nwalet = 1", "accounts.a.paper.walet", "nothing has that name"),
+        ("[[accounts]]\nname = 'a'\nacount = 1", "accounts.a.acount", "nothing has that name"),
+        ("[[accounts]]\nname = 'a'\n[[accounts.accounts]]\nname = 'b'", "accounts.a.accounts", "none of its own"),
+        ("[[accounts]]\nname = 'a'\npaper = 3", "accounts.a.paper", "it is a section"),
+        ("[[accounts]]\nname = 'a'\naccount = 'b'", "accounts.a.account", "nothing has that name"),
+        ("account = 'b'", "account", "nothing has that name"),
+        ("paper = 3\n[[accounts]]\nname = 'a'", "paper", "it is a section"),
+        ("[live]\nlargest_stake = 5\n[[accounts]]\nname = 'a'", "live.largest_stake", "confirms for itself"),
+        ("[[accounts]]\nname = 'a'\nmode = 'live'", "accounts.a.exchange.name", "needs a real exchange"),
+        (
+            "[[accounts]]\nname = 'a'\nmode = 'live'\n[accounts.exchange]\nname = 'binance'",
+            "accounts.a.live.exchange",
+            "nothing here confirms that",
+        ),
+        ("[runtime]\nshutdown_s = 0\n[[accounts]]\nname = 'a'", "runtime.shutdown_s", "1 or more"),
+    ],
+)
+def test_mistakes_name_the_account(text: str, key: str, why: str) -> None:
+    """What is wrong with accounts is said of the account that it is in, and of the file's top where it stands there."""
+    assert why in problems(text)[key].why
+
+
+def test_a_mistake_at_the_top_is_said_once() -> None:
+    """A wrong value that every account inherits is one mistake, not one an account."""
+    found = problems("[trading]\nmax_open_trades = -2\n" + "".join(f"[[accounts]]\nname = '{n}'\n" for n in "abc"))
+
+    assert ["trading.max_open_trades"] == list(found)

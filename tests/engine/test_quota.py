@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from engine.permits import PermitBook
-from engine.quota import Limits, Pool, RollingWindow, Window, exchange_limits, reported_pools
+from engine.quota import Limits, Pool, RollingWindow, Sharers, Window, exchange_limits, reported_pools, shared_by
 from engine.ratelimit import Denied, Grant, RateLimiter, Wait
 from engine.types import Priority
 
@@ -326,3 +326,36 @@ def test_a_sender_tells_what_flies_and_what_was_answered() -> None:
     assert then is not None
     assert (told.sent, told.spent, told.unused) == ((("1.1.3000", 10),), (("1.2.3000", 20),), ("1.3.3000",))
     assert (then.answered, then.sent, then.spent) == ((("1.1.3000", 40),), (), ())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_accounts_of_one_address_together_stay_within_its_pool(seed: int) -> None:
+    """Three limiters that know of each other by the exchange's count alone never send more than it allows, and use five parts in six."""
+    whole = Limits(
+        pools=(Pool("weight_1m", 60, 60_000),), costs={"order": {"weight_1m": 1}}, urgent_percent=0, restart_percent=0
+    )
+    rng, now, minutes = Random(seed), 0, Counter[int]()
+    limiters = [RateLimiter(shared_by(whole, Sharers(3, 3)), known=True) for _ in range(3)]
+    for number in range(4_000):
+        now += rng.randrange(60)
+        limiter = limiters[rng.randrange(3)]
+        granted = limiter.acquire(f"{number}", "order", ENTRY, now, now)
+        if isinstance(granted, Grant):
+            minutes[now // 60_000] += 1
+            limiter.spent(granted.permit_id, now)
+        limiter.report("weight_1m", minutes[now // 60_000], now)
+
+    assert max(minutes.values()) <= 60
+    assert min(list(minutes.values())[:-1]) >= 50
+
+
+def test_a_shared_count_is_divided_as_its_limit_is() -> None:
+    """The exchange's count of all is held against its whole limit; pools of an account's own are left as they are."""
+    pools = (Pool("weight_1m", 60, 60_000), Pool("orders_10s", 50, 10_000), Pool("public_1s", 1, 1_000, rolling=True))
+    weight, orders, public = shared_by(Limits(pools=pools, costs={}), Sharers(2, 1)).pools
+    shared = shared_by(Limits(pools=pools, costs={}), Sharers(2, 2)).pools
+
+    assert (60, 50) == (weight.limit, orders.limit)
+    assert (1, 2_000) == (public.limit, public.window_ms)
+    assert (30, 50) == (shared[0].limit, shared[1].limit)
+    assert pools == shared_by(Limits(pools=pools, costs={}), Sharers()).pools

@@ -163,5 +163,5 @@ def test_an_account_with_a_position_is_not_left_behind(tmp_path: Path) -> None:
     assert "the account a is not configured any more, and holds" in refused.stderr
     assert 0 == went_on.returncode
     assert 0 == command("audit", "--db", bot.files.db).returncode
-    (row,) = sql(bot.files, "SELECT account, pair FROM open_trades")
+    (row,) = sql(bot.files, "SELECT account, pair FROM open_trades WHERE account = 'a'")
     assert {"account": "a", "pair": "BTC/USDT"} == row
