@@ -92,7 +92,7 @@ def spot() -> Iterator[Exchange]:
 @pytest.fixture
 def futures() -> Iterator[Exchange]:
     """A futures exchange."""
-    with Exchange("--pairs", "3", "--seed", "4", "--funds", "USDT=1000", "--futures") as server:
+    with Exchange("--pairs", "3", "--seed", "4", "--funds", "USDT=1000", futures=True) as server:
         yield server
 
 
