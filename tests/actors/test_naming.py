@@ -10,7 +10,7 @@ import pytest
 
 from actors.base import EngineActor
 from actors.files import Files
-from actors.history.store import open_store
+from actors.history.store import META, migrations, open_store
 from actors.journal import MemoryJournal
 from actors.opening import open_journal
 from actors.persistence import PersistenceActor
@@ -20,7 +20,7 @@ from actors.supervisor import ChildSpec
 from engine.messages import Entry, EpochAnnounced, Notify, Record, RecordRefused, TimerFired
 from engine.naming import account_of, named, role_of
 from engine.types import use_money_context
-from tests.actors.history_entries import Bot, fill_journal
+from tests.actors.history_entries import fill_journal
 from tests.actors.probes import Do, Number, Seen, Worker, probe
 from tests.actors.test_supervisor import Happened, World, child
 
@@ -186,20 +186,16 @@ def test_every_row_says_whose_it_is(files: Files) -> None:
 def test_a_history_of_one_account_is_upgraded(files: Files) -> None:
     """A file from before there were accounts keeps its rows, which belong to the account without a name."""
     journal = open_journal(files, now=1).journal
-    fill_journal(journal)
-    store = open_store(files)
-    store.catch_up()
-    store.close()
     with duckdb.connect(files.db) as connection:
-        for (view,) in connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
-            connection.execute(f"DROP VIEW {view}")
-        having = "SELECT table_name FROM duckdb_columns() WHERE column_name = 'account'"
-        for (table,) in connection.execute(having).fetchall():
-            connection.execute(f"ALTER TABLE {table} DROP COLUMN account")
-        connection.execute("UPDATE tradepit_meta SET value = '6' WHERE key = 'schema'")
+        connection.execute(META)
+        for step in migrations()[:6]:
+            connection.execute(step.read_text())
+        meta = {"applied_seq": "0", "applied_hash": "", "installation": journal.installation, "schema": "6"}
+        connection.executemany("INSERT INTO tradepit_meta VALUES ($1, $2)", list(meta.items()))
+        connection.execute("INSERT INTO trades (trade_id, pair, run, seq) VALUES ('old', 'A/USDT', 1, 1)")
 
     store = open_store(files)
-    Bot(journal).trade(9)
+    fill_journal(journal)
     journal.close()
     store.catch_up()
 
