@@ -96,6 +96,7 @@ class RateLimiterActor(EngineActor):
                 return  # whom it was said to has told the user
             what = "has banned us" if message.banned else "wants silence"
             text = f"the exchange {what} for {message.retry_after_ms / 1_000:g} s: nothing is sent until then"
+            text += f" ({message.why})" if message.why else ""
             severity = "alarm" if message.banned else "warning"
             self.notify(severity, "rate_limit", text)
 

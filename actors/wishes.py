@@ -89,7 +89,7 @@ class Wishes:
         self.book.answered(ended.permit_id, now)
         if ended.retry_after_ms:
             self.book.silence(now + ended.retry_after_ms)
-            silence = UsageReported(pool="", retry_after_ms=ended.retry_after_ms, banned=ended.banned)
+            silence = UsageReported(pool="", retry_after_ms=ended.retry_after_ms, banned=ended.banned, why=ended.why)
             self._actor.tell(self._limiter, silence)
 
     def settle(self) -> None:

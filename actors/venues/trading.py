@@ -132,7 +132,7 @@ class RequestEnded:
     """A request has come to an end, whatever it was: its permit, for the books.
 
     `waited_ms` is how long an order was on its way to the socket, `took_ms` how long its answer took: None
-    where there was no way to go. With `retry_after_ms` the exchange wants silence.
+    where there was no way to go. With `retry_after_ms` the exchange wants silence; `why` in its words.
     """
 
     permit_id: str
@@ -144,6 +144,7 @@ class RequestEnded:
     took_ms: float | None = None
     retry_after_ms: Millis = 0
     banned: bool = False
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

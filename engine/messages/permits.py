@@ -65,7 +65,7 @@ class ReportUsage(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageReported(Message):
-    """gateway → limiter: what the exchange itself says is used, or how long it wants silence.
+    """gateway → limiter: what the exchange itself says is used, or how long it wants silence, and `why` in its words.
 
     `sent_at` is when the request left whose answer says so, where that is known: near a window's edge the
     answer may be of the window before. `passed_on`: it was said to another account at the same exchange.
@@ -76,4 +76,5 @@ class UsageReported(Message):
     sent_at: Millis | None = None
     retry_after_ms: Millis = 0
     banned: bool = False
+    why: str = ""
     passed_on: bool = False

@@ -177,7 +177,7 @@ def test_a_repeated_wish_is_answered_once() -> None:
 def test_silence_is_kept_and_said() -> None:
     """A ban stops everything until it ends, and the user hears of it."""
     world = World()
-    world.sim.tell("limiter", UsageReported(pool="orders", retry_after_ms=30_000, banned=True))
+    world.sim.tell("limiter", UsageReported(pool="orders", retry_after_ms=30_000, banned=True, why="too many orders"))
     world.ask("guard", Priority.GUARD)
     world.sim.run_for(29_999)
     assert world.granted() == []
@@ -187,7 +187,7 @@ def test_silence_is_kept_and_said() -> None:
     assert world.granted() == ["guard"]
     assert (notice.severity, notice.text) == (
         "alarm",
-        "the exchange has banned us for 30 s: nothing is sent until then",
+        "the exchange has banned us for 30 s: nothing is sent until then (too many orders)",
     )
 
 
