@@ -224,7 +224,9 @@ def refused(work: Work, order: Order, code: str, reason: str) -> None:
 def on_doubt(work: Work, event: OrderInDoubt) -> None:
     """Sent, and nobody knows whether it arrived: ask until somebody does."""
     order = _order(work, event.client_order_id)
-    if order is not None and not order.is_done:
+    if order is not None and order.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
+        work.do(LookUp())  # the venue has said by another way that it has it: its answer was lost, not the order
+    elif order is not None and not order.is_done:
         doubt(work, order, event.reason)
         work.do(LookUp())
         if order.purpose is Purpose.STOP:

@@ -10,10 +10,12 @@ from typing import Final
 import pytest
 
 from engine import messages as m
+from engine.actions import Emit, LookUp
 from engine.errors import IllegalTransition
 from engine.keeping import trade_to_plain
+from engine.order import Fill
 from engine.trade import HANDLERS, TRADE_TRANSITIONS, step
-from engine.types import TradeState, use_money_context
+from engine.types import OrderStatus, Purpose, TradeState, use_money_context
 from engine.work import PlaceAborted, Trade, state_of
 from tests.scenarios.runner import PAIR, START, Player, Scenario
 
@@ -158,3 +160,33 @@ def test_a_pair_is_named_in_every_domain_event() -> None:
 
     assert bodies
     assert [PAIR] * len(bodies) == [body["pair"] for body in bodies]
+
+
+def test_a_doubt_after_the_acceptance_is_none() -> None:
+    """The venue's own stream was faster than an answer that came to nothing: the order works, and the pair looks once more."""
+    player, now = player_in(S.ENTERING)
+    outcome = player.step(
+        m.OrderInDoubt(pair=PAIR, client_order_id=next(iter(player.trade.orders)), reason="cut", ts=now), now
+    )
+
+    assert [order.status for order in outcome.trade.orders.values()] == [OrderStatus.NEW]
+    assert LookUp() in outcome.actions
+    assert not any(isinstance(action, Emit) and action.kind == "OrderInDoubt" for action in outcome.actions)
+
+
+def test_a_stop_that_triggered_is_booked_under_the_id_that_it_fills_with() -> None:
+    """Where a triggered stop is another order, a look that finds its fills tells them with that order's id."""
+    player, now = Player(Scenario("a stop", settings={"stop_on_venue": True})), START + 1_000
+    for time, event in TO[S.OPEN]:
+        player.play(time, event)
+    stop = next(order for order in player.trade.orders.values() if order.purpose is Purpose.STOP)
+    told = m.VenueOrder(
+        client_order_id=stop.client_order_id, order_id="became", status=OrderStatus.FILLED, side=stop.side,
+        type=stop.type, amount=stop.amount, price=D(90), trigger_price=None, filled=stop.amount, ts=now,
+    )  # fmt: skip
+    fill = Fill(fill_id="f9", client_order_id=stop.client_order_id, ts=now, price=D(90), amount=stop.amount)
+    seen = m.VenueSnapshot(request_id="", pair=PAIR, ts=now, orders=(told,), fills=(fill,), unknown=())
+    outcome = player.step(seen, now)
+    filled = [action for action in outcome.actions if isinstance(action, Emit) and action.kind == "OrderFilled"]
+
+    assert [action.body["order_id"] for action in filled] == ["became"]

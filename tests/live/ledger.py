@@ -34,6 +34,8 @@ def differences(exchange: Exchange, files: Files, account: str = "") -> list[str
     _compare_fills(ledger, fills, found)
     if market == "spot":
         _compare_balances(ledger, found)
+    else:
+        _compare_positions(ledger, found)
     return found
 
 
@@ -104,6 +106,18 @@ def _compare_balances(ledger: Mapping[str, Any], found: list[str]) -> None:
         held = sum((D(ledger["balances"].get(f"{name}:{asset}", "0")) for name in ("free", "locked")), D(0))
         if held != amount:
             found.append(f"the exchange's own books: {held} {asset}, its trades give {amount}")
+
+
+def _compare_positions(ledger: Mapping[str, Any], found: list[str]) -> None:
+    """What is held must be what the trades make, and the wallet what they and the payments have brought: sound books."""
+    held: dict[str, Decimal] = {}
+    for trade in ledger["trades"]:
+        sign = 1 if trade["side"] == "BUY" else -1
+        held[trade["symbol"]] = held.get(trade["symbol"], D(0)) + sign * D(trade["qty"])
+    for symbol, amount in held.items():
+        there = D(ledger["positions"].get(symbol, {}).get("amount", "0"))
+        if there != amount:
+            found.append(f"the exchange's own books: {there} of {symbol}, its trades give {amount}")
 
 
 def naked(exchange: Exchange, away: Sequence[tuple[float, float]] = ()) -> tuple[float, str]:

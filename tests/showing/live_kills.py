@@ -46,13 +46,17 @@ BOUND_S: Final = 20.0
 """The longest that a position may be without a stop or an exit at the exchange while a bot runs, its recovery included."""
 
 
+LEAST: Final = 200
+"""A run with fewer orders shows nothing: a bot that is killed again and again must trade in between."""
+
+
 def chaos(folder: Path, *, quick: bool, futures: bool = False) -> str:
     """Every fault at once and kill -9 every few seconds; then quiet, and the books are compared."""
     pairs, lasts_s = (12, 60.0) if quick else (50, 600.0)
     arguments = ("--pairs", str(pairs), "--seed", "11", "--funds", "USDT=20000", "--rate", "2")
     chance = random.Random(5)  # moments to kill at
     with Exchange(*arguments, futures=futures) as exchange:
-        bot = bot_of(folder, exchange, pairs, every=60 if pairs > 20 else 20)
+        bot = bot_of(folder, exchange, pairs, every=40 if pairs > 20 else 20)
         for number, fault in enumerate(FAULTS):
             exchange.control("fault", seed=number, **fault)
         until = time.monotonic() + lasts_s
@@ -67,7 +71,8 @@ def chaos(folder: Path, *, quick: bool, futures: bool = False) -> str:
             bot.kill()
             kills += 1
         exchange.control("clear")
-        return f"{kills} kills with {len(FAULTS)} kinds of faults; {settled(bot, exchange)}"
+        told = settled(bot, exchange, least=2 * kills if quick else LEAST)
+        return f"{kills} kills with {len(FAULTS)} kinds of faults; {told}"
 
 
 def windows(folder: Path, *, quick: bool, futures: bool = False) -> str:
@@ -108,28 +113,36 @@ def our_orders(exchange: Exchange) -> list[dict[str, Any]]:
     return [dict(order) for order in placed(ledger) if order["client_id"].startswith("tp")]
 
 
-def settled(bot: LiveBot, exchange: Exchange) -> str:
-    """Let the bot end what is under way without faults, and compare; the figures, or `Failed`."""
+def settled(bot: LiveBot, exchange: Exchange, *, least: int = 0) -> str:
+    """Let the bot end what is under way without faults, and compare; the figures, or `Failed`.
+
+    Prices stand still at last: what happened after the end of the bot would be in one of the books only.
+    """
+    market = "futures" if exchange.futures else "spot"
     with bot:
         mark = last_seq(bot.files)
         bot.wait_for("candles in the quiet", f"{JUDGED} AND seq > {mark}", 20, 180)
         time.sleep(15)
+        exchange.control("play", market=market, rate=0)
+        time.sleep(3)
+    gap_s, where = naked(exchange, bot.away())
+    whole_s, _ = naked(exchange)
     found = differences(exchange, bot.files)
     if found:
         raise Failed(f"{len(found)} differences: {' · '.join(found[:4])}")
-    state = exchange.control("state")["markets"]["futures" if exchange.futures else "spot"]
+    state = exchange.control("state")["markets"][market]
     breaches = {name: state["breaches"][name] for name in ("weight_429", "order_429", "bans_418")}
     if any(breaches.values()):
         raise Failed(f"the limits were passed by our own fault: {breaches}")
     audit = bot.audit()
     if audit:
         raise Failed(f"the audit finds {len(audit)} differences: {' · '.join(audit[:3])}")
-    gap_s, where = naked(exchange, bot.away())
     if gap_s > BOUND_S:
         raise Failed(f"{where} was without a stop for {gap_s:.1f} s while a bot ran")
-    whole_s, _ = naked(exchange)
     (row,) = sql(bot.files, "SELECT count(*) AS orders, sum(cost) AS turnover FROM orders")
     (trades,) = sql(bot.files, "SELECT count(*) AS n FROM closed_trades")
+    if row["orders"] < least:
+        raise Failed(f"{row['orders']} orders are too few to show anything; at least {least} were to be sent")
     doubts = sql(bot.files, "SELECT count(*) AS n FROM orders WHERE status = 'IN_DOUBT'")[0]["n"]
     return (
         f"{row['orders']} orders, {trades['n']} trades, {doubts} still in doubt, turnover {Decimal(str(row['turnover'])):.0f};"
