@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.exchange.client import Exchange
-from tests.live.bots import LiveBot, pairs_of
+from tests.live.bots import STRATEGIES, LiveBot, pairs_of
 from tests.live.ledger import differences
 from tests.showing.common import sql, wait_until
 
 CLOSED = "SELECT count(*) FROM entries WHERE kind = 'TradeClosed'"
 ALARMED = "SELECT count(*) FROM entries WHERE kind = 'Notified' AND CAST(body AS TEXT) LIKE '%refused the stop%'"
 TRAILING = {"trailing_stop": True}
+BOUGHT = "SELECT count(*) FROM entries WHERE kind = 'OrderAccepted'"
+AT_ONCE_MS = 50
+"""What the exchange itself may take between the two halves of one request: nothing comes between them."""
+STEP, INTERVAL_S = 0.004, 2
+SLOW = {
+    "entry": "market",
+    "exit": "market",
+    "stoploss_on_exchange": True,
+    "stoploss_on_exchange_interval": INTERVAL_S,
+    "stoploss_on_exchange_step": STEP,
+}
 QUICK = {"entry": "market", "exit": "market", "stoploss_on_exchange": True, "stoploss_on_exchange_interval": 1}
 
 
@@ -67,6 +81,23 @@ def price_of(exchange: Exchange, pair: str) -> float:
     return float(state["pairs"][symbol_of(pair)]["price"])
 
 
+def held(exchange: Exchange) -> Decimal:
+    """What the bot holds there by its own trades, less fees in the coin."""
+    total = Decimal(0)
+    for trade in exchange.control("ledger", market=market_of(exchange))["trades"]:
+        sign = 1 if trade["side"] == "BUY" else -1
+        in_coin = trade["fee_asset"] == trade["symbol"].removesuffix("USDT")
+        total += sign * Decimal(trade["qty"]) - (Decimal(trade["fee"]) if in_coin else 0)
+    return total
+
+
+def is_guarded(exchange: Exchange) -> bool:
+    """Whether one stop stands for all that is held, but for what is less than the market's step."""
+    there = working(exchange)
+    missing = held(exchange) - sum(Decimal(order["qty"]) for order in there)
+    return len(there) == 1 and 0 <= missing < Decimal("0.001")
+
+
 def move(exchange: Exchange, pair: str, ratio: float) -> None:
     """Let the price jump."""
     price = round(price_of(exchange, pair) * ratio, 1)
@@ -101,8 +132,59 @@ def test_a_stop_follows_the_price(exchange: Exchange, tmp_path: Path) -> None:
     assert working(exchange) == []
     assert row["longest_replaced_ms"] == 0
     assert 0 <= row["first_ms"] < 5_000
-    assert gaps_there(exchange) == 0
+    assert gaps_there(exchange) < AT_ONCE_MS
     assert [] == differences(exchange, bot.files)
+
+
+@pytest.mark.parametrize("exchange", ["spot", "futures"], indirect=True)
+@pytest.mark.timeout(240)
+def test_a_stop_is_for_what_is_held(exchange: Exchange, tmp_path: Path) -> None:
+    """It stands for the part that is bought, grows with the next, and shrinks before a part is sold; never is there none."""
+    pair = pairs_of(exchange, 2)[1]
+    with LiveBot(tmp_path, exchange, [pair], strategy={"name": str(STRATEGIES / "parts.py")}) as bot:
+        bot.wait_for("entries", BOUGHT, 1, 60)
+        ledger = exchange.control("ledger", market=market_of(exchange))
+        (entry,) = [order for order in ledger["orders"] if order["status"] == "NEW"]
+        quarter = (Decimal(entry["qty"]) / 4).quantize(Decimal("0.001"))
+        for amount in (quarter, Decimal(entry["qty"]) - quarter):
+            exchange.control("fill", id=entry["id"], qty=str(amount), market=market_of(exchange))
+            wait_until("a stop for what is held", lambda: bool(held(exchange)) and is_guarded(exchange), 30)
+        whole = held(exchange)
+        move(exchange, pair, 1.03)
+        wait_until("half of it sold", lambda: 0 < held(exchange) < whole * Decimal("0.7"), 30)
+        wait_until("a stop for the rest", lambda: is_guarded(exchange), 30)
+        move(exchange, pair, 0.9)
+        bot.wait_for("closed trades", CLOSED, 1, 30)
+    (row,) = sql(bot.files, "SELECT longest_replaced_ms FROM unguarded")
+    (closed,) = sql(bot.files, "SELECT exit_reason, close_rate, stop FROM trades")
+
+    assert row["longest_replaced_ms"] == 0
+    assert gaps_there(exchange) < AT_ONCE_MS
+    assert closed["exit_reason"] == "stoploss_on_exchange"
+    assert working(exchange) == []
+    assert [] == differences(exchange, bot.files)
+
+
+@pytest.mark.parametrize("exchange", ["spot", "futures"], indirect=True)
+@pytest.mark.timeout(240)
+def test_a_stop_keeps_to_its_interval_and_step(exchange: Exchange, tmp_path: Path) -> None:
+    """While the price climbs in small steps it is replaced by no less than its step, and no sooner than its interval."""
+    pair = pairs_of(exchange, 2)[1]
+    overrides = {**TRAILING, "order_types": SLOW}
+    hold = {"hold": -1}
+    with LiveBot(tmp_path, exchange, [pair], strategy_parameters=hold, strategy_overrides=overrides) as bot:
+        wait_until("a stop at the exchange", lambda: bool(working(exchange)), 60)
+        for _ in range(12):
+            move(exchange, pair, 1.003)
+            time.sleep(0.4)
+        wait_until("the stop that follows", lambda: len(stops(exchange)) >= 3 and len(working(exchange)) == 1, 30)
+        query = "SELECT epoch_ms(intended_at) AS sent, trigger_price FROM orders WHERE purpose = 'stop' ORDER BY sent"
+        wait_until("its row", lambda: len(sql(bot.files, query)) == len(stops(exchange)), 30)
+        rows = sql(bot.files, query)
+
+    for before, after in itertools.pairwise(rows):
+        assert after["sent"] - before["sent"] >= INTERVAL_S * 1_000
+        assert Decimal(after["trigger_price"]) >= Decimal(before["trigger_price"]) * Decimal(str(1 + STEP))
 
 
 @pytest.mark.parametrize("exchange", ["spot"], indirect=True)
