@@ -13,7 +13,7 @@ Theory of operation
     evaluation (`Pending`); its answer is added and the evaluation is run again from the start, so
     there are no continuations to lose in a crash.
     Rooms: `work.py` the state, `entry.py` decides entries, `leaving.py` exits, `pursuit.py` does what the
-    goal needs, `booking.py` order events, `funding.py` funding, `closing.py` a trade's end, `reconcile.py` what the venue says is
+    goal needs, `guarding.py` keeps stops at the venue, `booking.py` order events, `doubts.py` what is not known of them, `funding.py` funding, `closing.py` a trade's end, `reconcile.py` what the venue says is
     true, `halting.py` the kill switch.
 """
 
