@@ -18,8 +18,9 @@ _HEAD: Final = """# Exchanges
 What Tradepit knows of the exchanges it trades on live, and how it goes about it there. `tradepit check` prints this for
 the configured one and refuses what cannot be done safely; an exchange that is not here is not traded live.
 The limits are those of an account's lowest tier, as documented in 2026; where an exchange tells its own (Binance), its word wins.
-That each exchange's ccxt class writes the right requests is tested offline (`tests/requests`); only Binance's answers are tested,
-on a local exchange. On the others try it with the smallest stake first.
+That each exchange's ccxt class writes the right requests, and that its answers are read as they were meant, is tested offline
+(`tests/requests`, `tests/answers`; `python -m tests.show live fixtures --ccxt DIR` plays ccxt's own test data from a checkout of
+its repository); only Binance was tried against a server, a local one. On the others try it with the smallest stake first.
 
 - **Order ids**: every order carries an id of ours, by which it is found again when an answer was lost. Kraken, OKX and MEXC take
   32 characters at most, Gate 28: there the id is packed, and read back.

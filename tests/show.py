@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.bots import Failed
 from tests.showing import collection, core, live
 
+MORE = {"collection": ("strategies", "data"), "fixtures": ("ccxt",)}
 SHOWS = {"core": core.SHOWS, "backtest": {"collection": collection.show}, "live": live.SHOWS}
 
 
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="shorter runs")
     parser.add_argument("--keep", action="store_true", help="keep the folders of those that fail")
     parser.add_argument("--strategies", type=Path, metavar="DIR", help="collection: Freqtrade strategies to run")
+    parser.add_argument("--ccxt", type=Path, metavar="DIR", help="fixtures: a checkout of ccxt's repository")
     parser.add_argument("--data", type=Path, metavar="DIR", help="collection: candles to run them on")
     given = parser.parse_args()
     shows = SHOWS[given.part]
@@ -38,7 +40,7 @@ def main() -> int:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix=f"tradepit-{name}-", ignore_cleanup_errors=True) as folder:
             try:
-                more = {"strategies": given.strategies, "data": given.data} if name == "collection" else {}
+                more = {name: getattr(given, name) for name in MORE.get(name, ())}
                 figures, ok = show(Path(folder), quick=given.quick, **more), True
             except Failed as failure:
                 figures, ok = str(failure), False

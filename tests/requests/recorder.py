@@ -87,7 +87,7 @@ def recorder(able: Capability) -> Any:
     made.accounts = [{"id": "1", "type": "spot", "info": {}}]
     made.accountsById = {"1": made.accounts[0]}
     currencies = {code: {"id": code, "code": code, "precision": 1e-8} for code in ("BTC", "USDT")}
-    made.set_markets([_ccxt_market(made, able)], currencies)
+    made.set_markets([ccxt_market(made, able)], currencies)
     return made
 
 
@@ -103,7 +103,7 @@ def market_of(able: Capability) -> Market:
     return Market(pair=pair, base="BTC", quote="USDT", price_step=D("0.1"), amount_step=D("0.001"), contract_size=size)
 
 
-def _ccxt_market(made: Any, able: Capability) -> Any:
+def ccxt_market(made: Any, able: Capability) -> Any:
     spot, market = able.market == "spot", market_of(able)
     kinds = ["LIMIT", "MARKET", "STOP_LOSS", "STOP_LOSS_LIMIT", "LIMIT_MAKER", "STOP", "STOP_MARKET"]
     return made.safe_market_structure(
@@ -180,13 +180,19 @@ def request_of(made: Any, call: Call) -> Request:
     arguments = (*call.args, None, None) if call.method == "fetch_open_orders" else call.args
     asyncio.run(_caught(getattr(made, call.method)(*arguments, dict(call.params))))
     method, url, body = made.caught[-1]
+    path, fields = fields_of(url, body)
+    ours = made_id(made, call)
+    return Request(method, path, {k: v for k, v in sorted(fields.items()) if not _changes(k, v, ours)})
+
+
+def fields_of(url: str, body: Any) -> tuple[str, dict[str, str]]:
+    """A request's path, and its fields from the query and the body."""
     parts = urlsplit(url)
     fields = dict(parse_qsl(parts.query, keep_blank_values=True))
     if body:
-        text = body if isinstance(body, str) else body.decode()
+        text = json.dumps(body) if isinstance(body, dict | list) else body if isinstance(body, str) else body.decode()
         fields |= _flat(json.loads(text)) if text[:1] in "{[" else dict(parse_qsl(text, keep_blank_values=True))
-    ours = made_id(made, call)
-    return Request(method, parts.path, {k: v for k, v in sorted(fields.items()) if not _changes(k, v, ours)})
+    return parts.path, fields
 
 
 def made_id(made: Any, call: Call) -> str:
