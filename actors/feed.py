@@ -23,10 +23,11 @@ from typing import Final
 
 import numpy as np
 
-from actors.base import Context, EngineActor
+from actors.base import Context
 from actors.data_alerts import EVERYBODY, OUTBOX_MAX, DataAlerts
 from actors.outbox import Outbox
 from actors.price_watch import PriceWatch
+from actors.quoting import QuotingActor
 from actors.venues.ports import MarketStream
 from actors.wishes import Wishes
 from engine.candles import Candle, timeframe_ms
@@ -47,7 +48,6 @@ from engine.messages import (
     ShutdownDone,
     StateLoaded,
     TimerFired,
-    WatchPrice,
 )
 from engine.repair import DataFault
 from engine.settings import FeedConfig
@@ -65,7 +65,7 @@ _Outgoing = dict[Millis, dict[str, list[tuple[str, Candle]]]]
 """Candles to be sent, by their time, by judge."""
 
 
-class FeedActor(EngineActor):
+class FeedActor(QuotingActor):
     """Announces closed candles to judges and prices to pairs that watch; checks and repairs what it is given.
 
     `keep_candles` records every candle that is announced. `judges` names the judge of each pair; whoever asks for a pair's history becomes its judge.
@@ -83,11 +83,9 @@ class FeedActor(EngineActor):
         round_timeout_ms: int = 10_000,
         keep_candles: bool = False,
     ) -> None:
-        super().__init__(ctx)
+        super().__init__(ctx, source, config.tick_ms)
         self._keep_candles = keep_candles
-        self._source = source
         self._step = timeframe_ms(timeframe)
-        self.prices = PriceWatch(self, source, config.tick_ms)
         self._round_timeout_ms = round_timeout_ms
         self._judges = dict(judges)
         self._streams = {pair: CandleStream(pair, self._step, config.stale_after_candles) for pair in pairs}
@@ -254,6 +252,7 @@ class FeedActor(EngineActor):
         for pair, kind, detail in self._source.faults():
             self.alerts.add(pair, kind, detail)
         self.prices.tell_ranges()
+        self.tell_quotes()
         self._pass_histories_on()
         if self._gathering:
             self._announce()
@@ -299,13 +298,6 @@ class FeedActor(EngineActor):
         self._schedule()
 
     # ------------------------------------------------------------ prices
-
-    def on_watch_price(self, message: WatchPrice) -> None:
-        """Begin with the newest price at once, so that a guard knows where it stands; or end."""
-        if message.watch:
-            self.prices.begin(message.pair)
-        else:
-            self.prices.end(message.pair)
 
     def on_batch_end(self) -> None:
         """Answer those that have begun to watch; account for permits."""

@@ -18,6 +18,7 @@ from engine.actions import Alarm, Cancel, Emit, Judge, LookUp, Place, SetTimer
 from engine.announcing import EVENTS, announcement
 from engine.keeping import figures_of, trade_from_plain
 from engine.messages import (
+    AskQuote,
     AskStrategy,
     CancelRejected,
     Entry,
@@ -152,6 +153,8 @@ class PairActor(CommandedActor):
             self.tell(to, action)
         elif kind is AskStrategy:
             self.ask(action, self.judge)
+        elif kind is AskQuote:
+            self.ask_quote(action)
         elif kind is SetTimer:
             if not (self.by_turns and action.market):  # a turn looks at the time by itself
                 self.start_timer(action.name, action.delay_ms, market=action.market)
@@ -354,10 +357,8 @@ class PairActor(CommandedActor):
             self.acquire_all(again=True)
         elif name == "reserve":
             self.ask_again()
-        elif name.startswith("ask:"):
-            late = StrategyAnswered(request_id=name[4:], pair=self.pair, failed="no answer in time", excused=True)
-            self.tell_trade(late)
-            self.go_on()
+        elif name.startswith(("ask:", "quote:")):
+            self.give_up_asking(name)
         elif name == "look_up":
             self._look_up()
         elif name == "watch":

@@ -8,9 +8,11 @@ from actors.place import Place
 from actors.reaching import Patience
 from actors.venues.paper.choice import market_source, notes_on, wanted_pairs
 from actors.venues.paper.prompt import PromptMarket
+from actors.venues.paper.reading import rules_of
 from actors.venues.paper.venue import PaperVenue
 from engine.candles import timeframe_ms
 from engine.config_venue import PAPER
+from engine.depth import ENDLESS
 from engine.quota import ALONE, Sharers, paper_limits
 from engine.settings import Config
 from engine.strategy import StrategyFacts
@@ -45,7 +47,7 @@ def _paper(config: Config, facts: StrategyFacts, files: Files) -> Place:
     return Place(
         pairs=pairs,
         markets=venue.markets(),
-        stream=PromptMarket(source),
+        stream=PromptMarket(source, rules_of(config.paper).depth or ENDLESS),
         venue=lambda _, __: venue,
         limits=paper_limits(config.paper),
         clock=clock,

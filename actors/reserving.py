@@ -13,12 +13,15 @@ from actors.base import Context
 from actors.sending import RETRY_MS, SendingActor
 from engine.closing import heard
 from engine.messages import (
+    AskQuote,
     AskStrategy,
     CapitalDenied,
     CapitalReserved,
     CensusAnswered,
     LockPair,
+    QuoteTold,
     ReserveCapital,
+    StrategyAnswered,
     TakeCensus,
     TradesHeard,
     UnlockPair,
@@ -68,6 +71,27 @@ class ReservingActor(SendingActor, abc.ABC):
         else:
             self.tell(judge, question)
         self.start_timer(f"ask:{question.request_id}", settings.callback_deadline_ms * 4 + 2_000)
+
+    def ask_quote(self, question: AskQuote) -> None:
+        """Put a question for a quote to the feed; no answer in its time is told to the trade as one."""
+        self.tell("feed", question)
+        self.start_timer(f"quote:{question.request_id}", question.deadline_ms)
+
+    def on_quote_told(self, message: QuoteTold) -> None:
+        """The book's prices, or why there are none."""
+        self.cancel_timer(f"quote:{message.request_id}")
+        self.tell_trade(message)
+        self.go_on()
+
+    def give_up_asking(self, timer: str) -> None:
+        """A question has had its time: the trade goes on without an answer."""
+        kind, _, request_id = timer.partition(":")
+        if kind == "quote":
+            self.tell_trade(QuoteTold(request_id=request_id, pair=self.pair, failed="no quote came in time"))
+        else:
+            failed = "no answer in time"
+            self.tell_trade(StrategyAnswered(request_id=request_id, pair=self.pair, failed=failed, excused=True))
+        self.go_on()
 
     def wish(self, wish: LockPair | UnlockPair) -> None:
         """Remember a lock that the strategy wants made or lifted until it is on disk."""

@@ -18,6 +18,8 @@ from engine.exits import ExitWish, rounded_exit
 from engine.goals import Increase, Reduction
 from engine.messages import AdjustPosition, MarketRange
 from engine.order import RESTING
+from engine.pricing import exit_price
+from engine.quotes import Priced
 from engine.sizing import entry_amount, max_stake, min_stake, within_distance
 from engine.telling import trade_facts
 from engine.types import ONE, ZERO, OrderType, Purpose, Side, TradingState, exact, is_number
@@ -131,6 +133,9 @@ def _increase(work: Work, wanted: Wanted) -> None:
     price = staking.entry_price(work)
     if price is None:
         return
+    if isinstance(price, staking.NotPriced):
+        _refuse(work, price.code, price.detail, wanted)
+        return
     granted = pending.answers.get("capital")
     if granted is None:
         least = min_stake(market, price, ZERO, work.settings.amount_reserve, trade.leverage)
@@ -154,10 +159,12 @@ def _increase(work: Work, wanted: Wanted) -> None:
     if not any(o.price == price and o.amount == amount for o in trade.working(Purpose.ENTRY)):
         _drop_exit(work)
         trade.reducing = None
+        priced = staking.priced(work)
         trade.increasing = Increase(
-            amount, price, kind, wanted.tag or trade.enter_tag, granted.epoch, trade.position.amount
+            amount, price, kind, wanted.tag or trade.enter_tag, granted.epoch, trade.position.amount, priced
         )
-        work.decide(f"increase_{trade.side}", "traded", "TRADED", tag=wanted.tag)
+        said = priced.text if priced is not None else ""
+        work.decide(f"increase_{trade.side}", "traded", "TRADED", said, tag=wanted.tag)
     work.exposure()
     _done(work)
 
@@ -178,31 +185,36 @@ def _reduce(work: Work, wanted: Wanted) -> None:
         why = f"{amount:f} of {position.amount:f} would leave {rest:f}, the market takes {least:f} or more"
         _refuse(work, Denial.STAKE_UNDER_MINIMUM, why, wanted)
         return
-    price = _reducing_price(work, rng)
-    if price is None:
+    asked = _reducing_price(work, rng)
+    if asked is None:
         return
+    price, priced = asked
     tag = wanted.tag or "partial_exit"
     if not any(o.price == price and o.amount == amount for o in trade.working(Purpose.EXIT)):
         _drop_exit(work)
-        trade.increasing = None
-        trade.reducing = Reduction(amount, price, OrderType(work.settings.exit_type), tag, position.amount)
-        work.decide(f"reduce_{trade.side}", "traded", "TRADED", tag=wanted.tag)
+        pursuit.drop_goals(work)
+        trade.reducing = Reduction(amount, price, OrderType(work.settings.exit_type), tag, position.amount, priced)
+        work.decide(f"reduce_{trade.side}", "traded", "TRADED", priced.text if priced else "", tag=wanted.tag)
     _done(work)
 
 
-def _reducing_price(work: Work, rng: MarketRange) -> Decimal | None:
-    """The partial exit's price, the strategy's own where it has one; None while it is asked."""
-    price, is_long = rng.open, work.trade.side is Side.LONG
+def _reducing_price(work: Work, rng: MarketRange) -> tuple[Decimal, Priced | None] | None:
+    """The partial exit's price and why, by the book and the strategy's own where it has one; None while these are asked."""
+    price, is_long, priced = rng.open, work.trade.side is Side.LONG, None
     if work.settings.exit_type == OrderType.LIMIT:
+        quoted = exit_price(work, price)
+        if quoted is WAITING:
+            return None
+        price, priced = quoted
         facts = trade_facts(work, price, proposed_rate=float(price), exit_tag="partial_exit")
         own = work.number("custom_exit_price", facts, key="custom_exit_price:partial_exit")
         if own is WAITING:
             return None
-        if own is not None and rng.is_point:
-            price = within_distance(own, price)
+        if own is not None and (rng.is_point or priced is not None):
+            price = within_distance(own, price, work.settings.price_distance)
         elif own is not None:
             price = max(own, rng.low) if is_long else min(own, rng.high)
-    return rounded_exit(ExitWish("partial_exit", price), work.market)
+    return rounded_exit(ExitWish("partial_exit", price), work.market), priced
 
 
 def _drop_exit(work: Work) -> None:

@@ -24,9 +24,16 @@ from engine.errors import ConfigError, Problem
 from engine.notify_settings import check_targets
 from engine.protection_settings import check_protections
 from engine.settings import Config
-from engine.strategy_settings import check_strategy_values, effective_facts, effective_protections, make_settings
+from engine.strategy_settings import (
+    candle_settings,
+    check_strategy_values,
+    effective_facts,
+    effective_protections,
+    make_settings,
+)
 
 __all__ = [
+    "candle_settings",
     "checked_pairs",
     "effective_facts",
     "effective_protections",
@@ -334,6 +341,14 @@ def _combinations(config: Config, broken: set[str]) -> list[Problem]:
         found += _other_coins("trading.pairs", trading.pairs, trading.stake_currency)
     if feed.source == "files" and not feed.data:
         say("feed.data", "", "candles from files need a folder", 'Write data = "FOLDER" under [feed]')
+    for name, pricing in (("entry_pricing", config.entry_pricing), ("exit_pricing", config.exit_pricing)):
+        if pricing.price_side == "last":
+            cure = f'Write price_side = "same" or "other" under [{name}]'
+            if pricing.use_order_book:
+                say(f"{name}.use_order_book", True, "price_side says that no book is looked at", cure)
+            if pricing.price_last_balance:
+                value = pricing.price_last_balance
+                say(f"{name}.price_last_balance", value, "price_side says that it is the last price anyway", cure)
     if runtime.watchdog_s >= runtime.deadman_s:
         why = f"it must be below deadman_s ({runtime.deadman_s}): the watchdog acts first"
         say("runtime.watchdog_s", runtime.watchdog_s, why, "The defaults are 10 and 60")

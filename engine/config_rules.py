@@ -101,6 +101,7 @@ def _matches(pattern: re.Pattern[str], says: str) -> Rule:
 _RATIO: Final = above(0, 1)
 _FEE: Final = between("-0.01", "0.05")
 _NOT_EMPTY: Final = Rule(bool, "not empty")
+_PRICE_SIDE: Final = one_of("last", "same", "other", "bid", "ask")
 _SLOTS: Final = Rule(lambda v: v == -1 or v >= 1, "1 or more, or -1 for no limit")
 
 RULES: Final[dict[str, Rule]] = {
@@ -122,6 +123,14 @@ RULES: Final[dict[str, Rule]] = {
     "unfilledtimeout.exit_timeout_count": at_least(0),
     "unfilledtimeout.exit_closer": at_least(0),
     "unfilledtimeout.exit_market": at_least(0),
+    "trading.custom_price_max_distance_ratio": Rule(lambda v: 0 <= v < 1, "a ratio from 0 to below 1"),
+    "entry_pricing.price_side": _PRICE_SIDE,
+    "entry_pricing.order_book_top": between(1, 50),
+    "entry_pricing.price_last_balance": between(0, 1),
+    "entry_pricing.bids_to_ask_delta": above(0),
+    "exit_pricing.price_side": _PRICE_SIDE,
+    "exit_pricing.order_book_top": between(1, 50),
+    "exit_pricing.price_last_balance": between(0, 1),
     "risk.max_exposure_per_pair": above(0),
     "risk.max_exposure": above(0),
     "risk.max_drawdown": _RATIO,
@@ -207,9 +216,7 @@ FREQTRADE: Final[dict[str, str]] = {
     "datadir": "Write data = … under [feed]",
     "dataformat_ohlcv": "Leave it out: Parquet, Feather and CSV are told apart by themselves",
     "strategy_path": "Write the path itself as name = … under [strategy]",
-    "entry_pricing": _NOT_YET,
-    "exit_pricing": _NOT_YET,
-    "custom_price_max_distance_ratio": _NOT_YET,
+    "check_depth_of_market": "Write bids_to_ask_delta = … under [entry_pricing]",
     "cancel_open_orders_on_exit": "Leave it out: an orderly end cancels open entries and leaves stops in place",
     "process_only_new_candles": _NOT_NEEDED,
     "process_throttle_secs": _NOT_NEEDED,

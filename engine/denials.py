@@ -41,6 +41,8 @@ class Denial(StrEnum):
     OLD_GRANT = "OLD_GRANT"
     UNFILLED = "UNFILLED"
     ADJUSTED_ENOUGH = "ADJUSTED_ENOUGH"
+    NO_QUOTE = "NO_QUOTE"
+    THIN_BOOK = "THIN_BOOK"
 
 
 MEANING: Final[dict[Denial, str]] = {
@@ -73,4 +75,6 @@ MEANING: Final[dict[Denial, str]] = {
     Denial.OLD_GRANT: "the capital was granted by a portfolio that has been replaced since",
     Denial.UNFILLED: "the entry was not filled in time and was cancelled",
     Denial.ADJUSTED_ENOUGH: "max_entry_position_adjustment further entries have been filled",
+    Denial.NO_QUOTE: "entry_pricing asks for prices of the order book, and none came in time; the detail says why",
+    Denial.THIN_BOOK: "too little rested on the entry's side of the book, by entry_pricing.bids_to_ask_delta",
 }

@@ -21,7 +21,8 @@ from decimal import Decimal
 from typing import Final
 
 from engine.market import Market
-from engine.types import ONE, ZERO, OrderSide
+from engine.quotes import Quote
+from engine.types import ONE, ZERO, Millis, OrderSide
 
 END: Final = Decimal("0.05")
 """How far from the price the book goes, as a ratio."""
@@ -50,6 +51,20 @@ class Depth:
             return market.round_price_up(price * (ONE + self.spread / _TWO))
         return max(market.round_price_down(price * (ONE - self.spread / _TWO)), market.price_step)
 
+    def quote(self, market: Market, price: Decimal, level: int, *, ts: Millis, whole: bool) -> Quote | None:
+        """Both sides at `level`, each one price step behind the one before; None where the book does not go so far.
+
+        `whole` counts what rests on each side up to the end, base coins; a book without an end has as much on both.
+        """
+        away = market.price_step * (level - 1)
+        bid = self.best(market, price, OrderSide.SELL) - away
+        ask = self.best(market, price, OrderSide.BUY) + away
+        if bid <= ZERO or (self.spread and max(price - bid, ask - price) > price * END):
+            return None
+        rests = market.truncate_amount(self.depth * (END / self.spread if self.spread else ONE) / price)
+        side = rests if whole else None
+        return Quote(ts=ts, bid=bid, ask=ask, last=price, bids=side, asks=side, source="paper")
+
     def take(
         self, market: Market, price: Decimal, side: OrderSide, amount: Decimal, limit: Decimal | None = None
     ) -> Take:
@@ -74,3 +89,7 @@ class Depth:
             return Take(filled, average if limit is None else min(average, limit))
         average = max(market.round_price_down(best * (ONE - worse)), market.price_step)
         return Take(filled, average if limit is None else max(average, limit))
+
+
+ENDLESS: Final = Depth(ZERO, ONE)
+"""Where both sides are at the price itself: what fills by candles has no book."""

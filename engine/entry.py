@@ -135,6 +135,9 @@ def advance(work: Work) -> None:
     price = staking.entry_price(work)
     if price is None:
         return
+    if isinstance(price, staking.NotPriced):
+        _give_up(work, price.code, price.detail)
+        return
     leverage = staking.leverage_of(work, price)
     if leverage is None:
         return
@@ -180,13 +183,15 @@ def _no_more(work: Work) -> Denial | None:
 def _enter(work: Work, price: Decimal, amount: Decimal, leverage: Decimal, epoch: int) -> None:
     trade, settings, pending = work.trade, work.settings, work.pending
     reason, forced, kind = f"enter_{pending.side}", pending.forced, staking.order_type(work)
+    priced = staking.priced(work)
     start_trade(trade, pending.side, leverage)
     trade.opened_at = work.now
     trade.enter_tag = pending.tag
     trade.stop = first_stop(price, settings.stoploss, trade.side, leverage, work.market)
     trade.max_rate = trade.min_rate = price
     trade.pending = None
-    work.decide(f"force_{reason}" if forced else reason, "traded", "TRADED", tag=trade.enter_tag)
+    why = priced.text if priced is not None else ""
+    work.decide(f"force_{reason}" if forced else reason, "traded", "TRADED", why, tag=trade.enter_tag)
     work.place(
         Purpose.ENTRY,
         kind,
@@ -195,6 +200,7 @@ def _enter(work: Work, price: Decimal, amount: Decimal, leverage: Decimal, epoch
         tag=trade.enter_tag,
         time_in_force=TimeInForce(settings.entry_time_in_force),
         grant_epoch=epoch,
+        priced=priced,
     )
     work.exposure()
 

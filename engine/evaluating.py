@@ -13,7 +13,8 @@ from typing import Final
 
 from engine import adjusting, after_fill, entry, leaving, pursuit, reviewing
 from engine.denials import Denial
-from engine.messages import CapitalDenied, CapitalReserved, StrategyAnswered, TimerFired
+from engine.messages import CapitalDenied, CapitalReserved, QuoteTold, StrategyAnswered, TimerFired
+from engine.pricing import waits_for_quote
 from engine.quarantine import callback_failed
 from engine.types import ZERO
 from engine.work import NO_ANSWER, Work
@@ -95,6 +96,16 @@ def on_capital(work: Work, event: CapitalReserved) -> None:
         pending.stale = False  # what was held has changed since, and with it the reservation went: ask again
     else:
         pending.answers["capital"] = event
+    ADVANCE[pending.kind](work)
+
+
+def on_quote(work: Work, event: QuoteTold) -> None:
+    """The book's prices are there, or will not be: the evaluation goes on; a late or repeated answer is nobody's."""
+    trade, pending = work.trade, work.trade.pending
+    if pending is None or not waits_for_quote(trade) or pending.waiting != event.request_id:
+        return
+    pending.waiting = ""
+    pending.answers[pending.key] = event
     ADVANCE[pending.kind](work)
 
 

@@ -23,6 +23,7 @@ from engine.margin import Held, liquidation_price, tier_of
 from engine.market import Market
 from engine.messages import MarketRange, Signal
 from engine.position import Position
+from engine.quotes import Priced
 from engine.settings import Settings
 from engine.types import ONE, Millis, Side, exact
 
@@ -42,11 +43,12 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class ExitWish:
-    """A reason to leave and the price it is left at, before the strategy had its say."""
+    """A reason to leave and the price it is left at; `priced` says why it is that, where a quote was asked for."""
 
     reason: str
     price: Decimal
     tag: str = ""
+    priced: Priced | None = None
 
 
 def first_stop(rate: Decimal, ratio: Decimal, side: Side, leverage: Decimal, market: Market) -> Stop:

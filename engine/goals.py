@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from engine.quotes import Priced
 from engine.types import OrderType
 
 
@@ -17,6 +18,7 @@ class Replacement:
 
     of: str
     price: Decimal
+    priced: Priced | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Increase:
     tag: str
     epoch: int
     held: Decimal
+    priced: Priced | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +46,4 @@ class Reduction:
     kind: OrderType
     tag: str
     held: Decimal
+    priced: Priced | None = None

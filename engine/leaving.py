@@ -12,7 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from engine import adjusting, fates
+from engine import adjusting, fates, reviewing
 from engine.actions import Alarm, SetTimer
 from engine.denials import Denial
 from engine.exits import (
@@ -31,6 +31,7 @@ from engine.exits import (
 )
 from engine.messages import NO_SIGNAL, DataEnded, ForceExit, MarketRange, Signal
 from engine.order import RESTING, Order
+from engine.pricing import exit_price, waits_for_quote
 from engine.pursuit import move_stop, pursue, try_again
 from engine.sizing import within_distance
 from engine.telling import trade_facts
@@ -51,6 +52,7 @@ def on_range(work: Work, rng: MarketRange) -> None:
     trade.price = rng.close
     if trade.position.amount <= ZERO:
         return
+    _give_quote_up(work, rng)
     asks_first = trade.reconciled and trade.pending is None and adjusting.is_due(work)
     if asks_first or trade.pending is not None or not trade.reconciled:
         trade.queued = rng if trade.queued is None else joined(trade.queued, rng)
@@ -59,6 +61,18 @@ def on_range(work: Work, rng: MarketRange) -> None:
         return
     trade.pending = Pending(kind="exit", rng=rng)
     advance(work)
+
+
+def _give_quote_up(work: Work, rng: MarketRange) -> None:
+    """A price at the stop is looked at now: whatever waits for a quote is given up, and comes again by itself."""
+    trade = work.trade
+    pending, stop = trade.pending, trade.stop
+    if pending is None or stop is None or not waits_for_quote(trade):
+        return
+    if reaches(rng, tighter(stop.level, trade.liquidation, trade.side), trade.side):
+        trade.pending = None
+        if pending.kind == "review":
+            reviewing.wait_on(work, overdue=reviewing.CHECK_MS)
 
 
 def joined(first: MarketRange, then: MarketRange) -> MarketRange:
@@ -87,15 +101,15 @@ def advance(work: Work) -> None:
         if not allows(work, wish.reason):
             fates.say(work, wish.reason, "denied", Denial.STOPPED, wish.tag)
             continue
-        price = _exit_price(work, look, wish)
-        if price is None:
+        asked = _at_price(work, look, wish)
+        if asked is None:
             return
-        accepted = _confirmed(work, look, wish, price)
+        accepted = _confirmed(work, look, asked)
         if accepted is WAITING:
             return
         if not accepted:
             fates.say(work, wish.reason, "denied", Denial.DENIED_BY_STRATEGY, wish.tag)
-        elif wish_for(work, replace(wish, price=price), _type_of(work, wish.reason)):
+        elif wish_for(work, asked, _type_of(work, wish.reason)):
             break
     fates.note_held_back(work, look)
     _look_done(work)
@@ -197,29 +211,44 @@ def _type_of(work: Work, reason: str) -> str:
     return settings.force_exit_type if reason == "force_exit" else settings.exit_type
 
 
-def _exit_price(work: Work, look: Look, wish: ExitWish) -> Decimal | None:
-    """The exit order's price, the strategy's own where it has one; None while it is asked."""
-    price = wish.price
+def _at_price(work: Work, look: Look, wish: ExitWish) -> ExitWish | None:
+    """The wish at the order's price, by the book and the strategy's own where it has one; None while these are asked."""
+    price, priced = wish.price, None
+    if _asks_book(work, wish):
+        quoted = exit_price(work, price)
+        if quoted is WAITING:
+            return None
+        price, priced = quoted
     if wish.reason in ("exit_signal", "custom_exit") and _type_of(work, wish.reason) == "limit":
         facts = {**trade_facts(work, price), "proposed_rate": float(price), "exit_tag": wish.tag or wish.reason}
         own = work.number("custom_exit_price", facts, key=f"custom_exit_price:{wish.reason}")
         if own is WAITING:
             return None
-        if own is not None and look.rng.is_point:
-            price = within_distance(own, price)
+        if own is not None and (look.rng.is_point or priced is not None):
+            price = within_distance(own, price, work.settings.price_distance)
         elif own is not None:
             price = max(own, look.rng.low) if look.is_long else min(own, look.rng.high)
-    return rounded_exit(replace(wish, price=price), work.market)
+    return replace(wish, price=rounded_exit(replace(wish, price=price), work.market), priced=priced)
 
 
-def _confirmed(work: Work, look: Look, wish: ExitWish, price: Decimal) -> Any:
+def _asks_book(work: Work, wish: ExitWish) -> bool:
+    """Whether the book's price is wanted: of a limit order that does not guard, and that would be placed now."""
+    if wish.reason in GUARDS or _type_of(work, wish.reason) != "limit":
+        return False
+    if work.trade.leaving is None:
+        return True
+    resting = work.trade.working(Purpose.EXIT)
+    return bool(resting) and all(order.status in RESTING and _is_due_again(work, order, wish) for order in resting)
+
+
+def _confirmed(work: Work, look: Look, wish: ExitWish) -> Any:
     if wish.reason == "liquidation":
         return True  # the venue would not ask either
     facts = {
         **trade_facts(work, look.rng.open),
         "order_type": _type_of(work, wish.reason),
         "amount": float(look.position.amount),
-        "rate": float(price),
+        "rate": float(wish.price),
         "time_in_force": work.settings.exit_time_in_force,
         "exit_reason": wish.tag or wish.reason,
     }
@@ -243,7 +272,7 @@ def wish_for(work: Work, wish: ExitWish, kind: str) -> bool:
     else:
         trade.retry_at = 0
     fates.mark(work, wish.reason)
-    work.decide(wish.reason, "traded", "TRADED", tag=wish.tag)
+    work.decide(wish.reason, "traded", "TRADED", wish.priced.text if wish.priced is not None else "", tag=wish.tag)
     trade.leaving, trade.leave_type = wish, kind
     trade.left_since = work.now if anew else trade.left_since
     pursue(work)
@@ -251,15 +280,25 @@ def wish_for(work: Work, wish: ExitWish, kind: str) -> bool:
 
 
 def _may_replace(work: Work, order: Order, wish: ExitWish) -> bool:
-    leaving = work.trade.leaving
-    if order.status not in RESTING or order.price == wish.price:
-        return False
+    return order.status in RESTING and order.price != wish.price and _is_due_again(work, order, wish)
+
+
+def _is_due_again(work: Work, order: Order, wish: ExitWish) -> bool:
+    """Whether a reason may want another price than a resting exit's: once a candle each, but for what guards."""
+    trade, leaving = work.trade, work.trade.leaving
     candle = work.settings.detail_ms or work.settings.timeframe_ms
+
+    def is_fresh(exit_order: Order) -> bool:
+        # One that was moved at this very moment has not been looked at yet.
+        return exit_order.created_at < work.now and exit_order.created_at // candle == work.now // candle
+
     same = leaving is not None and leaving.reason == wish.reason
     # A market order is about to fill; one that has not in a whole candle is asked for anew.
-    # One that was moved at this very moment has not been looked at yet.
-    once = (same or order.type is not OrderType.LIMIT) and order.created_at < work.now
-    return not (once and order.created_at // candle == work.now // candle)
+    if (same or order.type is not OrderType.LIMIT) and is_fresh(order):
+        return False
+    tag = wish.tag or wish.reason
+    had = any(o.purpose is Purpose.EXIT and o.tag == tag and is_fresh(o) for o in trade.orders.values())
+    return wish.reason in GUARDS or not had
 
 
 def on_force_exit(work: Work, event: ForceExit) -> None:

@@ -75,6 +75,7 @@ def _change(work: Work) -> None:
             tag=more.tag,
             time_in_force=tif,
             grant_epoch=more.epoch,
+            priced=more.priced,
         )
         work.exposure()
     elif trade.reducing is not None:
@@ -82,7 +83,7 @@ def _change(work: Work) -> None:
         amount = min(less.amount, work.market.tradable(trade.position.amount))
         if amount:
             tif = TimeInForce(work.settings.exit_time_in_force)
-            work.place(Purpose.EXIT, less.kind, amount, less.price, tag=less.tag, time_in_force=tif)
+            work.place(Purpose.EXIT, less.kind, amount, less.price, tag=less.tag, time_in_force=tif, priced=less.priced)
 
 
 def _leave(work: Work, wish: ExitWish) -> None:
@@ -107,6 +108,7 @@ def _leave(work: Work, wish: ExitWish) -> None:
         price,
         tag=tag,
         time_in_force=TimeInForce(work.settings.exit_time_in_force),
+        priced=wish.priced if kind is OrderType.LIMIT else None,
     )
 
 

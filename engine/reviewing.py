@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from engine import pursuit
+from engine import pricing, pursuit
 from engine.actions import SetTimer
 from engine.denials import Denial
 from engine.exits import ExitWish
@@ -19,9 +19,10 @@ from engine.goals import Replacement
 from engine.guarding import REPLACED
 from engine.messages import ReviewOrders
 from engine.order import RESTING, Order
+from engine.quotes import Priced
 from engine.sizing import entry_amount
 from engine.telling import order_view, trade_facts
-from engine.types import ZERO, OrderType, Purpose, TradingState, exact, is_number
+from engine.types import ZERO, OrderType, Priority, Purpose, TradingState, exact, is_number
 from engine.work import WAITING, Pending, Work
 
 CHECK_MS = 5_000
@@ -65,7 +66,12 @@ def advance(work: Work) -> None:
     """Look after each order as far as the answers reach; run again when one more is there."""
     trade = work.trade
     for order in list(trade.orders.values()):
-        if not _rests(order) or order.created_at == work.now or _climbs(work, order):
+        if not _rests(order) or order.created_at == work.now:
+            continue
+        climbs = _climbs(work, order)
+        if climbs is WAITING:
+            return
+        if climbs:
             continue
         over = _is_over(work, order)
         if over is WAITING:
@@ -74,31 +80,40 @@ def advance(work: Work) -> None:
             if not pursuit.leaves_dust(work, order):
                 _time_out(work, order)
             continue
-        price = _wanted_price(work, order)
-        if price is WAITING:
+        asked = _wanted_price(work, order)
+        if asked is WAITING:
             return
+        price, priced = asked
         if price is None:
             _cancel(work, order)
         elif price is not _KEEP and work.market.price_near(price) != order.price:
-            _replace(work, order, price)
+            _replace(work, order, price, priced)
     trade.repriced_candle = work.now // work.settings.timeframe_ms
     trade.pending = None
     pursuit.pursue(work)
     wait_on(work, overdue=CHECK_MS)
 
 
-def _climbs(work: Work, order: Order) -> bool:
+def _climbs(work: Work, order: Order) -> Any:
     """Whether an exit that waits takes the next rung of its ladder: the last price, then whatever the market gives.
 
-    What it was left for stays; what it has not filled is ordered anew when the venue says that it works no longer.
+    By the book, where exits are priced by it and that is nearer still; WAITING while it is asked. What it was left
+    for stays; what it has not filled is ordered anew when the venue says that it works no longer.
     """
     trade = work.trade
     rung = _rung(work, order)
     if rung is None or trade.leaving is None or work.now - trade.left_since < rung:
         return False
+    price, priced = trade.price, None
     if rung == work.settings.exit_market_ms:
         trade.leave_type = work.settings.emergency_type
-    trade.leaving = replace(trade.leaving, price=trade.price)
+    else:
+        quoted = pricing.exit_price(work, price, key=f"{pricing.KEY}:{order.client_order_id}")
+        if quoted is WAITING:
+            return WAITING
+        price = pricing.nearer(quoted[0], price, trade.side)
+        priced = quoted[1] if price == quoted[0] else None
+    trade.leaving = replace(trade.leaving, price=price, priced=priced)
     work.cancel(order, REPLACED)
     return True
 
@@ -134,7 +149,7 @@ def _is_over(work: Work, order: Order) -> Any:
 
 
 def _wanted_price(work: Work, order: Order) -> Any:
-    """The price the strategy wants for `order`: a decimal, None to cancel it, `_KEEP`, or WAITING."""
+    """The price the strategy wants for `order` (a decimal, None to cancel it, `_KEEP`) and the book's; or WAITING."""
     settings, trade = work.settings, work.trade
     entry = order.purpose is Purpose.ENTRY
     callback = "adjust_entry_price" if entry else "adjust_exit_price"
@@ -145,18 +160,36 @@ def _wanted_price(work: Work, order: Order) -> Any:
         order.created_at // settings.timeframe_ms,
         trade.repriced_candle,
     ):
-        return _KEEP
+        return _KEEP, None
+    quoted = _quoted(work, order)
+    if quoted is WAITING:
+        return WAITING
+    price, priced = quoted
     facts = trade_facts(work, work.pending.price)
-    facts["proposed_rate"], facts["current_order_rate"] = float(work.pending.price), float(order.price)
+    facts["proposed_rate"], facts["current_order_rate"] = float(price), float(order.price)
     facts["order"], facts["is_entry"] = order_view(order), entry
     key = f"{callback}:{order.client_order_id}"
     wanted = work.answer(callback, facts, default=_KEEP, key=key)
-    if wanted is WAITING or wanted is _KEEP or wanted is None:
-        return wanted
+    if wanted is WAITING:
+        return WAITING
+    if wanted is _KEEP or wanted is None:
+        return wanted, priced
     if not is_number(wanted) or wanted < 0:
         work.not_an_answer(callback, wanted, key)
-        return _KEEP
-    return exact(wanted) if wanted else None
+        return _KEEP, priced
+    return (exact(wanted) if wanted else None), priced
+
+
+def _quoted(work: Work, order: Order) -> Any:
+    """The price that is proposed in the place of a resting order's, and why; or WAITING. Without a quote the last one."""
+    price, key = work.pending.price, f"{pricing.KEY}:{order.client_order_id}"
+    if order.purpose is Purpose.EXIT:
+        return pricing.exit_price(work, price, key=key)
+    settings = work.settings.entry_pricing
+    if not pricing.is_quoted(settings):
+        return price, None
+    told = pricing.told_quote(work, settings, Priority.ENTRY, key=key)
+    return told if told is WAITING else pricing.price_by(work, settings, told, Purpose.ENTRY, price)
 
 
 def _time_out(work: Work, order: Order) -> None:
@@ -185,8 +218,10 @@ def _note_reason(work: Work) -> None:
         work.trade.exit_reason = pursuit.reason_of(work.trade.leaving)
 
 
-def _replace(work: Work, order: Order, price: Decimal) -> None:
-    work.trade.replacement = Replacement(order.client_order_id, work.market.price_near(price))
+def _replace(work: Work, order: Order, price: Decimal, priced: Priced | None) -> None:
+    if priced is not None:
+        priced = replace(priced, how=f"the strategy's, of {priced.how}")
+    work.trade.replacement = Replacement(order.client_order_id, work.market.price_near(price), priced)
     work.cancel(order, REPLACED)
 
 
@@ -210,7 +245,15 @@ def replace_ended(work: Work, order: Order) -> None:
     if why is not None:
         work.decide(f"enter_{trade.side}", "denied", Denial.STAKE_UNDER_MINIMUM, why, tag=order.tag)
         return
-    work.place(order.purpose, order.type, amount, wanted.price, tag=order.tag, time_in_force=order.time_in_force)
+    work.place(
+        order.purpose,
+        order.type,
+        amount,
+        wanted.price,
+        tag=order.tag,
+        time_in_force=order.time_in_force,
+        priced=wanted.priced,
+    )
 
 
 def wait_on(work: Work, *, overdue: int = 0) -> None:

@@ -48,6 +48,10 @@ class TradingConfig:
     entry_order: str = doc(
         'who comes first in a round: "pairs" (order of the config) or "score" (the strategy\'s)', "pairs"
     )
+    custom_price_max_distance_ratio: Decimal = doc(
+        "furthest that a strategy's own price may be from the proposed one, as a ratio of it; not over candles, which bound it",
+        D("0.02"),
+    )
     round_deadline_ms: int = doc("how long a round waits for slow pairs before it grants, milliseconds", 300)
 
 
@@ -61,6 +65,34 @@ class TimeoutConfig:
     exit_timeout_count: int = doc("after so many unfilled exits leave at market price; 0 never", 0)
     exit_closer: int = doc("so long after a wish to leave, an exit that waits moves to the last price; 0 never", 0)
     exit_market: int = doc("so long after a wish to leave, what is not sold leaves at market price; 0 never", 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricingConfig:
+    """`[exit_pricing]`: what a limit order that leaves a position asks; stops and market orders wait for no price."""
+
+    price_side: str = doc(
+        '"last": the last price known, without a look at the book; "same": where our order rests (a buy at the bid); '
+        '"other": where it is taken at once; "bid" or "ask"',
+        "last",
+    )
+    use_order_book: bool = doc("take the price of level order_book_top of that side; false: the best one", False)
+    order_book_top: int = doc("the level, 1 being the best", 1)
+    price_last_balance: Decimal = doc(
+        "without use_order_book: move the price by this part of the way to the last one: an entry's down, an exit's up",
+        ZERO,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryPricingConfig(PricingConfig):
+    """`[entry_pricing]`: what an entry asks, and how much book there must be; without a quote in time there is none."""
+
+    bids_to_ask_delta: Decimal | None = doc(
+        "enter only when what rests on the bids is this many times what rests on the asks (a short: the other way "
+        "round); none given: the book is not weighed",
+        None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +251,8 @@ class Config:
     mode: str = doc('"paper" fills orders here, by the prices of `exchange.name`; "live" sends them there', "paper")
     trading: TradingConfig = doc("", factory=TradingConfig)
     unfilledtimeout: TimeoutConfig = doc("", factory=TimeoutConfig)
+    entry_pricing: EntryPricingConfig = doc("", factory=EntryPricingConfig)
+    exit_pricing: PricingConfig = doc("", factory=PricingConfig)
     risk: RiskConfig = doc("", factory=RiskConfig)
     strategy: StrategyConfig = doc("", factory=StrategyConfig)
     feed: FeedConfig = doc("", factory=FeedConfig)
@@ -239,6 +273,7 @@ class Settings:
 
     `detail_ms` is the length of the finer candles that are traded on, 0 where there are none.
     `roi` is sorted by minutes: (minutes, ratio). Ratios are leveraged profits (`semantics.md` 1.7).
+    `price_distance` is how far a strategy's own price may be from the proposed one.
     A stop at the venue follows after `stop_interval_ms`, and by `stop_step` as a ratio, at least; the bot guards
     the difference. `stop_beside` says that the venue keeps a stop beside another one, and beside an exit,
     `stop_replace` that it takes a stop for another in one request: both or neither.
@@ -277,6 +312,9 @@ class Settings:
     exit_timeout_count: int = 0
     exit_closer_ms: int = 0
     exit_market_ms: int = 0
+    entry_pricing: EntryPricingConfig = EntryPricingConfig()
+    exit_pricing: PricingConfig = PricingConfig()
+    price_distance: Decimal = D("0.02")
     signal_max_age_ms: int = 0
     position_adjustment: bool = False
     max_entry_adjustments: int = -1

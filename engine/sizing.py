@@ -17,8 +17,6 @@ from engine.types import ONE, ZERO
 STOP_RESERVE_MAX: Final = Decimal("1.5")
 RAISE_MAX: Final = Decimal("1.3")
 """A stake under the market's minimum is raised to it, but by no more than this factor."""
-CUSTOM_PRICE_DISTANCE: Final = Decimal("0.02")
-"""The furthest that a strategy's own price may be from the proposed one, as a ratio of it (1.4.3)."""
 
 
 def min_stake(market: Market, price: Decimal, stoploss: Decimal, reserve: Decimal, leverage: Decimal) -> Decimal:
@@ -96,6 +94,6 @@ def entry_amount(market: Market, stake: Decimal, price: Decimal, leverage: Decim
     return market.truncate_double(float(stake) / float(price) * float(leverage))
 
 
-def within_distance(wanted: Decimal, proposed: Decimal) -> Decimal:
-    """A strategy's own price, not further than `CUSTOM_PRICE_DISTANCE` from the proposed one."""
-    return min(max(wanted, proposed * (ONE - CUSTOM_PRICE_DISTANCE)), proposed * (ONE + CUSTOM_PRICE_DISTANCE))
+def within_distance(wanted: Decimal, proposed: Decimal, most: Decimal) -> Decimal:
+    """A strategy's own price, not further than `most` from the proposed one, as a ratio of it (1.4.3)."""
+    return min(max(wanted, proposed * (ONE - most)), proposed * (ONE + most))

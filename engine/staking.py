@@ -5,14 +5,18 @@ Each function is part of an evaluation under way: None means that an answer is s
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from engine import pricing
+from engine.denials import Denial
 from engine.margin import highest_leverage
 from engine.messages import CapitalReserved, ReserveCapital
+from engine.quotes import Priced
 from engine.sizing import validated_stake, within_distance
 from engine.telling import trade_view
-from engine.types import ONE, ZERO, OrderType, Side
+from engine.types import ONE, ZERO, OrderType, Priority, Purpose, Side
 from engine.work import WAITING, Work, entering
 
 
@@ -22,21 +26,70 @@ def order_type(work: Work) -> OrderType:
     return OrderType(settings.force_entry_type if work.pending.forced else settings.entry_type)
 
 
-def entry_price(work: Work) -> Decimal | None:
-    """The entry order's price, the strategy's own where it has one; None while it is asked."""
+@dataclass(frozen=True, slots=True)
+class NotPriced:
+    """The book speaks against the entry, or says nothing."""
+
+    code: Denial
+    detail: str
+
+
+def entry_price(work: Work) -> Decimal | NotPriced | None:
+    """The entry order's price, by the book and the strategy's own where it has one; None while these are asked."""
     pending, market = work.pending, work.market
     # Stored candles have opens with binary noise; rounded, such a price may lie outside its own candle.
     price = market.round_price(pending.price) if pending.bound is None else pending.price
+    quoted = _quoted(work, price)
+    if not isinstance(quoted, Decimal):
+        return quoted
+    price = quoted
     if order_type(work) is OrderType.MARKET:
         return price
     wanted = work.number("custom_entry_price", facts(work, price))
     if wanted is WAITING:
         return None
     if wanted is not None:
-        price = market.price_near(within_distance(wanted, price) if pending.bound is None else wanted)
+        price = market.price_near(
+            within_distance(wanted, price, work.settings.price_distance) if pending.bound is None else wanted
+        )
     if pending.bound is None:
         return price
     return min(price, pending.bound) if pending.side is Side.LONG else max(price, pending.bound)
+
+
+def _quoted(work: Work, price: Decimal) -> Decimal | NotPriced | None:
+    """`price`, or what the book makes of it where it is to be asked; None while it is.
+
+    A first entry has its slot and capital first: a book costs requests, and most signals of a round get no slot.
+    What a user wants at market price waits for nothing, and what is added to a trade is not weighed against the book.
+    """
+    pending, settings = work.pending, work.settings.entry_pricing
+    first = pending.kind == "entry"
+    whole = first and not pending.forced and settings.bids_to_ask_delta is not None
+    at_once = pending.forced and order_type(work) is OrderType.MARKET
+    if at_once or not (whole or pricing.is_quoted(settings)):
+        return price
+    if first and "size" not in pending.answers:
+        if "capital" not in pending.answers:
+            reserve(work, price, ONE, ZERO, None)
+            return None
+        pending.answers["size"] = pending.answers.pop("capital").stake
+    told = pricing.told_quote(work, settings, Priority.ENTRY, whole=whole)
+    if told is WAITING:
+        return None
+    if told.quote is None:
+        return NotPriced(Denial.NO_QUOTE, told.failed)
+    thin = pricing.thin_book(settings, told.quote, pending.side) if whole else None
+    if thin is not None:
+        return NotPriced(Denial.THIN_BOOK, thin)
+    price, pending.answers["priced"] = pricing.price_by(work, settings, told, Purpose.ENTRY, price)
+    return price
+
+
+def priced(work: Work) -> Priced | None:
+    """Why the entry under way has its price; None where no book was asked."""
+    found: Priced | None = work.pending.answers.get("priced")
+    return found
 
 
 def leverage_of(work: Work, price: Decimal) -> Decimal | None:

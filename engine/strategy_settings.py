@@ -17,7 +17,7 @@ from engine.config_rules import FREQTRADE, number_of, shown
 from engine.config_venue import PAPER
 from engine.errors import ConfigError, Problem
 from engine.protection_settings import check_protections
-from engine.settings import Config, Settings
+from engine.settings import Config, EntryPricingConfig, PricingConfig, Settings
 from engine.strategy import AFTER_FILL, CALLBACKS, LOOKS, SETTINGS, Strategy, StrategyFacts
 from engine.types import ZERO
 
@@ -81,9 +81,19 @@ def make_settings(config: Config, facts: StrategyFacts) -> Settings:
         raise ConfigError(problems)
     values = {name: given.get(name, getattr(Strategy, name)) for name in SETTINGS}
     _check_trailing(values, f"{facts.name}.", problems)
+    _check_pricing(config, values, problems)
     if problems:
         raise ConfigError(problems)
     return _settings(config, facts, values)
+
+
+def candle_settings(config: Config, facts: StrategyFacts) -> Settings:
+    """`make_settings` for trading on stored candles: they have no book, and their prices are what an order asks.
+
+    Raises:
+        ConfigError: as there.
+    """
+    return replace(make_settings(config, facts), entry_pricing=EntryPricingConfig(), exit_pricing=PricingConfig())
 
 
 def check_strategy_values(given: Mapping[str, Any], prefix: str, problems: list[Problem]) -> None:
@@ -260,6 +270,16 @@ def _check_trailing(values: Mapping[str, Any], prefix: str, problems: list[Probl
         problems.append(Problem(f"{prefix}trailing_stop_positive_offset", str(offset), why, cure))
 
 
+def _check_pricing(config: Config, values: Mapping[str, Any], problems: list[Problem]) -> None:
+    """A market order takes the other side, whatever it is priced at: who writes another one expects what cannot be."""
+    types = {**Strategy.order_types, **values["order_types"]}
+    sides = (("entry", config.entry_pricing.price_side, "ask"), ("exit", config.exit_pricing.price_side, "bid"))
+    for name, side, crosses in sides:
+        if types[name] == "market" and side not in ("last", "other", crosses):
+            key, why = f"{name}_pricing.price_side", f'order_types has {name} = "market", which takes the other side'
+            problems.append(Problem(key, shown(key, side), why, f'Write "other", or {name} = "limit" in order_types'))
+
+
 def _settings(config: Config, facts: StrategyFacts, values: Mapping[str, Any]) -> Settings:
     """The settings of checked values."""
     types = {**Strategy.order_types, **values["order_types"]}
@@ -298,6 +318,9 @@ def _settings(config: Config, facts: StrategyFacts, values: Mapping[str, Any]) -
         exit_timeout_count=timeout.exit_timeout_count,
         exit_closer_ms=timeout.exit_closer * unit,
         exit_market_ms=timeout.exit_market * unit,
+        entry_pricing=config.entry_pricing,
+        exit_pricing=config.exit_pricing,
+        price_distance=config.trading.custom_price_max_distance_ratio,
         signal_max_age_ms=int(_exact(values["ignore_buying_expired_candle_after"]) * 1_000),
         position_adjustment=values["position_adjustment_enable"],
         max_entry_adjustments=values["max_entry_position_adjustment"],

@@ -20,6 +20,7 @@ from engine.market import Market
 from engine.messages import NO_SIGNAL, AskStrategy, ExposureChanged, MarketRange, Message, Signal, TradeClosed
 from engine.order import TERMINAL, Order, OrderEvent
 from engine.position import Position
+from engine.quotes import Priced
 from engine.settings import Settings
 from engine.types import (
     ONE,
@@ -39,6 +40,10 @@ from engine.types import (
 S = TradeState
 
 BACKTEST_STOP = Decimal("-0.05")
+_INTENDED = (
+    *("client_order_id", "purpose", "side", "type", "amount", "price", "trigger_price", "time_in_force"),
+    *("reduce_only", "leverage", "tag"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +300,7 @@ class Work:
         time_in_force: TimeInForce = TimeInForce.GTC,
         grant_epoch: int | None = None,
         replaces: str = "",
+        priced: Priced | None = None,
     ) -> Order:
         """Intend an order: it is in the books from here on, and goes out when the intent is on disk."""
         trade = self.trade
@@ -316,28 +322,19 @@ class Work:
             updated_at=self.now,
             replaces=replaces,
         )
-        self.enlist(order)
+        self.enlist(order, priced)
         self.do(Place(order, grant_epoch))
         return order
 
-    def enlist(self, order: Order) -> None:
-        """Put an order into the trade's books, and into the journal as what it was meant to be."""
+    def enlist(self, order: Order, priced: Priced | None = None) -> None:
+        """Put an order into the trade's books, and into the journal as what it was meant to be, and why at that price."""
         self.trade.orders[order.client_order_id] = order
-        self.emit(
-            "OrderIntended",
-            client_order_id=order.client_order_id,
-            purpose=order.purpose,
-            side=order.side,
-            type=order.type,
-            amount=order.amount,
-            price=order.price,
-            trigger_price=order.trigger_price,
-            time_in_force=order.time_in_force,
-            reduce_only=order.reduce_only,
-            leverage=self.trade.leverage,
-            tag=order.tag,
-            **({"replaces": order.replaces} if order.replaces else {}),
-        )
+        body = {name: getattr(order, name) for name in _INTENDED} | {"leverage": self.trade.leverage}
+        if order.replaces:
+            body |= {"replaces": order.replaces}
+        if priced is not None:
+            body |= {"priced": priced.how, "bid": priced.bid, "ask": priced.ask, "quoted_at": priced.quoted_at}
+        self.emit("OrderIntended", **body)
 
     def cancel(self, order: Order, reason: str = "") -> None:
         """Ask for an order's end, once; one in doubt is asked about instead, by whoever doubts it."""

@@ -75,6 +75,10 @@ def convert_config(freqtrade: Table, find: Callable[[str], str]) -> Converted:
             done.tell(key, value, NEEDLESS, "it is null")
         else:
             _convert_key(done, freqtrade, key, _said(value))
+    for section in ("entry_pricing", "exit_pricing"):
+        if isinstance(freqtrade.get(section), dict) and "price_side" not in freqtrade[section]:
+            done.put(f"{section}.price_side", "same")
+            done.tell(f"{section}.price_side", None, TAKEN, f'as {section}.price_side = "same", Freqtrade\'s default')
     if not freqtrade.get("strategy"):
         done.tell("strategy", None, LACKING, "it is not in there; write name = FILE.py:Class under [strategy]")
     _leave_out_what_is_refused(done)
@@ -312,6 +316,14 @@ def _order_types(done: Converted, _: Table, key: str, value: Any) -> None:
         )
 
 
+def _depth(done: Converted, _: Table, key: str, value: Any) -> None:
+    given = value if isinstance(value, dict) else {}
+    if given.get("enabled") and "bids_to_ask_delta" in given:
+        done.take(key, value, "entry_pricing.bids_to_ask_delta", given["bids_to_ask_delta"])
+    else:
+        done.tell(key, value, NEEDLESS, "it is off; bids_to_ask_delta under [entry_pricing] would turn it on")
+
+
 def _verbosity(done: Converted, _: Table, key: str, value: Any) -> None:
     done.take(key, value, "runtime.log_level", "DEBUG" if isinstance(value, int) and value > 0 else "INFO")
 
@@ -343,6 +355,7 @@ _SPECIAL: Final[dict[str, Callable[[Converted, Table, str, Any], None]]] = {
     "protections": _protections,
     "trading_mode": _trading_mode,
     "order_types": _order_types,
+    "entry_pricing.check_depth_of_market": _depth,
     "verbosity": _verbosity,
     "strategy": _strategy,
 }

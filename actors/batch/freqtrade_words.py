@@ -10,9 +10,15 @@ SAME: Final = {
         for name in (
             "stake_currency", "stake_amount", "tradable_balance_ratio", "available_capital", "amend_last_stake_amount",
             "last_stake_amount_min_ratio", "amount_reserve_percent", "liquidation_buffer",
+            "custom_price_max_distance_ratio",
         )
     },
     **{f"unfilledtimeout.{name}": f"unfilledtimeout.{name}" for name in ("entry", "exit", "unit", "exit_timeout_count")},
+    **{
+        f"{section}.{name}": f"{section}.{name}"
+        for section in ("entry_pricing", "exit_pricing")
+        for name in ("price_side", "use_order_book", "order_book_top", "price_last_balance")
+    },
     "timeframe": "strategy.overrides.timeframe",
     "logfile": "runtime.log_file",
 }  # fmt: skip
@@ -67,8 +73,6 @@ _MESSAGES: Final = (
 _ANSWERS: Final = "`tradepit status --json` and `tradepit sql` answer what it did"
 
 LACKED: Final = {
-    "entry_pricing": "orders are priced at the price of the decision",
-    "exit_pricing": "orders are priced at the price of the decision",
     "telegram": _MESSAGES,
     "webhook": _MESSAGES,
     "discord": _MESSAGES,
@@ -76,7 +80,6 @@ LACKED: Final = {
     "external_message_consumer": "one bot trades hundreds of pairs; none listens to another",
     "freqai": "there are no trained models here",
     "edge": "Freqtrade has dropped it, too",
-    "custom_price_max_distance_ratio": "an own price is taken as it is given",
     "futures_funding_rate": "funding rates come from the data",
     "freqaimodel": "there are no trained models here",
     "freqaimodel_path": "there are no trained models here",

@@ -21,7 +21,7 @@ from actors.batch.room import BYTES_A_ROW, check_room, free_memory
 from actors.batch.spreading import STOPPED, Unfinished, cores, may_fork, spread
 from actors.judging.loader import StrategyMaker, surroundings_of
 from engine.candles import Candles, timeframe_ms
-from engine.config import make_settings, quote_of
+from engine.config import candle_settings, quote_of
 from engine.errors import DataError, StrategyError
 from engine.market import Market
 from engine.order import prefix_of
@@ -83,7 +83,7 @@ def tape(
     """
     maker = maker_of(config, folder, pairs, end)
     facts = facts_of(maker.make())
-    settings = make_settings(config, facts)
+    settings = candle_settings(config, facts)
     files, others = _meant(folder, pairs, facts.timeframe, config.trading.stake_currency)
     finer = finer_files(folder, files, facts.timeframe, config.feed.timeframe_detail)
     check_room(files.values(), free_memory(), finer.values())

@@ -173,6 +173,10 @@ INTENDED = [
     "leverage",
     "tag",
     "replaces",
+    "priced",
+    "bid",
+    "ask",
+    "quoted_at",
 ]
 
 

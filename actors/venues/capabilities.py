@@ -33,7 +33,7 @@ READS: Final = (
     "balances", "positions", "leverage", "margin_mode", "position_mode", "leverage_tiers", "funding_history",
     "order_usage", "user_stream",
 )  # fmt: skip
-PUBLIC: Final = ("candles", "candles_few", "ticker", "tickers", "markets", "funding_rates", "time")
+PUBLIC: Final = ("candles", "candles_few", "book", "deep_book", "ticker", "tickers", "markets", "funding_rates", "time")
 DAY_MS: Final = 86_400_000
 
 PAGE: Final = 500

@@ -9,7 +9,7 @@ from actors.venues.trading import Permit, PermitWanted, RequestEnded
 from engine.candles import Candle, Candles
 from engine.margin import FundingRate
 from engine.market import Market
-from engine.messages import Message
+from engine.messages import AskQuote, Message, QuoteTold
 from engine.types import Millis
 
 
@@ -22,6 +22,10 @@ class PriceRange(NamedTuple):
     high: float
     low: float
     close: float
+
+    def with_tick(self, ts: Millis, at: float) -> PriceRange:
+        """The range with one more tick."""
+        return PriceRange(self.pair, ts, self.open, max(self.high, at), min(self.low, at), at)
 
 
 class MarketSource(Protocol):
@@ -145,6 +149,14 @@ class MarketStream(Protocol):
 
     def said(self) -> Sequence[tuple[str, Message]]:
         """What is to be told to others, (name, message), since the last call."""
+        ...
+
+    def ask_quote(self, question: AskQuote, at: Millis) -> None:
+        """Have a pair's quote brought; at `at`, where the market is one that can be asked of any time."""
+        ...
+
+    def quotes(self) -> Sequence[QuoteTold]:
+        """The answers to such questions that have come since the last call; some questions have none."""
         ...
 
     def faults(self) -> Sequence[Fault]:

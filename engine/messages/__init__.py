@@ -65,12 +65,14 @@ from engine.messages.judging import (
     StrategyFailed,
 )
 from engine.messages.market import (
+    AskQuote,
     CandlesClosed,
     DataAlert,
     HistoryLoaded,
     LoadHistory,
     MarketRange,
     MarketStirred,
+    QuoteTold,
     WatchPrice,
 )
 from engine.messages.orders import (
@@ -127,6 +129,7 @@ __all__ = [
     "AccountTold",
     "AcquirePermit",
     "AdjustPosition",
+    "AskQuote",
     "AskStrategy",
     "BalancesChanged",
     "CancelOrder",
@@ -172,6 +175,7 @@ __all__ = [
     "PermitsSpent",
     "Plain",
     "Proceed",
+    "QuoteTold",
     "Record",
     "RecordRefused",
     "Recorded",

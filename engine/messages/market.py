@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from engine.candles import Candle
 from engine.messages.base import Message
-from engine.types import Millis
+from engine.quotes import Quote
+from engine.types import Millis, Priority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,31 @@ class WatchPrice(Message):
 
     pair: str
     watch: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskQuote(Message):
+    """pair → feed: tell me both sides of the book at `level`, 1 being the best; with `levels`, what rests on so many.
+
+    No answer within `deadline_ms` is one too: the pair takes what it does without a quote.
+    """
+
+    request_id: str
+    pair: str
+    level: int = 1
+    levels: int = 0
+    priority: Priority = Priority.ENTRY
+    deadline_ms: Millis = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteTold(Message):
+    """feed → pair: the quote; None, and why there is none."""
+
+    request_id: str
+    pair: str
+    quote: Quote | None = None
+    failed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,10 @@ from actors.sim import SimRuntime
 from actors.supervisor import ChildSpec, RootActor
 from actors.venues.paper.built_in import BuiltInMarket
 from actors.venues.paper.prompt import PromptMarket
+from actors.venues.paper.reading import rules_of
 from actors.venues.paper.venue import PaperVenue
 from actors.venues.ports import MarketSource
+from engine.depth import ENDLESS
 from engine.messages import Entry, ForceEnter, ForceExit, Record, Shutdown
 from engine.order import prefix_of
 from engine.portfolio import Portfolio
@@ -85,12 +87,15 @@ class PaperBot:
             ChildSpec(
                 "feed",
                 lambda ctx: FeedActor(
-                    ctx, PromptMarket(self._source), self.pairs, "1m", dict.fromkeys(self.pairs, "judge:0"), self._feed
+                    ctx, self._stream(paper), self.pairs, "1m", dict.fromkeys(self.pairs, "judge:0"), self._feed
                 ),
                 shared=True,
             ),
             *(ChildSpec(f"pair:{pair}", self._pair(pair, paper)) for pair in self.pairs),
         ]
+
+    def _stream(self, paper: PaperConfig) -> PromptMarket:
+        return PromptMarket(self._source, rules_of(paper).depth or ENDLESS)
 
     def _pair(self, pair: str, paper: PaperConfig) -> Any:
         market = replace(self.venue.markets()[pair], leverage_max=paper.leverage_max)

@@ -60,6 +60,39 @@ def fate(done: Converted, key: str) -> tuple[str, str]:
     return found.what, found.says
 
 
+def test_prices_by_the_book_are_taken_over(tmp_path: Path) -> None:
+    """Freqtrade's pricing means the same here; what it leaves out is its default, and a check that is off stays off."""
+    text: dict[str, Any] = {
+        "strategy": "S",
+        "entry_pricing": {
+            "price_side": "other",
+            "use_order_book": True,
+            "order_book_top": 3,
+            "check_depth_of_market": {"enabled": True, "bids_to_ask_delta": 0.5},
+        },
+        "exit_pricing": {"price_last_balance": 0.25, "check_depth_of_market": {"enabled": False}},
+        "custom_price_max_distance_ratio": 0.01,
+    }
+    done = converted(text, tmp_path)
+    config = parse_config(done.config)
+    entry, leave = config.entry_pricing, config.exit_pricing
+
+    assert ("other", True, 3, D("0.5")) == (
+        entry.price_side,
+        entry.use_order_book,
+        entry.order_book_top,
+        entry.bids_to_ask_delta,
+    )
+    assert ("same", D("0.25")) == (leave.price_side, leave.price_last_balance)
+    assert D("0.01") == config.trading.custom_price_max_distance_ratio
+    assert (TAKEN, 'as exit_pricing.price_side = "same", Freqtrade\'s default') == fate(done, "exit_pricing.price_side")
+
+    text["entry_pricing"]["check_depth_of_market"]["enabled"] = False
+    off = converted(text, tmp_path)
+    assert NEEDLESS == fate(off, "entry_pricing.check_depth_of_market")[0]
+    assert parse_config(off.config).entry_pricing.bids_to_ask_delta is None
+
+
 def test_what_means_the_same_is_taken_over(tmp_path: Path) -> None:
     """Values are under our names, exact to the digit, and our configuration takes them."""
     config = parse_config(converted(FULL, tmp_path).config)

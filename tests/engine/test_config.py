@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config import (
+    candle_settings,
     effective_protections,
     fingerprint,
     known_keys,
@@ -87,6 +88,25 @@ def test_all_mistakes_are_said_at_once() -> None:
         ("[trading]\nmax_open_trades = 2.5", "trading.max_open_trades", "2.5", "whole number", "10"),
         ("[trading]\nmax_open_trades = true", "trading.max_open_trades", "true", "whole number", "10"),
         ('[risk]\nmax_drawdown = "5%"', "risk.max_drawdown", '"5%"', "a number", "0.05"),
+        ('[entry_pricing]\nprice_side = "Same"', "entry_pricing.price_side", '"Same"', '"same"', '"same"?'),
+        ("[entry_pricing]\norder_book_top = 0", "entry_pricing.order_book_top", "0", "from 1 to 50", "1"),
+        ("[entry_pricing]\nuse_order_book = true", "entry_pricing.use_order_book", "true", "no book", '"other"'),
+        ("[exit_pricing]\nprice_last_balance = 0.5", "exit_pricing.price_last_balance", "0.5", "the last", '"same"'),
+        ("[exit_pricing]\nbids_to_ask_delta = 1", "exit_pricing.bids_to_ask_delta", "1", "nothing", "[entry_pricing]"),
+        (
+            "[entry_pricing.check_depth_of_market]\nenabled = true",
+            "entry_pricing.check_depth_of_market",
+            "",
+            "nothing",
+            "bids_to_ask_delta",
+        ),
+        (
+            "custom_price_max_distance_ratio = 0.01",
+            "custom_price_max_distance_ratio",
+            "0.01",
+            "nothing",
+            "[trading]",
+        ),
         ("[risk]\nmax_drawdown = 20", "risk.max_drawdown", "20", "at most 1", "0.2"),
         ("[risk]\nmax_drawdown = nan", "risk.max_drawdown", "NaN", "a number", "none"),
         ("[trading]\nleverage = inf", "trading.leverage", "Infinity", "a number", "1"),
@@ -343,6 +363,42 @@ def test_anything_is_read_or_refused(flat: dict[str, Any]) -> None:
             target[name] = value
 
     assert said_by(lambda: parse_config(nested))
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "refused"),
+    [
+        ("entry", "same", True),
+        ("entry", "bid", True),
+        ("entry", "ask", False),
+        ("entry", "other", False),
+        ("entry", "last", False),
+        ("exit", "same", True),
+        ("exit", "ask", True),
+        ("exit", "bid", False),
+        ("exit", "other", False),
+    ],
+)
+def test_a_market_order_takes_the_other_side(kind: str, side: str, refused: bool) -> None:
+    """Who prices market orders at another side than they take is told so; limit orders may have any."""
+    config = read(f'[{kind}_pricing]\nprice_side = "{side}"')
+
+    assert side == getattr(make_settings(config, facts()), f"{kind}_pricing").price_side
+    if not refused:
+        make_settings(config, facts(order_types={kind: "market"}))
+        return
+    with pytest.raises(ConfigError) as caught:
+        make_settings(config, facts(order_types={kind: "market"}))
+    (problem,) = caught.value.problems
+    assert f"{kind}_pricing.price_side" == problem.key
+    assert "takes the other side" in problem.why
+
+
+def test_candles_have_no_book() -> None:
+    """Over stored candles nothing is asked of a book, whatever is configured: equal candles, equal trades."""
+    config = read('[entry_pricing]\nprice_side = "other"\nbids_to_ask_delta = 2\n[exit_pricing]\nprice_side = "same"')
+
+    assert make_settings(Config(), facts()) == candle_settings(config, facts())
 
 
 @given(_OVERRIDES)

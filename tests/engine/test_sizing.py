@@ -119,4 +119,4 @@ def test_a_proposed_stake_is_never_more_than_there_is(
 
 def test_own_prices_keep_their_distance() -> None:
     """A strategy's price is bounded at 2 % on both sides."""
-    assert [D(98), D(99), D(102)] == [within_distance(D(p), D(100)) for p in (50, 99, 150)]
+    assert [D(98), D(99), D(102)] == [within_distance(D(p), D(100), D("0.02")) for p in (50, 99, 150)]

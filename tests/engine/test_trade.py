@@ -46,6 +46,7 @@ EVENTS: Final[dict[type[m.Message], list[str]]] = {
     m.CapitalReserved: ["granted 1000"],
     m.CapitalDenied: ["denied NO_FREE_SLOT"],
     m.StrategyAnswered: ["answer True", "no-answer"],
+    m.QuoteTold: ["quote 99 101", "no-quote"],
     m.StrategyFailed: ["strategy-failed", "strategy-failed quarantined"],
     m.TradingStateChanged: ["trading ACTIVE", "trading EXITS_ONLY", "trading STOPPED"],
     m.TimerFired: ["timer unfilled", "timer pursue"],

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine import messages as m
 from engine.depth import Depth
-from engine.settings import Settings
+from engine.settings import EntryPricingConfig, PricingConfig, Settings
 from engine.types import ONE, Side, TradeState, use_money_context
 from tests.engine.venue_world import CANDLE, PAIR, World
 
@@ -34,6 +34,7 @@ class TradeInTheWorld(RuleBasedStateMachine):
         beside=st.booleans(),
         in_one=st.booleans(),
         callbacks=st.sampled_from([(), ("custom_exit", "confirm_trade_entry")]),
+        priced=st.sampled_from(["last", "same", "other"]),
     )
     def begin(
         self,
@@ -45,6 +46,7 @@ class TradeInTheWorld(RuleBasedStateMachine):
         beside: bool,
         in_one: bool,
         callbacks: tuple[str, ...],
+        priced: str,
     ) -> None:
         """A world of its own for each run."""
         use_money_context()
@@ -64,6 +66,9 @@ class TradeInTheWorld(RuleBasedStateMachine):
                 exit_type="market" if market_exit else "limit",
                 exit_timeout_count=2,
                 callbacks=frozenset(callbacks),
+                entry_pricing=EntryPricingConfig(price_side=priced),
+                exit_pricing=PricingConfig(price_side=priced),
+                exit_closer_ms=0 if market_exit else 60_000,
             ),
             Depth(D("0.0004"), D(1_000_000)) if book else None,
         )

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from engine import messages as m
 from engine.actions import Alarm, Cancel, Emit, Judge, LookUp, Place, SetTimer
-from engine.depth import Depth
+from engine.depth import ENDLESS, Depth
 from engine.guarding import STOPS_MOST
 from engine.keeping import trade_from_plain, trade_to_plain
 from engine.market import Market
@@ -129,7 +129,7 @@ class World:
             self.timers[action.name] = self.now + action.delay_ms
         elif isinstance(action, LookUp):
             self.looking = True
-        elif isinstance(action, m.ReserveCapital | m.AskStrategy):
+        elif isinstance(action, m.ReserveCapital | m.AskStrategy | m.AskQuote):
             self.asked.append(action)
         elif isinstance(action, m.ExposureChanged):
             self.told = action
@@ -336,8 +336,10 @@ class World:
         raise AssertionError(f"never at rest: {self.trade.state} {list(self.trade.orders.values())} {self.timers}")
 
     def answer(self, stake: Decimal | None) -> None:
-        """The portfolio's or the strategy's answer to the oldest question; `stake` of None is a no."""
+        """The portfolio's, the strategy's or the feed's answer to the oldest question; `stake` of None is a no."""
         asked = self.asked.pop(0)
+        if isinstance(asked, m.AskQuote):
+            self._tell_quote(asked, known=stake is not None)
         if isinstance(asked, m.AskStrategy):
             self.step(
                 m.StrategyAnswered(request_id=asked.request_id, pair=PAIR, failed="no answer in time", excused=True)
@@ -349,6 +351,14 @@ class World:
                 self.step(
                     m.CapitalReserved(request_id=asked.request_id, pair=PAIR, stake=stake, available=stake, epoch=1)
                 )
+
+    def _tell_quote(self, asked: m.AskQuote, *, known: bool) -> None:
+        """The book around the price of now, or none in time; told twice, as a late answer after its deadline would be."""
+        book = self.depth or ENDLESS
+        quote = book.quote(MARKET, self.price, asked.level, ts=self.now, whole=asked.levels > 0) if known else None
+        told = m.QuoteTold(request_id=asked.request_id, pair=PAIR, quote=quote, failed="" if quote else "no book")
+        self.step(told)
+        self.step(told)
 
     def wait(self, ms: int) -> None:
         """Time passes; timers that are due fire."""

@@ -29,7 +29,8 @@ def live_toml(server: Exchange, pairs: list[str], **sections: Mapping[str, Any])
         "runtime": {"log_level": "DEBUG"},
     }
     for section, values in sections.items():
-        config.setdefault(section.replace("_", "."), {}).update(values)
+        name = section if section.endswith("_pricing") else section.replace("_", ".")
+        config.setdefault(name, {}).update(values)
     lines = ['mode = "live"']
     for section, values in config.items():
         lines += ["", f"[{section}]", *(f"{key} = {as_toml(value)}" for key, value in values.items())]

@@ -1,7 +1,7 @@
 """Scenarios of the trade machine as tables: what happens to a trade, and what it must do about it.
 
     == title                      begins a scenario; a sentence says what it proves
-    settings name=value …         of `Settings`; `market name=value …` of `Market`
+    settings name=value …         of `Settings`; `market name=value …` of `Market`; entry_pricing=SIDE[:LEVEL[:BALANCE[:DELTA]]]
     time event | STATE actions    seconds from the start; the state after the event, the actions in order
     # a comment, on its own line or at the end of a row
 
@@ -30,7 +30,8 @@ from engine.keeping import trade_from_plain, trade_to_plain
 from engine.margin import MarginTier
 from engine.market import Market
 from engine.order import Fill
-from engine.settings import Settings
+from engine.quotes import Quote
+from engine.settings import EntryPricingConfig, PricingConfig, Settings
 from engine.trade import Step, step
 from engine.types import Side, TradeState, TradingState, use_money_context
 from engine.work import PlaceAborted, Rules, Trade, exposure_of, state_of
@@ -38,6 +39,8 @@ from engine.work import PlaceAborted, Rules, Trade, exposure_of, state_of
 PAIR: Final = "BTC/USDT"
 START: Final = 1_767_225_600_000
 D = Decimal
+WHY: Final = ("NO_QUOTE", "THIN_BOOK")
+"""Codes whose detail is shown, too."""
 
 
 @dataclass(slots=True)
@@ -83,11 +86,23 @@ def _assignment(text: str) -> tuple[str, Any]:
             MarginTier(notional_min=low, notional_max=row[0], rate=row[1], leverage_max=row[2])
             for low, row in zip(lows, rows, strict=False)
         )
+    if name in ("entry_pricing", "exit_pricing"):
+        return name, _pricing(name, *value.split(":"))
     if value in ("True", "False"):
         return name, value == "True"
     if re.fullmatch(r"-?\d+", value) and name.endswith(("_ms", "_count")):
         return name, int(value)
     return name, D(value) if re.fullmatch(r"-?[\d.]+", value) else value
+
+
+def _pricing(name: str, side: str, level: str = "", balance: str = "", delta: str = "") -> PricingConfig:
+    """A level is one of the order book; none: the best price."""
+    common: dict[str, Any] = {"price_side": side, "price_last_balance": D(balance or 0)}
+    if level:
+        common |= {"use_order_book": True, "order_book_top": int(level)}
+    if name == "exit_pricing":
+        return PricingConfig(**common)
+    return EntryPricingConfig(**common, bids_to_ask_delta=D(delta) if delta else None)
 
 
 def rules_of(scenario: Scenario, run: int = 1) -> Rules:
@@ -211,6 +226,24 @@ class Player:
 
     def _on_no_answer(self, words: list[str], now: int) -> m.Message:
         return m.StrategyAnswered(request_id=self._waiting(), pair=PAIR, failed="no answer in time", excused=True)
+
+    def _on_quote(self, words: list[str], now: int) -> m.Message:
+        """`quote 99 101 [last 100] [rests 5 10] [late]`: bid and ask, the last price, what rests on bids and asks."""
+        numbers = {name: words[words.index(name) + 1 :] for name in ("last", "rests") if name in words}
+        rests = [D(word) for word in numbers.get("rests", ())[:2]]
+        quote = Quote(
+            ts=now,
+            bid=D(words[0]),
+            ask=D(words[1]),
+            last=D(numbers["last"][0]) if "last" in numbers else None,
+            bids=rests[0] if rests else None,
+            asks=rests[1] if rests else None,
+            source="stream",
+        )
+        return m.QuoteTold(request_id="earlier" if "late" in words else self._waiting(), pair=PAIR, quote=quote)
+
+    def _on_no_quote(self, words: list[str], now: int) -> m.Message:
+        return m.QuoteTold(request_id=self._waiting(), pair=PAIR, failed="no quote came in time")
 
     def _on_raised(self, words: list[str], now: int) -> m.Message:
         return m.StrategyAnswered(request_id=self._waiting(), pair=PAIR, failed="a bug of the user's")
@@ -381,6 +414,8 @@ class Player:
             return f"reserve {action.side} @ {action.price:f}{own}{' forced' if action.forced else ''}"
         if isinstance(action, m.AskStrategy):
             return f"ask {action.callback}"
+        if isinstance(action, m.AskQuote):
+            return f"quote of level {action.level}{f' and {action.levels} levels' if action.levels else ''}"
         if isinstance(action, Alarm):
             return f"alarm {action.event}"
         if isinstance(action, m.TradeClosed):
@@ -393,7 +428,8 @@ class Player:
 def _shown_event(event: Emit) -> str:
     body = event.body
     if event.kind == "SignalDecided":
-        return f"{body['signal']} {body['outcome']} {body['code']}"
+        why = f" [{body['detail']}]" if body["detail"] and (body["code"] in WHY or body["code"] == "TRADED") else ""
+        return f"{body['signal']} {body['outcome']} {body['code']}{why}"
     if event.kind == "FundingPaid":
         return f"funding {body['received']:f}{' late' if body['late'] else ''}"
     return f"stop {body['stop']:f} {body['why']}" if event.kind == "StopMoved" else ""

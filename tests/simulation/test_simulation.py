@@ -95,4 +95,5 @@ def test_the_world_is_hostile_and_trades() -> None:
     assert sum(world.venue.injected for world in worlds) > 5
     assert sum(world.runs for world in worlds) > 4
     assert sum(len(fills_of(world)) for world in worlds) > 10
+    assert sum(world.journal.text().count(b"quoted_at") for world in worlds) > 5
     assert all(world.config.paper.wallet > ZERO for world in worlds)

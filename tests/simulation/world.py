@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -35,9 +35,11 @@ from actors.sim import Faults, SimRuntime
 from actors.supervisor import ChildSpec, RootActor
 from actors.venues.paper.built_in import BuiltInMarket
 from actors.venues.paper.prompt import PromptMarket
+from actors.venues.paper.reading import rules_of
 from actors.venues.paper.venue import PaperVenue
 from actors.venues.trading import Permit
 from engine.config import make_settings, parse_config
+from engine.depth import ENDLESS
 from engine.messages import ForceEnter, ForceExit, LockPair, SetTradingState
 from engine.order import Order, prefix_of
 from engine.portfolio import Portfolio
@@ -75,7 +77,7 @@ class Scene:
 def scene_of(seed: int) -> Scene:
     """Draw the settings and the faults of a seed."""
     rng = Random(f"scene {seed}")
-    config = config_of(rng)
+    config = config_of(rng, Random(f"prices {seed}"))
     level = rng.choice([0.0, 0.3, 1.0, 2.5])
     rate = rng.choice([0.05, 0.2])
     return Scene(
@@ -98,52 +100,63 @@ def scene_of(seed: int) -> Scene:
     )
 
 
-def config_of(rng: Random) -> Config:
+def prices_of(rng: Random, order_types: Mapping[str, Any]) -> dict[str, Any]:
+    """Draw whose prices orders ask: the last, or one side of the book, which a market order takes anyway."""
+    sides = {kind: rng.choice(["last", "same", "other"]) for kind in ("entry", "exit")}
+    for kind, side in sides.items():
+        sides[kind] = "other" if order_types[kind] == "market" and side == "same" else side
+    weighed = {"bids_to_ask_delta": D("0.5")} if rng.random() < 0.3 else {}
+    return {
+        "entry_pricing": {"price_side": sides["entry"], **weighed},
+        "exit_pricing": {"price_side": sides["exit"]},
+    }
+
+
+def config_of(rng: Random, prices: Random) -> Config:
     """Draw what a user may have set."""
     asked, limit = rng.random() < 0.3, rng.random() < 0.5
     shorts = rng.random() < 0.4
     slots = rng.choice([2, 4, -1])
     strategy = Path(__file__).with_name("busy.py")
-    return parse_config(
-        {
-            "trading": {
-                "max_open_trades": slots,
-                "stake_amount": D(500) if slots < 0 else rng.choice([D(500), D(20), "unlimited"]),
-                "entry_order": rng.choice(["pairs", "score"]),
-                "leverage": D(3) if shorts else D(1),
-            },
-            "unfilledtimeout": {"entry": 1, "exit": 1, "exit_timeout_count": rng.choice([0, 2])},
-            "strategy": {
-                "name": f"{strategy}:{'Asked' if asked else 'Busy'}",
-                "workers": 0,
-                "overrides": {
-                    "can_short": shorts,
-                    "trailing_stop": rng.random() < 0.3,
-                    "order_types": {
-                        "entry": "limit" if limit else "market",
-                        "exit": rng.choice(["limit", "market"]),
-                        "stoploss": "market",
-                        "stoploss_on_exchange": rng.random() < 0.5,
-                    },
+    config: dict[str, Any] = {
+        "trading": {
+            "max_open_trades": slots,
+            "stake_amount": D(500) if slots < 0 else rng.choice([D(500), D(20), "unlimited"]),
+            "entry_order": rng.choice(["pairs", "score"]),
+            "leverage": D(3) if shorts else D(1),
+        },
+        "unfilledtimeout": {"entry": 1, "exit": 1, "exit_timeout_count": rng.choice([0, 2])},
+        "strategy": {
+            "name": f"{strategy}:{'Asked' if asked else 'Busy'}",
+            "workers": 0,
+            "overrides": {
+                "can_short": shorts,
+                "trailing_stop": rng.random() < 0.3,
+                "order_types": {
+                    "entry": "limit" if limit else "market",
+                    "exit": rng.choice(["limit", "market"]),
+                    "stoploss": "market",
+                    "stoploss_on_exchange": rng.random() < 0.5,
                 },
             },
-            "feed": {"pairs": 6, "seed": rng.randrange(1, 1_000), "tick_ms": 1_000},
-            "paper": {
-                "fee_in_base": not shorts and rng.random() < 0.4,
-                "latency_ms": rng.choice([0, 200]),
-                "maker_fee": D("0.0002"),
-                "taker_fee": D("0.0002"),
-                "spread": D("0.0001"),
-                "depth": rng.choice([D(50_000), D(2_000)]),
-                "orders_per_10s": rng.choice([100, 12]),
-                "weight_per_minute": rng.choice([6_000, 400]),
-                "fee_coin": "FEE" if rng.random() < 0.2 else "",
-                "fee_coin_wallet": D("0.5"),
-                "leverage_max": D(5) if shorts else D(1),
-            },
-            "protections": [{"method": "CooldownPeriod", "stop_duration_candles": 1}] if rng.random() < 0.2 else [],
-        }
-    )
+        },
+        "feed": {"pairs": 6, "seed": rng.randrange(1, 1_000), "tick_ms": 1_000},
+        "paper": {
+            "fee_in_base": not shorts and rng.random() < 0.4,
+            "latency_ms": rng.choice([0, 200]),
+            "maker_fee": D("0.0002"),
+            "taker_fee": D("0.0002"),
+            "spread": D("0.0001"),
+            "depth": rng.choice([D(50_000), D(2_000)]),
+            "orders_per_10s": rng.choice([100, 12]),
+            "weight_per_minute": rng.choice([6_000, 400]),
+            "fee_coin": "FEE" if rng.random() < 0.2 else "",
+            "fee_coin_wallet": D("0.5"),
+            "leverage_max": D(5) if shorts else D(1),
+        },
+        "protections": [{"method": "CooldownPeriod", "stop_duration_candles": 1}] if rng.random() < 0.2 else [],
+    }
+    return parse_config(config | prices_of(prices, config["strategy"]["overrides"]["order_types"]))
 
 
 class ShakyJournal(MemoryJournal):
@@ -225,7 +238,8 @@ class World:
             del self.trace[:200_000]
 
     def _specs(self) -> list[ChildSpec]:
-        config, source = self.config, self._market()
+        config = self.config
+        stream = PromptMarket(self._market(), rules_of(config.paper).depth or ENDLESS)
         order = {pair: number for number, pair in enumerate(self.pairs)}
         run = self.journal.run
 
@@ -253,7 +267,7 @@ class World:
             ),
             *(ChildSpec(f"pair:{pair}", self._pair(pair, run), intensity=8) for pair in self.pairs),
             shared("judge:0", lambda ctx: JudgeActor(ctx, pairs=self.pairs, config=config.strategy, facts=self.facts)),
-            shared("feed", lambda ctx: FeedActor(ctx, PromptMarket(source), self.pairs, "1m", judge_of, config.feed)),
+            shared("feed", lambda ctx: FeedActor(ctx, stream, self.pairs, "1m", judge_of, config.feed)),
         ]
 
     def _pair(self, pair: str, run: int) -> Callable[[Context], PairActor]:

@@ -17,7 +17,7 @@ from actors.batch.outcome import BacktestResult
 from actors.batch.taping import Taped, tape_of
 from actors.judging.loader import StrategyMaker
 from engine.candles import Candles
-from engine.config import make_settings
+from engine.config import candle_settings
 from engine.errors import DataError, TradepitError
 from engine.losses import LOSSES, Account
 from engine.metrics import days_of, drawdown
@@ -77,7 +77,7 @@ class Recipe:
         wanted = self.config.strategy
         maker = StrategyMaker(wanted.name, wanted.parameters, wanted.overrides, self.surroundings)
         facts = facts_of(maker.make())
-        settings = make_settings(self.config, facts)
+        settings = candle_settings(self.config, facts)
         taped = Taped(self.tapes, self.rules, self.frames, settings, facts, maker, {})
         return Laboratory(self.config, taped, self.goal, self.start, self.end)
 
@@ -153,7 +153,7 @@ class Laboratory:
         maker = self._taped.maker.with_values(assigned.parameters, assigned.settings)
         tapes = self._judge(maker, point)
         facts = facts_of(maker.make())
-        settings = replace(make_settings(self._config, facts), stop_on_venue=False)
+        settings = replace(candle_settings(self._config, facts), stop_on_venue=False)
         rules = {pair: replace(self._taped.rules[pair], settings=settings) for pair in tapes}
         taped = replace(
             self._taped, tapes=tapes, rules=rules, frames=self._frames, settings=settings, facts=facts, maker=maker

@@ -19,10 +19,10 @@ import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from actors.venues.live.book import Books, price_of
 from actors.venues.live.frames import READERS, Reader
 from actors.venues.live.halts import Halts
 from actors.venues.live.lines import CandleLine, PriceLine
-from actors.venues.live.markets import positive
 from actors.venues.live.permits import Turnstile
 from actors.venues.live.reading import Reader as RestReader
 from actors.venues.live.service import LiveService
@@ -31,7 +31,7 @@ from actors.venues.ports import Fault, PriceRange
 from actors.venues.trading import Permit, PermitWanted, RequestEnded
 from engine.candles import Candle
 from engine.gathering import Gathering
-from engine.messages import Message
+from engine.messages import AskQuote, Message, QuoteTold
 from engine.types import Millis
 
 EVERYBODY: Final = "*"
@@ -87,6 +87,7 @@ class LiveMarket:
         self._lock = threading.Lock()
         self._wake: Callable[[], None] = _nobody
         self._stirred = False
+        self.books = Books(connection.now, self._traded_at, self.stir, self._lock)
         self._gathering: Gathering | None = None
         self._service: LiveService | None = None
         self._turnstile = Turnstile(self._wish)
@@ -222,6 +223,17 @@ class LiveMarket:
             said, self._said = self._said, []
         return said
 
+    def ask_quote(self, question: AskQuote, at: Millis) -> None:
+        """The top of a watched pair's book is known while the stream tells it; all else is asked for."""
+        del at
+        if not self.books.answered(question):
+            assert self._service is not None
+            self._connection.spawn(self._service.ask_book(question))
+
+    def quotes(self) -> Sequence[QuoteTold]:
+        """See `MarketStream`."""
+        return self.books.take()
+
     def faults(self) -> Sequence[Fault]:
         """See `MarketStream`."""
         with self._lock:
@@ -315,6 +327,7 @@ class LiveMarket:
         looked_at = onlooker is not None and pair in onlooker.wanted
         if not (watched or looked_at):
             return
+        self.books.top(pair, ticker)
         price = price_of(ticker)
         market = self._connection.markets().get(pair)
         if price is None or market is None:
@@ -331,8 +344,15 @@ class LiveMarket:
             self._newest[pair] = PriceRange(pair, ts, at, at, at, at)
             if before is not None and before.close == at and pair not in self._ranges:
                 return
-            self._ranges[pair] = _widened(self._ranges.get(pair), pair, ts, at)
+            known = self._ranges.get(pair)
+            self._ranges[pair] = self._newest[pair] if known is None else known.with_tick(ts, at)
         self.stir()
+
+    def _traded_at(self, pair: str) -> float | None:
+        """The price of a pair's last trade, as its candles tell it."""
+        with self._lock:
+            known = None if self._gathering is None else self._gathering.price(pair)
+        return None if known is None else known[1]
 
     def last_price(self, pair: str) -> float | None:
         """The newest top of book told, as one price."""
@@ -374,20 +394,6 @@ class LiveMarket:
             self.gathering.start(pair, self._last.pop(pair, None), now // self._step * self._step)
         assert self._service is not None
         self._service.rejoin(pair)
-
-
-def price_of(ticker: Any) -> Any:
-    """The middle of the book's top; where a venue tells only the last price, that. As a Decimal; None: neither."""
-    if not isinstance(ticker, Mapping):
-        return None
-    bid, ask, last = (positive(ticker.get(name)) for name in ("bid", "ask", "last"))
-    return last if bid is None or ask is None else (bid + ask) / 2
-
-
-def _widened(known: PriceRange | None, pair: str, ts: Millis, at: float) -> PriceRange:
-    if known is None:
-        return PriceRange(pair, ts, at, at, at, at)
-    return PriceRange(pair, ts, known.open, max(known.high, at), min(known.low, at), at)
 
 
 def _nobody() -> None:

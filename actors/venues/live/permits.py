@@ -124,10 +124,15 @@ async def permitted(
     *args: Any,
     pair: str = "*",
     priority: Priority = Priority.DATA,
+    patience_s: float | None = None,
 ) -> Any:
-    """Send one request with a permit of its own; its `Answer`, whatever came of it."""
+    """Send one request with a permit of its own; its `Answer`, whatever came of it.
+
+    Raises:
+        TimeoutError: no permit came within `patience_s`; nothing was sent.
+    """
     while True:
-        permit = await permits.acquire(kind, priority)
+        permit = await asyncio.wait_for(permits.acquire(kind, priority), patience_s)
         answer = None
         try:
             answer = await requester.request(function, *args, leave=in_time(requester.now, permit))

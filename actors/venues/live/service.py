@@ -25,6 +25,7 @@ from actors.venues.live.stream import Stream
 from actors.venues.live.times import Times
 from engine.candles import timeframe_text
 from engine.gathering import Question
+from engine.messages import AskQuote
 from engine.types import Millis
 
 ROWS_ASKED: Final = 100
@@ -105,6 +106,10 @@ class LiveService:
             "reachable": self._connection.health.is_reachable,
             "histories_waiting": len(self._histories),
         }
+
+    async def ask_book(self, question: AskQuote) -> None:
+        """Have the exchange asked for a quote."""
+        await self._market.books.ask(question, self._connection, self._turnstile)
 
     # ------------------------------------------------------------ candles
 

@@ -8,15 +8,21 @@ from typing import Any
 from actors.venues.ports import Fault, MarketSource, PriceRange
 from actors.venues.trading import Permit, PermitWanted, RequestEnded
 from engine.candles import Candle
-from engine.messages import Message
-from engine.types import Millis
+from engine.depth import ENDLESS, Depth
+from engine.messages import AskQuote, Message, QuoteTold
+from engine.types import Millis, exact
 
 
 class PromptMarket:
-    """`MarketStream` over a `MarketSource`: everything has come when it has been asked for."""
+    """`MarketStream` over a `MarketSource`: everything has come when it has been asked for.
 
-    def __init__(self, source: MarketSource) -> None:
+    Quotes are those of the book that the simulated exchange pretends to have around each price.
+    """
+
+    def __init__(self, source: MarketSource, book: Depth = ENDLESS) -> None:
         self._source = source
+        self._book = book
+        self._quotes: list[QuoteTold] = []
         self._histories: list[tuple[str, tuple[Candle, ...]]] = []
 
     @property
@@ -82,6 +88,22 @@ class PromptMarket:
     def said(self) -> Sequence[tuple[str, Message]]:
         """Nothing."""
         return ()
+
+    def ask_quote(self, question: AskQuote, at: Millis) -> None:
+        """The book around the pair's newest price."""
+        pair = question.pair
+        found, market = self._source.prices((pair,), at), self._source.markets().get(pair)
+        quote, why = None, "the market has no price of it"
+        if found and market is not None:
+            price = market.round_price(exact(found[0].close))
+            quote = self._book.quote(market, price, question.level, ts=found[0].ts, whole=question.levels > 0)
+            why = "" if quote is not None else f"the book does not reach to level {question.level}"
+        self._quotes.append(QuoteTold(request_id=question.request_id, pair=pair, quote=quote, failed=why))
+
+    def quotes(self) -> Sequence[QuoteTold]:
+        """See `MarketStream`."""
+        quotes, self._quotes = self._quotes, []
+        return quotes
 
     def faults(self) -> Sequence[Fault]:
         """None but those that the feed finds."""
