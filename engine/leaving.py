@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine import adjusting, fates, reviewing
-from engine.actions import Alarm, SetTimer
+from engine.actions import Alarm, LookUp, SetTimer
 from engine.denials import Denial
 from engine.exits import (
     ExitWish,
@@ -356,3 +356,5 @@ def stop_refused(work: Work, order: Order, code: str) -> None:
         work.do(Alarm("stop_refused", text))
     trade.stop_failed = True
     try_again(work, STOP_RETRY_MS)
+    if code == "INSUFFICIENT_FUNDS":  # what is to be guarded may not be there any more
+        work.do(LookUp())

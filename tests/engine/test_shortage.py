@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from engine import messages as m
-from engine.actions import Alarm
+from engine.actions import Alarm, LookUp
 from engine.order import Fill
-from engine.types import OrderStatus, TradeState, use_money_context
+from engine.types import OrderStatus, Purpose, TradeState, use_money_context
 from tests.scenarios.runner import PAIR, START, Player, Scenario
 
 D = Decimal
@@ -252,3 +252,15 @@ def test_a_delisted_position_with_nothing_but_a_stop_is_left_behind_too() -> Non
     assert ["stop_refused" in said for said in alarms] == [True, *(11 * [False])]
     assert ["delisted" in said for said in alarms] == [*(11 * [False]), True]
     assert (closed.exit_reason, closed.profit_abs) == ("delisted", 0)
+
+
+def test_a_stop_without_its_coins_is_a_reason_to_look() -> None:
+    """The exchange says that the coins are not there: whether they are gone is asked at once, not with the next comparison."""
+    player = holding(stop_on_venue=True)
+    (stop,) = player.trade.working(Purpose.STOP)
+    refused = m.OrderRejected(
+        pair=PAIR, client_order_id=stop.client_order_id, code="INSUFFICIENT_FUNDS", reason="none there", ts=START
+    )
+    actions = player.step(refused, START + 1_000).actions
+
+    assert sum(isinstance(action, LookUp) for action in actions) == 1
