@@ -334,9 +334,11 @@ class Home(abc.ABC):
     # ------------------------------------------------------------ counts
 
     def dead_letter(self, sender: str, to: str, message: Message) -> None:
-        """Count a message to nobody, and say so at most once a second."""
+        """Count a message to nobody, and say so at most once a second; not while all end, one after the other."""
         with self._lock:
             self._dead_letters[to] = self._dead_letters.get(to, 0) + 1
+            if self._exit is not None:
+                return
             self._unsaid += 1
             now = self.monotonic()
             if now - self._said_at < 1.0 and self._said_at >= 0:

@@ -159,6 +159,22 @@ def test_telling_nobody_is_counted_and_never_raises(threads: Threads) -> None:
     assert dict(threads.runtime.stats().dead_letters_to) == {"nobody": 3}
 
 
+@pytest.mark.parametrize("ending", [False, True])
+def test_who_is_gone_at_the_end_is_no_news(threads: Threads, ending: bool) -> None:
+    """A letter to nobody is warned of while the bot runs; while all end, one after the other, it is only counted."""
+    said: list[str] = []
+    sink = logger.add(said.append, level="WARNING", format="{message}")
+    try:
+        if ending:
+            threads.runtime.request_exit(0, "ending in order")
+        threads.runtime.dead_letter("one", "nobody", Shutdown(reply_to=""))
+    finally:
+        logger.remove(sink)
+
+    assert dict(threads.runtime.stats().dead_letters_to) == {"nobody": 1}
+    assert len(said) == (0 if ending else 1)
+
+
 def test_a_kill_drops_the_mailbox_and_counts_it(threads: Threads) -> None:
     """A killed actor handles nothing any more, and what lay in its mailbox is counted as dropped."""
     go = threading.Event()
