@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -314,3 +314,25 @@ class RollingWindow(Window):
 def window_of(pool: Pool, limits: Limits) -> Window:
     """The counting of one pool."""
     return RollingWindow(pool, limits) if pool.rolling else Window(pool, limits)
+
+
+FULL_PERCENT: Final = 90
+"""Whoever asks without permits leaves the rest of a window alone."""
+
+
+def wait_for_room(limits: Limits, kinds: Iterable[str], used: Mapping[str, int], now: Millis) -> Millis:
+    """How long to wait before one request of each of `kinds` may be sent without permits, as a start does.
+
+    `used` is what the exchange itself has counted of the windows of `now`, by pool. A bot that is started again and
+    again would otherwise be refused, or banned, for what its starts ask.
+    """
+    needed: dict[str, int] = {}
+    for kind in kinds:
+        for name, weight in limits.costs.get(kind, {}).items():
+            needed[name] = needed.get(name, 0) + weight
+    full = [
+        pool
+        for pool in limits.pools
+        if needed.get(pool.name) and used.get(pool.name, 0) + needed[pool.name] > pool.limit * FULL_PERCENT // 100
+    ]
+    return max((pool.window_ms - now % pool.window_ms + limits.clock_ms for pool in full), default=0)

@@ -9,7 +9,17 @@ from random import Random
 import pytest
 
 from engine.permits import PermitBook
-from engine.quota import Limits, Pool, RollingWindow, Sharers, Window, exchange_limits, reported_pools, shared_by
+from engine.quota import (
+    Limits,
+    Pool,
+    RollingWindow,
+    Sharers,
+    Window,
+    exchange_limits,
+    reported_pools,
+    shared_by,
+    wait_for_room,
+)
 from engine.ratelimit import Denied, Grant, RateLimiter, Wait
 from engine.types import Priority
 
@@ -359,3 +369,16 @@ def test_a_shared_count_is_divided_as_its_limit_is() -> None:
     assert (1, 2_000) == (public.limit, public.window_ms)
     assert (30, 50) == (shared[0].limit, shared[1].limit)
     assert pools == shared_by(Limits(pools=pools, costs={}), Sharers()).pools
+
+
+@pytest.mark.parametrize(
+    ("used", "wait_ms"),
+    [({}, 0), ({"weight": 80}, 0), ({"weight": 81}, 40_000), ({"orders": 99}, 0), ({"weight": 999}, 40_000)],
+    ids=["nothing used", "just room", "just none", "another pool", "over"],
+)
+def test_a_start_waits_for_room(used: dict[str, int], wait_ms: int) -> None:
+    """What is asked without permits waits for the next window where it would fill more than nine tenths of this one."""
+    pools = (Pool("weight", 100, 60_000), Pool("orders", 100, 10_000))
+    limits = Limits(pools=pools, costs={"balances": {"weight": 6}, "open_orders_all": {"weight": 4}})
+
+    assert wait_for_room(limits, ["balances", "open_orders_all"], used, 20_000) == wait_ms

@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bots import Failed
+from tests.bots import Failed, ask
 from tests.exchange.client import Exchange
 from tests.live.bots import LiveBot, pairs_of
 from tests.live.ledger import differences, is_exit, naked, placed
@@ -86,13 +86,17 @@ def windows(folder: Path, *, quick: bool, futures: bool = False) -> str:
             endpoint = "POST *rder"
             exchange.control("fault", kind="slow", endpoint=endpoint, probability=1, seconds=0.15)
             exchange.control("fault", kind="delay", stream="user*", probability=1, seconds=0.2)
+            before = 0
             for _ in range(times):
                 seen = {order["id"] for order in our_orders(exchange)}
                 bot.start()
-                await_order(bot, exchange, what, seen)
+                client_id = await_order(bot, exchange, what, seen)
                 bot.kill()
+                before += not is_heard(bot, client_id)
             exchange.control("clear")
-            shown.append(f"{what}: {times} kills, {settled(bot, exchange)}")
+            if before < times / 2:
+                raise Failed(f"{what}: only {before} of {times} kills came before the answer, which shows too little")
+            shown.append(f"{what}: {times} kills, {before} of them before the answer, {settled(bot, exchange)}")
     return "; ".join(shown)
 
 
@@ -113,7 +117,7 @@ def our_orders(exchange: Exchange) -> list[dict[str, Any]]:
     return [dict(order) for order in placed(ledger) if order["client_id"].startswith("tp")]
 
 
-def settled(bot: LiveBot, exchange: Exchange, *, least: int = 0) -> str:
+def settled(bot: LiveBot, exchange: Exchange, *, least: int = 0, rest_s: float = 15.0) -> str:
     """Let the bot end what is under way without faults, and compare; the figures, or `Failed`.
 
     Prices stand still at last: what happened after the end of the bot would be in one of the books only.
@@ -122,7 +126,7 @@ def settled(bot: LiveBot, exchange: Exchange, *, least: int = 0) -> str:
     with bot:
         mark = last_seq(bot.files)
         bot.wait_for("candles in the quiet", f"{JUDGED} AND seq > {mark}", 20, 180)
-        time.sleep(15)
+        time.sleep(rest_s)  # longer than the exchange may still accept an order, and than two looks
         exchange.control("play", market=market, rate=0)
         time.sleep(3)
     gap_s, where = naked(exchange, bot.away())
@@ -165,16 +169,22 @@ def _disturb(exchange: Exchange, chance: random.Random) -> None:
             exchange.control("order", params=order)
 
 
-def await_order(bot: LiveBot, exchange: Exchange, what: str, seen: set[Any]) -> None:
-    """Wait until an order of a kind has been accepted, and not longer: its answer is still to come."""
+def await_order(bot: LiveBot, exchange: Exchange, what: str, seen: set[Any]) -> str:
+    """Wait until an order of a kind has been accepted, and not longer: its answer is still to come. Its id is told."""
     until = time.monotonic() + 180
     while time.monotonic() < until:
         bot.check_alive()
         for order in our_orders(exchange):
             if order["id"] not in seen and kind_of(order, futures=exchange.futures) == what:
-                return
+                return str(order["client_id"])
         time.sleep(0.02)
     raise Failed(f"no {what} came within 180 s")
+
+
+def is_heard(bot: LiveBot, client_id: str) -> bool:
+    """Whether the bot that is dead had heard that the exchange has an order."""
+    query = f"SELECT count(*) FROM entries WHERE kind = 'OrderAccepted' AND body LIKE '%{client_id}\"%'"
+    return bool(ask(bot.files.journal, query, default=((0,),))[0][0])
 
 
 def kind_of(order: Mapping[str, Any], *, futures: bool) -> str:

@@ -6,12 +6,15 @@ does not answer is an outage, and somebody else's business to wait for.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
+
+from loguru import logger
 
 from actors.venues.capabilities import capability
 from actors.venues.ccxt import Connection
@@ -22,6 +25,7 @@ from actors.venues.live.wire import Answer
 from actors.venues.live.words import rows
 from engine.errors import ConfigError, Outage, Problem, TradepitError
 from engine.market import Market
+from engine.quota import wait_for_room
 from engine.reconcile import installation_of
 from engine.settings import Config
 from engine.types import ONE, ZERO
@@ -68,6 +72,7 @@ async def examine(connection: Connection, config: Config, pairs: Sequence[str], 
     found = Account()
     _check_clock(connection, config, found, strict=strict)
     _check_markets(connection.markets(), config, pairs, found)
+    await _room(connection)
     began = time.monotonic()
     told = await _asked(connection, connection.trading.fetch_balance)
     found.balances = _balances(told)
@@ -82,6 +87,18 @@ async def examine(connection: Connection, config: Config, pairs: Sequence[str], 
     found.seen = Seen(began, told, positions, orders)
     _check_money(connection, config, pairs, found, strict=strict)
     return found
+
+
+async def _room(connection: Connection) -> None:
+    """Wait until the exchange's present window has room for what `examine` asks: nobody gives it permits."""
+    can = capability(connection.name, futures=connection.futures)
+    kinds = ["balances", *(kind for kind, _ in can.open_lists(None))]
+    kinds += ["positions", "position_mode"] if connection.futures else []
+    now = connection.now()
+    wait_ms = wait_for_room(can.limits(connection.reported), kinds, connection.usage(now), now)
+    if wait_ms:
+        logger.info("{} has counted much of this minute: going on in {:.0f} s", connection.name, wait_ms / 1_000)
+        await asyncio.sleep(wait_ms / 1_000)
 
 
 async def _asked(connection: Connection, function: Callable[..., Awaitable[Any]]) -> Any:
