@@ -377,6 +377,39 @@ def test_it_does_not_wait_for_ever(files: Files, journal: FileJournal, keeper: K
     assert history_end(files) == journal.seq
 
 
+def test_a_page_that_the_writing_finds_damaged_is_no_end(files: Files, journal: FileJournal, tmp_path: Path) -> None:
+    """The process that cannot write on sets the file aside, and the next one makes it again and goes on."""
+    fill_journal(journal)
+    caught_up(files).close()
+    whole = files.db.read_bytes()
+    Bot(journal).start()
+    for start in reversed(range(PAGES_BEGIN, len(whole), PAGE)):
+        page = whole[start : start + 4_096]
+        files.db.write_bytes(whole[:start] + bytes(byte ^ 0xA5 for byte in page) + whole[start + 4_096 :])
+        damaged = files.db.read_bytes()
+        store = open_store(files)
+        try:
+            if not store.findings:
+                store.catch_up()
+        except duckdb.Error:
+            break
+        finally:
+            store.close()
+        for path in tmp_path.glob("*.damaged-*"):
+            path.unlink()
+    else:
+        raise AssertionError("no page's damage is found by writing")
+    files.db.with_name(f"{files.db.name}.wal").unlink(missing_ok=True)
+    files.db.write_bytes(damaged)
+    keeper = Keeper(files)
+    try:
+        keeper.until(lambda: keeper.process.applied == journal.seq)
+    finally:
+        keeper.process.close()
+    assert files.db.with_name("bot.duckdb.damaged-1").exists()
+    assert any("set aside" in said for said in keeper.news)
+
+
 def test_it_does_not_outlive_its_parent(journal: FileJournal, keeper: Keeper) -> None:
     """When the bot is gone, its end of the pipe is too, and the history process ends and frees the file."""
     fill_journal(journal)
