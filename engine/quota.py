@@ -176,6 +176,7 @@ class Window:
         "name",
         "outstanding",
         "restart",
+        "sent",
         "sharers",
         "size",
         "total",
@@ -197,6 +198,7 @@ class Window:
         self.counted = 0
         self.counted_next = 0
         self.outstanding = 0
+        self.sent = 0
         self.unknown = False
 
     @property

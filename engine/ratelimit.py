@@ -245,9 +245,12 @@ class RateLimiter:
         return not any(window.unknown for window in self._windows.values())
 
     def usage(self) -> dict[str, dict[str, int]]:
-        """Of each pool: used and handed out in the current window, and its usable limit; and how many wait."""
+        """Of each pool: used and handed out in the current window, its usable limit, all that was ever sent with permits.
+
+        And how many wait.
+        """
         pools = {
-            name: {"used": w.counted, "outstanding": w.outstanding, "limit": w.total}
+            name: {"used": w.counted, "outstanding": w.outstanding, "limit": w.total, "sent": w.sent}
             for name, w in self._windows.items()
         }
         pools["waiting"] = {priority.value: 0 for priority in Priority}
@@ -368,6 +371,7 @@ class RateLimiter:
     def _book(self, permit: _Permit, first: Millis, last: Millis) -> None:
         for window, weight in self._costs[permit.kind]:
             window.outstanding -= weight
+            window.sent += weight
             window.count(weight, first, last)
 
     def _drop(self, permit_id: str) -> _Permit | None:

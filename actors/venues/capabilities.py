@@ -33,7 +33,9 @@ READS: Final = (
     "balances", "positions", "leverage", "margin_mode", "position_mode", "leverage_tiers", "funding_history",
     "order_usage", "user_stream",
 )  # fmt: skip
-PUBLIC: Final = ("candles", "candles_few", "book", "deep_book", "ticker", "tickers", "markets", "funding_rates", "time")
+PUBLIC: Final = (
+    "candles", "candles_few", "book", "deep_book", "ticker", "tickers", "book_tops", "markets", "funding_rates", "time",
+)  # fmt: skip
 DAY_MS: Final = 86_400_000
 
 PAGE: Final = 500
@@ -362,8 +364,8 @@ def _share(pool: Mapping[str, Any]) -> int | None:
 def _costs(given: Mapping[str, Mapping[str, int]], separate_stops: bool) -> dict[str, Mapping[str, int]]:
     """Every kind's cost: its own, else that of its group, and what every request costs."""
     costs: dict[str, Mapping[str, int]] = {}
-    if "candles" in given:
-        given = {"candles_few": given["candles"], **given}
+    for cheap, dear in (("candles_few", "candles"), ("book_tops", "tickers")):
+        given = {cheap: given[dear], **given} if dear in given else given
     for kinds, group in ((ORDERS, "order"), (READS, "reads"), (PUBLIC, "public")):
         for kind in kinds:
             own = given.get(kind, given.get(group, given.get("reads", {})))

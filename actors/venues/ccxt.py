@@ -212,12 +212,14 @@ class Connection:
         token = REQUEST.set(request)
         started = time.monotonic()
         answer = Answer()
+        self.used.flying += 1
         try:
             answer.value = await function(*args)
             answer.failure = unread(answer.value, request.facts)  # the value stays: whoever knows better may judge it
         except Exception as error:  # noqa: BLE001 - a network's faults are values, whatever their class
             answer.failure = failure_of(error, request.facts, self.now())
         finally:
+            self.used.flying -= 1
             REQUEST.reset(token)
         answer.sent_at = request.sent_at
         answer.told = request.facts.told

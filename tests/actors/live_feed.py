@@ -11,6 +11,7 @@ from actors.base import Context, EngineActor
 from actors.feed import FeedActor
 from actors.rate_limiter import RateLimiterActor
 from actors.runtime import ThreadRuntime
+from actors.venues.capabilities import capability
 from actors.venues.ccxt import Connection
 from actors.venues.live.frames import READERS, Reader
 from actors.venues.live.market import LiveMarket
@@ -34,10 +35,7 @@ from tests.exchange.client import Exchange
 
 LIMITS = Limits(
     pools=(Pool("weight_1m", 6_000, 60_000),),
-    costs={
-        name: {"weight_1m": cost}
-        for name, cost in (("candles", 2), ("ticker", 2), ("tickers", 4), ("markets", 20), ("time", 1))
-    },
+    costs={kind: {"weight_1m": cost.get("weight_1m", 0)} for kind, cost in capability("binance").costs.items()},
 )
 
 

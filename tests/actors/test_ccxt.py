@@ -119,15 +119,17 @@ def test_the_exchanges_clock_is_gone_by(connection: Connection, server: StubServ
 
 
 def test_the_exchanges_counts_are_kept_for_their_window(connection: Connection) -> None:
-    """Used weight and order counts come from headers; those of another window are not told."""
+    """Used weight and order counts come from headers; a window that began since is empty, unless something is under way."""
     now, used = connection.now(), UsedCounts()
     used.count({"X-MBX-USED-WEIGHT-1M": "44", "x-mbx-order-count-1d": "9", "X-MBX-ORDER-COUNT-10S": "odd"}, now, now)
     used.count({"X-MBX-USED-WEIGHT-1M": "40"}, now, now)  # an answer that was overtaken
     used.count({"X-MBX-ORDER-COUNT-10S": "3"}, now - 10_000, now)  # sent in another window
 
     assert used.at(now) == {"weight_1m": 44, "orders_1d": 9}
+    assert used.at(now + 60_000) == {"weight_1m": 0, "orders_1d": 9}
+    used.flying = 1
     assert used.at(now + 60_000) == {"orders_1d": 9}
-    assert connection.usage(now) in ({"weight_1m": 20}, {})
+    assert connection.usage(now) in ({"weight_1m": 20}, {"weight_1m": 0})
     assert pool_of("Content-Type") is None
 
 

@@ -200,7 +200,7 @@ def test_its_figures_can_be_asked() -> None:
     (answer,) = world.seen.of(ControlAnswered)
 
     assert answer.data["granted"] == 1
-    assert answer.data["pools"]["orders"] == {"used": 0, "outstanding": 1, "limit": 9}
+    assert answer.data["pools"]["orders"] == {"used": 0, "outstanding": 1, "limit": 9, "sent": 0}
 
 
 def test_the_paper_exchange_counts_as_binance_does() -> None:

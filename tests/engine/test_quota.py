@@ -191,7 +191,7 @@ def test_what_is_on_its_way_weighs_until_it_is_answered() -> None:
     assert isinstance(made.acquire("c", "order", EXIT, 10_000, 10**9), Grant)
     assert isinstance(made.acquire("d", "order", EXIT, 10_000, 10**9), Wait)
     made.answered(second.permit_id, 10_100)  # it may have been counted on either side
-    assert made.usage()["orders"] == {"used": 1, "outstanding": 1, "limit": 2}
+    assert made.usage()["orders"] == {"used": 1, "outstanding": 1, "limit": 2, "sent": 2}
     assert [g.request_id for g in made.poll(20_000)] == ["d"]
 
 
@@ -206,9 +206,9 @@ def test_an_answer_that_never_comes_is_not_waited_for_for_ever() -> None:
     made.sent(grant.permit_id, 0)
 
     made.poll(5_001)
-    assert made.usage()["orders"] == {"used": 1, "outstanding": 0, "limit": 2}
+    assert made.usage()["orders"] == {"used": 1, "outstanding": 0, "limit": 2, "sent": 1}
     made.answered(grant.permit_id, 6_000)
-    assert made.usage()["orders"] == {"used": 1, "outstanding": 0, "limit": 2}
+    assert made.usage()["orders"] == {"used": 1, "outstanding": 0, "limit": 2, "sent": 1}
 
 
 def test_an_answer_of_the_window_before_says_nothing() -> None:

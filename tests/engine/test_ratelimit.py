@@ -133,7 +133,7 @@ def test_a_forgotten_permit_counts_as_sent() -> None:
     orders(made, 10, GUARD, 9_500)
     made.poll(10_600)
 
-    assert made.usage()["orders"] == {"used": 10, "outstanding": 0, "limit": 10}
+    assert made.usage()["orders"] == {"used": 10, "outstanding": 0, "limit": 10, "sent": 10}
 
 
 def test_what_leaves_just_before_the_edge_counts_on_both_sides() -> None:

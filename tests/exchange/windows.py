@@ -44,6 +44,7 @@ class Breaches:
     order_429: int = 0
     bans_418: int = 0
     most_weight: int = 0
+    weight: int = 0
     requests: int = 0
 
 
@@ -72,6 +73,7 @@ class Limits:
         if self.weight.index != before:
             self.ignored = 0
         self.weight.used += weight
+        self.breaches.weight += weight
         self.breaches.most_weight = max(self.breaches.most_weight, self.weight.used)
         if self.weight.used <= self.weight.limit:
             return

@@ -112,19 +112,19 @@ def _line(name: str, what: str, stream: str) -> list[Case]:
 def _account() -> list[Case]:
     gone, back = Sight("stream", f"{ORDERS} at binance broke"), Sight("stream", f"{ORDERS} at binance is open")
     return [
+        Case("orders stalled, idle", _fault("stall", USER), gone, back, 37.0, 6.0, loses=True, also=STOP),
         *(
             Case(f"orders {told}", _fault(kind, USER), gone, back, 2.0, 6.0, loses=True, also=STOP)
             for kind, told in (("garbage", "no JSON"), ("close", "closed"), ("reset_stream", "reset"))
         ),
-        Case("orders stalled, idle", _fault("stall", USER), gone, back, 37.0, 6.0, loses=True, also=STOP),
         Case("orders cut off, events lost", _cut_off, gone, back, 2.0, 12.0, lasts=6.0, loses=True, also=STOP),
     ]
 
 
 CASES: Final[Sequence[Case]] = (
+    *_account(),  # first: every 180 s the bot compares by itself, and would be faster
     *_line("candles", CANDLES, KLINES),
     *_line("prices", PRICES, TOPS),
-    *_account(),
     *(
         Case(f"{name} killed", _kill(name), Sight("restart", name), STOP, 1.5, 8.0, loses=True)
         for name in ("gateway", "limiter")
@@ -142,6 +142,7 @@ CASES: Final[Sequence[Case]] = (
         also=STOP,
     ),
 )
+QUICK_SLACK: Final = 4.0
 QUICK: Final = ("candles no JSON", "prices closed", "orders cut off, events lost", "gateway killed", "feed killed")
 
 
@@ -184,14 +185,16 @@ class _Run:
             f"SELECT epoch_ms(ts) AS ts, kind, coalesce(detail, '') AS detail FROM alerts WHERE {at.format('ts')}"
             f" UNION ALL SELECT epoch_ms(ts), 'restart', name FROM restarts WHERE {at.format('ts')}"
             f" UNION ALL SELECT epoch_ms(accepted_at), 'order', purpose FROM orders WHERE {at.format('accepted_at')}"
-            f" UNION ALL SELECT epoch_ms(max(ts)), 'judged', '' FROM candles WHERE {at.format('ts')} HAVING count(*) > 0",
+            f" UNION ALL SELECT epoch_ms(ts), 'judged', '' FROM judgements WHERE {at.format('ts')} AND judged = {PAIRS}",
         )
 
-    def show(self, case: Case) -> None:
-        """Have it happen; how long it took, or `Failed`."""
+    def show(self, case: Case, slack: float) -> None:
+        """Have it happen; how long it took, or `Failed`: bounds times `slack`, for machines that do other things too."""
         self.calm()
         began = self.now()
         case.begin(self.bot, self.exchange)
+        if case.noticed.kind == "restart":  # the command takes a while: the drill's own row says when it began
+            began = self._seen(case, Sight("drill"), began)
         if case.loses:
             stop = self.stops()[0]
             algo = {"algo": True} if self.exchange.futures else {}
@@ -207,7 +210,7 @@ class _Run:
         if case.also is not None:
             stopped = self._seen(case, case.also, began)
             text += f", its position guarded again after {(stopped - began) / 1_000:.1f} s"
-        if notice_s > case.notice_s or heal_s > case.heal_s:
+        if notice_s > case.notice_s * slack or heal_s > case.heal_s * slack:
             raise Failed(f"{text}; before it {'; '.join(self.shown) or 'nothing'}")
         self.shown.append(text)
         self.exchange.control("clear")
@@ -227,12 +230,13 @@ def show(folder: Path, *, quick: bool, futures: bool = False) -> str:
     """One trouble after another; then the books are compared."""
     arguments = ("--pairs", str(PAIRS), "--seed", "8", "--volatility", "0.00002", "--rate", "4", "--funds", "USDT=5000")
     with Exchange(*arguments, futures=futures) as exchange:
-        bot = LiveBot(folder, exchange, pairs_of(exchange, PAIRS), strategy_parameters={"hold": -1})
+        kept = {"strategy_parameters": {"hold": -1}, "history": {"candles": True}}
+        bot = LiveBot(folder, exchange, pairs_of(exchange, PAIRS), **kept)
         with bot:
             run = _Run(bot, exchange)
             for case in CASES:
                 if not quick or case.name in QUICK:
-                    run.show(case)
+                    run.show(case, QUICK_SLACK if quick else 1.0)
             run.calm()
         found = differences(exchange, bot.files) or bot.audit()
         if found:

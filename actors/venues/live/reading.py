@@ -85,7 +85,7 @@ class Reader:
         """Book tops of these pairs where the venue gives them, else tickers; by pair."""
         data, names = self._requests.data, sorted(pairs)
         if data.has.get("fetchBidsAsks"):
-            found = await self.ask("tickers", data.fetch_bids_asks, names)
+            found = await self.ask("book_tops", data.fetch_bids_asks, names)
             return None if found is None else {name: found[name] for name in names if name in found}
         if len(names) == 1:
             one = await self.ask("ticker", data.fetch_ticker, names[0])

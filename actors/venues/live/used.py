@@ -30,17 +30,23 @@ def pool_of(header: str) -> tuple[str, Millis] | None:
 
 
 class UsedCounts:
-    """The exchange's newest count of each pool's window, aligned to its clock; `reported` are the limits it lists."""
+    """The exchange's newest count of each pool's window, aligned to its clock; `reported` are the limits it lists.
+
+    `flying` are the requests that have no answer yet, which nobody can count.
+    """
 
     def __init__(self) -> None:
         self.reported: tuple[Pool, ...] = ()
+        self.flying = 0
         self._used: dict[str, _Used] = {}
+        self._since: Millis | None = None
 
     def count(self, headers: Mapping[str, str], sent_at: Millis, now: Millis) -> None:
         """Take down what the headers of an answer say that came at `now`, to a request of `sent_at`.
 
         Between two windows nobody knows which of them a count belongs to: it is left out.
         """
+        self._since = now if self._since is None else self._since
         for header, value in headers.items():
             pool = pool_of(header)
             if pool is None or not str(value).isdigit():
@@ -61,5 +67,14 @@ class UsedCounts:
                 self.count({f"x-mbx-order-count-{many}{unit}": str(row.get("count"))}, sent_at, now)
 
     def at(self, now: Millis) -> dict[str, int]:
-        """The counts of the windows that run at `now`, by pool."""
-        return {pool: told.used for pool, told in list(self._used.items()) if told.window == now // told.window_ms}
+        """The counts of the windows that run at `now`, by pool.
+
+        A window that began since the first answer, and of which none has told anything, has none of ours in it: then a
+        limiter that starts anew need not wait for its end. While something is under way nobody says so.
+        """
+        known = list(self._used.items())
+        counts = {pool: told.used for pool, told in known if told.window == now // told.window_ms}
+        if not self.flying and self._since is not None:
+            quiet = {pool for pool, told in known if self._since // told.window_ms < now // told.window_ms}
+            counts |= dict.fromkeys(quiet - counts.keys(), 0)
+        return counts

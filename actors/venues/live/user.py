@@ -78,19 +78,21 @@ class UserStream(Stream):
         self._connected_at = None
         self._permit = await self._requests.turnstile.acquire("user_stream", self._requests.urgency())
         exchange = self.exchange
-        exchange.delay = self._later(exchange.delay)
+        exchange.by_itself = self._by_itself
         if exchange.has.get("watchOrders"):
             self.spawn(self._follow(exchange.watch_orders, self._order))
         if exchange.has.get("watchMyTrades"):
             self.spawn(self._follow(exchange.watch_my_trades, self._trade))
 
-    def _later(self, delay: Callable[..., Any]) -> Callable[..., Any]:
-        """What ccxt has itself do later, to keep the stream open, is a request like all others."""
-
-        async def renewed(method: Callable[..., Awaitable[Any]], *args: Any) -> None:
-            await self._requests.once("user_stream", method, *args)
-
-        return lambda timeout_ms, method, *args: delay(timeout_ms, renewed, method, *args)
+    async def _by_itself(self, send: Callable[[], Awaitable[Any]]) -> Any:
+        """A request of ccxt's own: the log-in goes with the permit that is there for it, a renewal takes one."""
+        if self._permit is not None:
+            return await send()
+        permit = await self._requests.turnstile.acquire("user_stream", self._requests.urgency())
+        try:
+            return await send()
+        finally:
+            self._requests.turnstile.ended(RequestEnded(permit_id=permit.permit_id, request="user_stream", took_ms=0.0))
 
     def is_open(self) -> bool:
         """Where nothing is said of the log-in: when the socket has been there for a while."""

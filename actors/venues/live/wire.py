@@ -56,7 +56,15 @@ def watched(base: Any, now: Callable[[], Millis], used: UsedCounts) -> Any:
     """A class of ccxt with our ears: a request's start and its whole answer."""
 
     class Watched(base):  # type: ignore[misc]
+        by_itself: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]] | None = None
+        """Sends what ccxt asks for without being asked to: a stream's log-in, and what keeps it open."""
+
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
+            if REQUEST.get() is None and self.by_itself is not None:
+                return await self.by_itself(lambda: self._fetch(url, method, headers, body))
+            return await self._fetch(url, method, headers, body)
+
+        async def _fetch(self, url: str, method: str, headers: Any, body: Any) -> Any:
             request = REQUEST.get()
             if request is not None:
                 request.facts = Exchanged()
