@@ -2,7 +2,7 @@
 
 Rules
     At the start every account is tried. Whoever is there takes part from the beginning; whoever's exchange does
-    not answer is tried on, and joins when it does. A mistake in any configuration ends the start; one that shows
+    not answer, or hangs for longer than `FIRST_S`, is tried on, and joins when it does. A mistake in any configuration ends the start; one that shows
     only later, as refused keys do, leaves that account out of the run, and says so.
     A single account without a name is waited for by the caller: there is nothing else to do.
 """
@@ -10,6 +10,7 @@ Rules
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,6 +24,8 @@ from engine.settings import Config
 
 Reach = Callable[[Config, Patience], Place]
 LOOK_S: Final = 0.05
+FIRST_S: Final = 10.0
+"""How long the others wait for one that has neither answered nor failed, once one of them is there."""
 JOIN_S: Final = 5.0
 
 
@@ -48,9 +51,10 @@ class _Search:
 class Arrivals:
     """The accounts of one bot on their way. `patience` is the user's, for the time before anything is begun."""
 
-    def __init__(self, accounts: Sequence[Config], reach: Reach, patience: Patience) -> None:
+    def __init__(self, accounts: Sequence[Config], reach: Reach, patience: Patience, first_s: float = FIRST_S) -> None:
         self._reach = reach
         self._patience = patience
+        self._first_s = first_s
         self._ending = threading.Event()
         self._searches = [_Search(config, self._ending) for config in accounts]
         self._threads: list[threading.Thread] = []
@@ -86,10 +90,15 @@ class Arrivals:
             raise
 
     def _gathered(self) -> list[tuple[Config, Place]]:
+        until: float | None = None
         while not all(search.over.is_set() or search.away.is_set() for search in self._searches):
             if not self._patience(0):
                 raise Outage("not every exchange has answered yet.")
-            self._searches[0].ending.wait(LOOK_S)
+            if until is None and any(search.over.is_set() for search in self._searches):
+                until = time.monotonic() + self._first_s
+            if until is not None and time.monotonic() > until:
+                break
+            self._ending.wait(LOOK_S)
         found = []
         with self._lock:
             for search in self._searches:

@@ -69,6 +69,8 @@ def _account(
 def in_words(data: Mapping[str, Any], pairs: int) -> str:
     """How it stands, in a sentence."""
     tables = data.get("accounts", {})
+    if not tables and "pairs" not in data:
+        return "No account is there yet."
     states = [f"{name} {_state(table)}" for name, table in tables.items()] if tables else [_state(data)]
     return f"{', '.join(states)}: {pairs} pairs, {len(data['open_trades'])} open trades."
 

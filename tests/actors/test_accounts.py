@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -254,6 +255,25 @@ def test_who_is_away_comes_later() -> None:
     assert () == arrivals.awaited()
     arrivals.close()
     assert [] == places.closed, "whoever was told of it closes it"
+
+
+def test_one_that_hangs_is_not_waited_for_long() -> None:
+    """An exchange that neither answers nor fails holds the others up for a stated time only, and joins later."""
+    go = threading.Event()
+
+    def reach(config: Config, patience: Patience) -> Place:
+        if config.account == "b":
+            go.wait(30)
+        return Places().reach(config, patience)
+
+    arrivals, told = Arrivals(PAPER.accounts, reach, lambda _: True, first_s=0.1), Seen()
+
+    assert ["a"] == [config.account for config, _ in arrivals.first()]
+    say = lambda config, _: told.add(Notify(ts=0, severity="", event="", text="", account=config.account))  # noqa: E731
+    arrivals.later(say, say)
+    go.set()
+    assert ["b"] == [notice.account for notice in told.wait(Notify)]
+    arrivals.close()
 
 
 def test_a_mistake_at_the_first_look_ends_the_start() -> None:
