@@ -21,6 +21,7 @@ from actors.place import Place
 from actors.reaching import Patience
 from engine.errors import Outage
 from engine.settings import Config
+from engine.types import use_money_context
 
 Reach = Callable[[Config, Patience], Place]
 LOOK_S: Final = 0.05
@@ -133,6 +134,7 @@ class Arrivals:
                     search.place.close()
 
     def _search(self, search: _Search) -> None:
+        use_money_context()
         try:
             search.place = self._reach(search.config, search)
         except Exception as error:  # noqa: BLE001  (whatever it is, it is this account's alone)

@@ -80,6 +80,10 @@ class System:
     addresses: Mapping[str, Sequence[str]]
     casts: list[Cast] = field(default_factory=list)
 
+    def configs(self) -> list[Config]:
+        """The configurations of the accounts that are there."""
+        return [cast.config for cast in self.casts]
+
     def start(self) -> None:
         """Start all actors; recovery is part of it."""
         specs = self.children()

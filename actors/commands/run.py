@@ -85,12 +85,12 @@ def run(arguments: argparse.Namespace) -> int:
 
         signals = _catch_signals()
         try:
-            system: System = build_system(config, facts, files, Patience(signals, arguments.duration))
+            system = build_system(config, facts, files, Patience(signals, arguments.duration))
         except Outage as outage:
             logger.info("ended before anything was begun: {}", outage)
             return OK
         began = "{}{} trades {}; history {}; Ctrl-C ends in order, twice ends at once"
-        for account in config.accounts or (config,):
+        for account in system.configs():
             ahead = f"{account.account}: " if account.account else ""
             logger.info(began, ahead, facts[account.account].name, _where(account), files.db)
         return _run(system, on_screen, arguments.duration, signals)
