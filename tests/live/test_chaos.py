@@ -11,7 +11,7 @@ from tests.live.ledger import differences
 from tests.showing.common import last_seq
 from tests.showing.live_kills import FAULTS, bot_of, our_orders, settled
 
-KILLS = 3
+KILLS = 2
 ORDERS = "SELECT count(*) FROM entries WHERE kind = 'OrderAccepted'"
 
 
@@ -29,7 +29,7 @@ def test_killed_again_and_again_among_all_faults(tmp_path: Path, futures: bool) 
             bot.wait_for("accepted orders", f"{ORDERS} AND seq > {mark}", 5, 90)
             bot.kill()
         exchange.control("clear")
-        told = settled(bot, exchange, least=10, rest_s=8)
+        told = settled(bot, exchange, least=10, rest_s=6)
 
         assert "books and audit equal" in told
         assert len(our_orders(exchange)) >= 5 * KILLS

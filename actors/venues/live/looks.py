@@ -179,7 +179,7 @@ class Looks:
     async def _missed_payments(self) -> None:
         """Tell the funding of positions that were answered from lists."""
         markets = self._requests.connection.markets()
-        for pair, question in list(self._unread.items()):
+        for pair, question in sorted(self._unread.items(), key=lambda asked: asked[1].since):  # one read serves all
             if question.held and pair in markets and markets[pair].is_futures:
                 for paid in await self._payments.of(pair, question.since):
                     self._telling.put(paid)
