@@ -61,7 +61,7 @@ from engine.messages import (
 from engine.reconcile import snapshot_since
 from engine.trade import step
 from engine.turn import Match, Settle, Turn, is_busy, with_price_step
-from engine.types import ZERO, TradingState
+from engine.types import ZERO, OrderStatus, TradingState
 from engine.work import Rules
 
 SNAPSHOT_MS: Final = 5_000
@@ -281,6 +281,7 @@ class PairActor(CommandedActor):
             reply_to=self.name,
             held=trade.position.amount,
             ended=tuple(o.order_id for o in trade.orders.values() if o.is_done and o.order_id),
+            doubted=tuple((c, o.updated_at) for c, o in trade.orders.items() if o.status is OrderStatus.IN_DOUBT),
         )
         self.tell("gateway", take)
         self.start_timer("snapshot", SNAPSHOT_MS)

@@ -130,6 +130,7 @@ class TakeSnapshot(Message):
 
     `since` is the time of the last fill known; fills from a little before it on are answered. `held` is what the pair
     believes to hold, `ended` the venue's ids of orders that it knows to the end: nothing more can come of those.
+    `doubted` says of orders whose answer was lost until when they have been sent.
     """
 
     request_id: str
@@ -139,6 +140,7 @@ class TakeSnapshot(Message):
     reply_to: str
     held: Decimal = ZERO
     ended: tuple[str, ...] = ()
+    doubted: tuple[tuple[str, Millis], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

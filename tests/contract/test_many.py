@@ -127,6 +127,24 @@ def test_what_a_lost_journal_knew_is_found_while_the_pairs_trade(exchange: Excha
         desk.world.close()  # type: ignore[attr-defined]
 
 
+def test_an_order_whose_answer_was_given_up_is_not_waited_for_anew(exchange: Exchange) -> None:
+    """When the journal says until when it was sent, the exchange's time to accept it counts from then, not from the restart."""
+    exchange.control("user", key="given up", secret="secret", name="given up", funds={"USDT": 100_000})
+    desk = desk_of(exchange, "given up")
+    try:
+        now = desk.world.now()
+        for since_ms, is_final in ((0, False), (HORIZON_MS + LAG_MS + 60_000, True)):
+            question = TakeSnapshot(
+                request_id=f"{since_ms}", pair="BTC/USDT", client_order_ids=(client_id(1),), since=now - 600_000,
+                reply_to=f"{since_ms}", doubted=((client_id(1), now - since_ms),),
+            )  # fmt: skip
+            desk.venue.look(question, now)
+            (looked,) = desk.wait(lambda q=question: [one for one in desk.of(Looked) if one.question == q], "the look")
+            assert (looked.snapshot.unknown, looked.snapshot.final) == ((client_id(1),), is_final)
+    finally:
+        desk.world.close()  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("runs_since", [0, 1])
 def test_an_order_in_doubt_is_given_up_by_the_run_that_sent_it(exchange: Exchange, runs_since: int) -> None:
     """What the exchange may still accept counts from the end of the run that sent it, however often was started since."""

@@ -3,7 +3,7 @@
 Rules
     Every request waits for its own permit and is repeated until it is answered: a look ends with the truth.
     That an order is unknown is final only if it was asked for later than the exchange could still accept it:
-    the horizon after it was sent, or after this process began, for orders of an earlier one.
+    the horizon after it was sent; for orders of an earlier process after their answer was given up, or the next one began.
     Fills are told by the exchange's order ids: the orders that they belong to are read first, so that each
     fill of ours has its order, and foreign ones are left out.
     A pair's first question is answered from the lists of the whole account where these tell all that it must know
@@ -137,7 +137,7 @@ class Looks:
         trades = await self._histories.trades(market, since)
         for behind in await self._histories.orders_behind(market, trades, {*orders, *question.ended}, since):
             self._take(market, behind, orders, old=True)
-        unknown, final = await self._asked(question.client_order_ids, market, orders)
+        unknown, final = await self._asked(question, market, orders)
         fills = self._fills(market, trades)
         mine = {filled.fill.client_order_id for filled in fills}
         listed = tuple(order for order in orders.values() if self._is_wanted(order, mine, question.client_order_ids))
@@ -250,11 +250,11 @@ class Looks:
         return any(order_id not in orders and not self._books.is_seen(question.pair, order_id) for order_id in ids)
 
     async def _asked(
-        self, client_order_ids: Sequence[str], market: Market, orders: dict[str, VenueOrder]
+        self, question: TakeSnapshot, market: Market, orders: dict[str, VenueOrder]
     ) -> tuple[list[str], bool]:
         """Find each order that was asked for; those that the exchange does not know, and whether that is final."""
-        unknown, final = [], True
-        for client_id in client_order_ids:
+        unknown, final, doubted = [], True, dict(question.doubted)
+        for client_id in question.client_order_ids:
             if any(order.client_order_id == client_id and order.status == "FILLED" for order in orders.values()):
                 continue
             asked_at = self._requests.connection.now()
@@ -263,16 +263,16 @@ class Looks:
                 self._take(market, found, orders)
             elif not any(order.client_order_id == client_id for order in orders.values()):
                 unknown.append(client_id)
-                final = final and is_sure and asked_at > self._last_moment(client_id)
+                final = final and is_sure and asked_at > self._last_moment(client_id, doubted.get(client_id))
         return unknown, final
 
-    def _last_moment(self, client_id: str) -> Millis:
-        """Until when the exchange could still come to know an order."""
+    def _last_moment(self, client_id: str, sent_until: Millis | None) -> Millis:
+        """Until when the exchange could still come to know an order; `sent_until`: when its answer was given up."""
         known = self._books.get(client_id)
         if known is None:  # an earlier run's: sent before the run after it began
             found = CLIENT_ID.match(client_id)
             next_began = self._runs.get(int(found[2]) + 1, self._began) if found else self._began
-            sent_at = min(next_began, self._began)
+            sent_at = min(next_began, self._began, sent_until or self._began)
         else:
             sent_at = known.sent_at or self._requests.connection.now()
         return sent_at + self._ability.horizon_ms + LAG_MS
