@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.config import (
@@ -352,6 +352,7 @@ _KEYS = st.sampled_from(sorted(known_keys())) | st.text(max_size=12)
 _OVERRIDES = st.dictionaries(st.sampled_from([*SETTINGS, "timeframe", "startup_candles"]), _VALUES, max_size=4)
 
 
+@settings(deadline=None)  # every unknown key is compared with all known ones: slow on a busy machine
 @given(st.dictionaries(_KEYS, _VALUES, max_size=6))
 def test_anything_is_read_or_refused(flat: dict[str, Any]) -> None:
     """Whatever a file says, the answer is a configuration or a list of problems, never another error."""
