@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from engine.ledger import Ledger, PositionLedger, to_places
+from engine.ledger import Ledger, PositionLedger, VenuePosition, to_places
 from engine.margin import FundingRate, funding_of
 from engine.market import Market
 from engine.messages import FundingPaid
@@ -161,12 +161,16 @@ class Clearing:
         self.ledger.pay_fee(fee.currency, fee.amount, from_lock)
         return fee, locked - from_lock
 
-    def fund(self, due: FundingRate, market: Market) -> FundingPaid | None:
-        """Move the money of one funding; None where the pair has no position. The payment's id is the caller's."""
+    def fund(self, due: FundingRate, market: Market, then: VenuePosition | None = None) -> FundingPaid | None:
+        """Move the money of one funding; None where the pair has no position. The payment's id is the caller's.
+
+        `then` is the position of that time where the rate is told later: what came after it pays nothing.
+        """
         held = self.positions.get(due.pair)
-        if held is None:
+        if held is None or (then is not None and then.side is not held.side):
             return None
-        received = to_places(funding_of(held.side, held.amount, due))
+        amount = held.amount if then is None else min(held.amount, then.amount)
+        received = to_places(funding_of(held.side, amount, due))
         self.ledger.receive(market.quote, received)
         return FundingPaid(
             pair=due.pair,
@@ -176,7 +180,7 @@ class Clearing:
             currency=market.quote,
             rate=due.rate,
             price=due.price,
-            amount=held.amount,
+            amount=amount,
         )
 
     def _fee(self, kept: Working, market: Market, amount: Decimal, price: Decimal, rate: Decimal) -> Fee:

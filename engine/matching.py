@@ -29,7 +29,7 @@ from typing import Final
 from engine.change import changed
 from engine.clearing import Account, Clearing, Fees, Working
 from engine.depth import Depth
-from engine.ledger import InsufficientFunds
+from engine.ledger import InsufficientFunds, VenuePosition
 from engine.margin import FundingRate
 from engine.market import Market
 from engine.messages import FundingPaid, OrderCanceled, OrderFilled
@@ -172,10 +172,17 @@ class Exchange:
             (self._match_candle if self.rules.depth is None else self._match_book)(seen)
         return self._drain()
 
-    def settle(self, due: Iterable[FundingRate]) -> tuple[VenueEvent, ...]:
-        """Let the positions of these pairs pay or receive funding, and say what was paid."""
+    def settle(
+        self, due: Iterable[FundingRate], then: Mapping[str, VenuePosition] | None = None
+    ) -> tuple[VenueEvent, ...]:
+        """Let the positions of these pairs pay or receive funding, and say what was paid.
+
+        `then`, where rates are told after their time, are the positions there were: others pay nothing.
+        """
         for rate in due:
-            payment = self.clearing.fund(rate, self.markets[rate.pair])
+            if then is not None and rate.pair not in then:
+                continue
+            payment = self.clearing.fund(rate, self.markets[rate.pair], None if then is None else then[rate.pair])
             if payment is not None:
                 # No two payments of a pair are for the same fills and moment, so equal runs give equal ids.
                 number = self.counts[rate.pair][1]

@@ -36,18 +36,23 @@ class Sight(NamedTuple):
     close: float
 
 
+class _Minute(NamedTuple):
+    """What was seen of a minute; `whole`: from its beginning on."""
+
+    low: float
+    high: float
+    whole: bool
+
+
 class Sightings:
     """One pair's prices from `since` on; see the module's rules. Not for several threads at once."""
 
     __slots__ = (
         "_before",
-        "_bucket",
         "_heard",
-        "_high",
-        "_low",
+        "_minutes",
         "_missed",
         "_rows",
-        "_whole",
         "known",
         "price",
         "price_at",
@@ -61,9 +66,7 @@ class Sightings:
         self._rows: list[Sight] = []
         self._heard = False
         self._missed: Millis | None = since
-        self._bucket: Millis = -1
-        self._low = self._high = 0.0
-        self._whole = False
+        self._minutes: dict[Millis, _Minute] = {}
 
     # ------------------------------------------------------------ what is seen
 
@@ -100,12 +103,13 @@ class Sightings:
                 self._keep(Sight(at, row.open, row.high, row.low, row.close))
             else:
                 sure = self._begun_before(row, step_ms, at) and sure
-            self._take_in(row, step_ms, end)
+            self._take_in(row, step_ms)
         self.known = max(self.known, asked_at)
         self._before = rows[-1].close if rows else self._before
         if self._missed is not None and self._heard and self._missed <= asked_at:
             self._missed, self._before = None, self.price
             self.known = max(self.known, self.price_at)
+        self._forget_minutes()
         return sure
 
     # ------------------------------------------------------------ what is known
@@ -132,39 +136,42 @@ class Sightings:
 
     def _see(self, ts: Millis, price: float, low: float, high: float) -> None:
         before, self.price, self.price_at = self.price, price, max(ts, self.price_at)
-        self._widen(ts, min(price, low), max(price, high), before)
+        self._widen(ts // MINUTE * MINUTE, min(price, low), max(price, high), before)
         if price != before:
             self._keep(Sight(max(ts, self.known + 1), price, price, price, price))
         if self._missed is None:
             self.known, self._before = max(self.known + (price != before), ts), price
+            self._forget_minutes()
 
-    def _widen(self, ts: Millis, low: float, high: float, before: float | None) -> None:
-        """Keep what was seen of the minute of `ts`, and whether it was seen from its beginning."""
-        bucket = ts // MINUTE * MINUTE
-        if bucket > self._bucket:
-            self._whole = self._heard and self._missed is None and before is not None
-            self._bucket, self._low, self._high = bucket, low, high
-            if self._whole and before is not None:
-                self._low, self._high = min(low, before), max(high, before)
-        elif bucket == self._bucket:
-            self._low, self._high = min(self._low, low), max(self._high, high)
-
-    def _take_in(self, row: Candle, step_ms: Millis, end: Millis) -> None:
-        """A candle of a whole minute that is going on tells all of it up to now."""
-        if step_ms != MINUTE or row.ts < self._bucket:
-            return
-        if row.ts > self._bucket:
-            self._bucket, self._low, self._high = row.ts, row.low, row.high
+    def _widen(self, minute: Millis, low: float, high: float, before: float | None) -> None:
+        """Keep what was seen of a minute, and whether it was seen from its beginning."""
+        known = self._minutes.get(minute)
+        if known is not None:
+            self._minutes[minute] = _Minute(min(known.low, low), max(known.high, high), known.whole)
+        elif before is not None and self._missed is None:
+            self._minutes[minute] = _Minute(min(low, before), max(high, before), whole=True)
         else:
-            self._low, self._high = min(self._low, row.low), max(self._high, row.high)
-        self._whole = end >= row.ts
+            self._minutes[minute] = _Minute(low, high, whole=False)
+
+    def _forget_minutes(self) -> None:
+        """A gap begins in the minute of `known` at the earliest."""
+        if len(self._minutes) > 1:
+            first = self.known // MINUTE * MINUTE
+            self._minutes = {ts: minute for ts, minute in self._minutes.items() if ts >= first}
+
+    def _take_in(self, row: Candle, step_ms: Millis) -> None:
+        """A candle of a minute tells all of it up to now."""
+        if step_ms == MINUTE:
+            known = self._minutes.get(row.ts) or _Minute(row.low, row.high, whole=True)
+            self._minutes[row.ts] = _Minute(min(known.low, row.low), max(known.high, row.high), whole=True)
 
     def _begun_before(self, row: Candle, step_ms: Millis, end: Millis) -> bool:
         """Keep what came after `known` of a candle that began before it; False where nobody can say."""
         first = row.close if self._before is None else self._before
-        if step_ms == MINUTE and self._whole and self._bucket == row.ts:
-            low = row.low if row.low < self._low else min(first, row.close)
-            high = row.high if row.high > self._high else max(first, row.close)
+        minute = self._minutes.get(row.ts)
+        if step_ms == MINUTE and minute is not None and minute.whole:
+            low = row.low if row.low < minute.low else min(first, row.close)
+            high = row.high if row.high > minute.high else max(first, row.close)
             self._keep(Sight(end, first, max(high, first), min(low, first), row.close))
             return True
         self._keep(Sight(end, row.close, row.close, row.close, row.close))

@@ -138,6 +138,21 @@ def test_a_minute_after_a_quiet_one_was_watched_from_its_beginning() -> None:
     assert seen.gap == START + MINUTE + 20 * SECOND, "the stream is not heard yet"
 
 
+def test_what_was_seen_after_the_gap_hides_nothing_of_its_first_minute() -> None:
+    """Prices of later minutes are told while the gap of an earlier one is still open: its own minute is not forgotten."""
+    seen = watched()
+    known = seen.known
+    seen.lost()
+    seen.answered(START + MINUTE + SECOND, 99.0, 98.9, 99.1)
+    rows = [Candle(START, 99.0, 101.0, 92.0, 99.5, 2.0), Candle(START + MINUTE, 99.5, 99.5, 99.0, 99.0, 1.0)]
+    sure = seen.filled(rows, MINUTE, START + MINUTE + 2 * SECOND)
+
+    assert sure
+    found = seen.range(known, START + MINUTE - 1)
+    assert found is not None
+    assert (found.open, found.high, found.low, found.close) == (100.0, 100.0, 92.0, 99.5)
+
+
 def test_prices_that_nobody_takes_become_ranges() -> None:
     """However long nobody looks, what is kept is bounded, and no extreme is lost."""
     seen = watched()

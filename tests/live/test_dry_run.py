@@ -69,7 +69,9 @@ def test_a_stop_is_filled_where_the_price_fell_to(still: Exchange, tmp_path: Pat
     price = price_of(still, "ETHUSDT")
     with DryBot(tmp_path, still, ["ETH/USDT"], strategy_parameters=HOLD) as bot:
         trigger = guarded(bot)
-        time.sleep(6)  # the stream is heard, and every gap is closed
+        for step in range(8):  # the stream is heard, and what was before that is read
+            still.control("price", symbol="ETHUSDT", price=round(price * (1 + step % 2 * 1e-4), 2))
+            time.sleep(0.75)
         still.control("price", symbol="ETHUSDT", price=round(price * 0.95, 2))
         bot.wait_for("closed trades", CLOSED, 1, 60)
     fill = bot.fills_of("stop")[0]
@@ -127,3 +129,24 @@ def test_what_a_stalled_stream_did_not_tell_is_read_from_candles(still: Exchange
 
     assert trigger * 1.001 > float(fill["price"]) > price * 0.969
     assert [] == bot.audit()
+
+
+@pytest.mark.timeout(240)
+def test_a_leveraged_short_is_guarded_and_stopped_out(tmp_path: Path) -> None:
+    """Futures without keys: a short with leverage, its stop above it, and its end there; books agree with the record."""
+    with Exchange("--pairs", "1", "--still", futures=True) as server:
+        price = price_of(server, "BTCUSDT")
+        sections = {"strategy_parameters": {"can_short": True, "hold": -1}, "trading": {"leverage": 3}}
+        with DryBot(tmp_path, server, ["BTC/USDT:USDT"], **sections) as bot:
+            trigger = guarded(bot)
+            server.control("price", market="futures", symbol="BTCUSDT", price=round(price * 1.03, 1))
+            bot.wait_for("closed trades", CLOSED, 1, 60)
+        (row, *_) = sql(
+            bot.files, "SELECT side, leverage, exit_reason, close_rate FROM closed_trades ORDER BY close_time"
+        )
+
+        assert ("short", 3.0) == (row["side"], float(row["leverage"]))
+        assert "stop" in row["exit_reason"]
+        assert price < trigger <= float(row["close_rate"])
+        assert [] == bot.audit()
+        assert [] == asked_more(server)

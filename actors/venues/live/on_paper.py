@@ -34,8 +34,13 @@ FRESH_MS: Final = 1_000
 LOOK_MS: Final = 1_000
 """A pair whose order waits is asked about so often."""
 
+LASTING_MS: Final = 60_000
+"""A pair is followed for so long after its last order."""
+
 GAP_MS: Final = 3_000
-"""The candles of a gap are asked for so often, until the stream is heard again."""
+"""The candles of a gap are asked for so often, until the stream is heard again; more seldom while nothing moves."""
+
+GAP_MS_MAX: Final = 24_000
 
 SAID_MS: Final = 5_000
 """A gap of this length is said where it leaves something unknown."""
@@ -66,9 +71,12 @@ class ExchangeMarket(VenueMarket):
         self._sightings: dict[str, Sightings] = {}
         self._waiting: dict[str, Millis] = {}
         self._ordered: Mapping[str, Millis] = {}
+        self._lasting: dict[str, Millis] = {}
         self._changed = False
         self._looking: set[str] = set()
         self._looked: dict[str, Millis] = {}
+        self._patience: dict[str, tuple[Millis, float | None]] = {}
+        self._asked: dict[str, Millis] = {}
         self._held: frozenset[str] = frozenset()
         self._rates: dict[str, list[FundingRate]] = {}
         self._rated: dict[str, Millis] = {}
@@ -110,10 +118,15 @@ class ExchangeMarket(VenueMarket):
             self._choose()
 
     def _choose(self) -> None:
-        wanted = {**self._waiting, **self._ordered}
-        if wanted.keys() != self._sightings.keys():
-            known = self._sightings
+        """Look at pairs with orders, and for a while at those that had some: an exit follows its stop's cancel."""
+        now, wanted = self.now(), {**self._waiting, **self._ordered}
+        self._lasting.update(dict.fromkeys(wanted, now + LASTING_MS))
+        known = self._sightings
+        lasting = {pair: known[pair].known for pair in known if self._lasting[pair] > now}
+        wanted = {**lasting, **wanted}
+        if wanted.keys() != known.keys():
             self._sightings = {pair: known.get(pair) or Sightings(at) for pair, at in wanted.items()}
+            self._lasting = {pair: self._lasting[pair] for pair in wanted}
             self._changed = True
 
     def known_until(self, pair: str, now: Millis) -> Millis:
@@ -177,6 +190,8 @@ class ExchangeMarket(VenueMarket):
             seen = self._sightings.get(found.pair)
             if seen is None:
                 return
+            if found.close != seen.price:
+                self._patience.pop(found.pair, None)
             (seen.answered if asked else seen.told)(found.ts, found.close, low, high)
             waits = found.pair in self._waiting
         if waits:
@@ -200,7 +215,8 @@ class ExchangeMarket(VenueMarket):
                 due = [pair for pair, seen in self._sightings.items() if self._is_due(pair, seen, now)]
                 held = [pair for pair in self._held if self._is_rate_due(pair, now)]
                 self._looking.update(due, held)
-                self._looked.update(dict.fromkeys((*due, *held), now))
+                self._looked.update(dict.fromkeys(due, now))
+                self._asked.update(dict.fromkeys(held, now))
                 waits = any(now - at >= LOOK_MS for at in self._waiting.values())
             if waits:
                 self._wake()  # one may have waited too long
@@ -215,7 +231,7 @@ class ExchangeMarket(VenueMarket):
             return False
         if pair in self._waiting and (now - seen.price_at > FRESH_MS or seen.gap is not None):
             return True
-        return seen.gap is not None and since >= GAP_MS
+        return pair in self._ordered and seen.gap is not None and since >= self._patience.get(pair, (GAP_MS,))[0]
 
     def _spawn(self, pair: str, work: Any, fault: Fault) -> None:
         task = asyncio.ensure_future(self._done(pair, work, fault))
@@ -250,6 +266,10 @@ class ExchangeMarket(VenueMarket):
         rows, asked_at = read
         with self._lock:
             sure = seen.filled(rows, step, asked_at)
+            patience, before = self._patience.get(pair, (GAP_MS, None))
+            close = rows[-1].close if rows else before
+            # A stream that tells nothing of a pair that does not move is a quiet one, most likely.
+            self._patience[pair] = (min(2 * patience, GAP_MS_MAX) if close == before else GAP_MS, close)
         if not sure and asked_at - since >= SAID_MS:
             said = (
                 f"what resting orders met from {since} to {since // MINUTE * MINUTE + MINUTE} ms is not known: {GONE}"
@@ -283,7 +303,7 @@ class ExchangeMarket(VenueMarket):
     # ------------------------------------------------------------ funding (on the loop)
 
     def _is_rate_due(self, pair: str, now: Millis) -> bool:
-        if pair in self._looking or now - self._looked.get(pair, 0) < RETRY_MS:
+        if pair in self._looking or now - self._asked.get(pair, 0) < RETRY_MS:
             return False
         hour = now // HOUR * HOUR
         return self._rated[pair] < hour and now >= hour + FUNDING_LAG_MS

@@ -9,12 +9,13 @@ from decimal import Decimal
 from actors.venues.paper.record import VenueRecord
 from actors.venues.ports import PriceRange
 from actors.venues.trading import Snapshot
-from engine.clearing import Fees
+from engine.candles import MINUTE
+from engine.clearing import Clearing, Fees
 from engine.depth import Depth
 from engine.market import Market
 from engine.matching import Range, Rules
 from engine.settings import PaperConfig
-from engine.types import ONE, Millis, exact
+from engine.types import ONE, Millis, Side, exact
 
 
 def rules_of(config: PaperConfig) -> Rules:
@@ -51,6 +52,15 @@ def as_listed(markets: Mapping[str, Market], config: PaperConfig) -> dict[str, M
     }
 
 
+def position_of(clearing: Clearing, market: Market) -> Decimal:
+    """Base coins held of a pair, a short's are negative."""
+    spot = clearing.ledger.free(market.base) + clearing.ledger.locked(market.base)
+    held = clearing.positions.get(market.pair)
+    if held is None:
+        return spot
+    return spot + (held.amount if held.side is Side.LONG else -held.amount)
+
+
 def snapshot_of(
     record: VenueRecord, pair: str, client_order_ids: Sequence[str], since: Millis, position: Decimal | None
 ) -> Snapshot:
@@ -78,3 +88,20 @@ def range_of(found: PriceRange) -> Range:
     """A source's range for the exchange: prices that come as they come."""
     low, high, first, last = (exact(price) for price in (found.low, found.high, found.open, found.close))
     return Range(found.pair, found.ts, low, high, open=first, close=last, tolerant=True)
+
+
+class UsedWeight:
+    """The weight of the requests of this minute."""
+
+    def __init__(self) -> None:
+        self._minute = 0
+        self._used = 0
+
+    def count(self, weight: int, now: Millis) -> None:
+        """A request of this weight has come."""
+        self._used = self.at(now) + weight
+        self._minute = now // MINUTE
+
+    def at(self, now: Millis) -> int:
+        """What was used of the minute of `now`."""
+        return self._used if self._minute == now // MINUTE else 0

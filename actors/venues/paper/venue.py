@@ -24,12 +24,13 @@ from pathlib import Path
 from typing import Final
 
 from actors.venues.paper.prompt_reads import PromptReads
-from actors.venues.paper.reading import configured, range_of, rules_of, snapshot_of
+from actors.venues.paper.reading import UsedWeight, configured, position_of, range_of, rules_of, snapshot_of
 from actors.venues.paper.record import VenueRecord
 from actors.venues.paper.venue_market import TICK_MS, PromptVenueMarket, VenueMarket
 from actors.venues.ports import MarketSource
 from actors.venues.trading import Acknowledged, Canceled, Found, Permit, Refused, Snapshot, VenueEvent
 from engine.candles import MINUTE
+from engine.ledger import VenuePosition
 from engine.margin import FundingRate
 from engine.market import Market
 from engine.matching import Exchange, Range
@@ -37,9 +38,10 @@ from engine.messages import TakeSnapshot
 from engine.order import Order
 from engine.quota import paper_limits
 from engine.settings import PaperConfig
-from engine.types import ZERO, Millis, OrderType, Side
+from engine.types import ZERO, Millis, OrderType
 
 DAY_MS: Final = 86_400_000
+HOUR_MS: Final = 3_600_000
 FINE_MS: Final = 60_000
 """In ranges up to this, orders for which there is no volume are not looked at tick by tick."""
 
@@ -83,10 +85,11 @@ class PaperVenue:
         self._matched: dict[str, Millis] = {}
         self._funded: Millis = 0
         self._kept: Millis = 0
+        self._positions: tuple[Millis, dict[str, VenuePosition] | None] = (0, None)
         self._fresh: set[str] = set()
         self._events: list[VenueEvent] = []
         self._reads = PromptReads(self.snapshot, self._events.append)
-        self._weight: tuple[int, int] = (0, 0)
+        self._weight = UsedWeight()
 
     # ------------------------------------------------------------ life
 
@@ -132,6 +135,8 @@ class PaperVenue:
         self._fresh = set()
         self._events.clear()
         self._funded = int(record.meta("funded_until") or now)
+        # Nobody knows what was held at the hour before a start: of that hour, what is held when it is told pays.
+        self._positions = (now // HOUR_MS * HOUR_MS, None)
 
     def _deposit(self, record: VenueRecord) -> None:
         config, ledger = self._config, self._exchange.clearing.ledger
@@ -152,7 +157,7 @@ class PaperVenue:
     def submit(self, order: Order, now: Millis, permit: Permit) -> Acknowledged | Refused:
         """See `TradingVenue`; never in doubt, and the way is short."""
         del permit
-        self._count("replace" if order.replaces else "order", now)
+        self._weight.count(self._costs["replace" if order.replaces else "order"]["weight_1m"], now)
         exchange = self._exchange
         if order.pair in self._markets and self._markets[order.pair].is_futures:
             self.advance(now)  # what was due before this order is not for what it buys
@@ -170,7 +175,7 @@ class PaperVenue:
     def cancel(self, pair: str, client_order_id: str, order_id: str, now: Millis, permit: Permit) -> Canceled | Refused:
         """See `TradingVenue`; never in doubt."""
         del permit
-        self._count("cancel", now)
+        self._weight.count(self._costs["cancel"]["weight_1m"], now)
         self._catch_up(pair, now)
         exchange = self._exchange
         found = next(
@@ -214,14 +219,7 @@ class PaperVenue:
 
     def _position(self, pair: str) -> Decimal | None:
         market = self._markets.get(pair)
-        if market is None:
-            return None
-        clearing = self._exchange.clearing
-        spot = clearing.ledger.free(market.base) + clearing.ledger.locked(market.base)
-        held = clearing.positions.get(pair)
-        if held is None:
-            return spot
-        return spot + (held.amount if held.side is Side.LONG else -held.amount)
+        return None if market is None else position_of(self._exchange.clearing, market)
 
     # ------------------------------------------------------------ the market goes on
 
@@ -255,13 +253,22 @@ class PaperVenue:
         pairs = sorted(pair for pair in held if self._markets[pair].is_futures)
         self._market.follow({pair: self._matched.get(pair, now) for pair in exchange.pairs()})
         funded = self._market.funded_until(pairs, self._funded, now) if pairs else now
+        self._note_positions(now)
         if pairs and self._funded < funded:
             for rate in self._market.funding(pairs, self._funded, funded):
                 self._match_until(rate.ts)
-                self.settle((rate,))
+                then = self._positions[1] if rate.ts == self._positions[0] else None
+                self._events.extend(exchange.settle((rate,), then))
         self._funded = max(self._funded, funded)
         self._match_until(now)
         self._keep_matched(now)
+
+    def _note_positions(self, now: Millis) -> None:
+        """What is held at a full hour, which is when funding is due, whenever its rate is told."""
+        hour = now // HOUR_MS * HOUR_MS
+        if self._positions[0] != hour:
+            self._match_until(hour)
+            self._positions = (hour, dict(self._exchange.clearing.positions.items()))
 
     def _match_until(self, now: Millis) -> None:
         groups: dict[tuple[Millis, Millis], list[str]] = {}
@@ -345,11 +352,10 @@ class PaperVenue:
 
     def usage(self, now: Millis) -> Mapping[str, int]:
         """See `TradingVenue`; the weight begins anew with the process, as it is the process that counts it."""
-        minute, weight = self._weight
         record = self._opened()
         self._flush()
         return {
-            "weight_1m": weight if minute == now // 60_000 else 0,
+            "weight_1m": self._weight.at(now),
             "orders_10s": record.orders_since(now // 10_000 * 10_000),
             "orders_1d": record.orders_since(now // DAY_MS * DAY_MS),
         }
@@ -358,12 +364,6 @@ class PaperVenue:
         """How many orders were taken from `since` on."""
         self._flush()
         return self._opened().orders_since(since)
-
-    def _count(self, request: str, now: Millis) -> None:
-        minute, weight = self._weight
-        if minute != now // 60_000:
-            minute, weight = now // 60_000, 0
-        self._weight = (minute, weight + self._costs[request]["weight_1m"])
 
     def _opened(self) -> VenueRecord:
         assert self._record is not None, "the venue was not opened"
