@@ -2,7 +2,8 @@
 
 Rules
     Prices are followed of pairs with an order that rests or waits, nothing else; the stream is that of open trades.
-    An order meets a price that is at most `FRESH_MS` old: where none is, it is asked for, and the order waits.
+    An order meets a price that was at most `FRESH_MS` old when it came: where none was, it is asked for, and the
+    order waits for it.
     Orders and cancels are met in the order of time: while it is not known where the price was before one, it waits.
     After a gap, however long, the candles of that time are read: a resting order meets them before anything later.
     What no candle can tell, the first moments of a gap in a minute that was not watched from its beginning, is said.
@@ -30,6 +31,9 @@ from engine.types import Millis, exact
 
 FRESH_MS: Final = 1_000
 """An order meets no price that is older."""
+
+STALE_MS: Final = 15_000
+"""Nothing is met by a price that is older, whatever is waited for."""
 
 LOOK_MS: Final = 1_000
 """A pair whose order waits is asked about so often."""
@@ -135,11 +139,11 @@ class ExchangeMarket(VenueMarket):
             seen = self._sightings.get(pair)
             return 0 if seen is None else min(seen.known, now)
 
-    def is_ready(self, pair: str, arrived: Millis, now: Millis) -> bool:
-        """Whether an order that arrived then can be met: with a fresh price, and everything before it known."""
+    def is_ready(self, pair: str, arrived: Millis) -> bool:
+        """Whether an order that arrived then can be met: with a price that was fresh, and everything before it known."""
         with self._lock:
             seen = self._sightings.get(pair)
-            fresh = seen is not None and seen.price is not None and now - seen.price_at <= FRESH_MS
+            fresh = seen is not None and seen.price is not None and arrived - seen.price_at <= FRESH_MS
             return fresh and seen is not None and (seen.gap is None or seen.known >= arrived - FRESH_MS)
 
     def ranges(self, pairs: Sequence[str], after: Millis, until: Millis) -> Sequence[PriceRange]:
@@ -154,10 +158,10 @@ class ExchangeMarket(VenueMarket):
         return found
 
     def price(self, pair: str, now: Millis) -> Decimal | None:
-        """See `VenueMarket`; at most `FRESH_MS` old."""
+        """See `VenueMarket`; whoever meets it was ready for it (`is_ready`), on a slow machine some time ago."""
         with self._lock:
             seen = self._sightings.get(pair)
-            if seen is None or seen.price is None or now - seen.price_at > FRESH_MS:
+            if seen is None or seen.price is None or now - seen.price_at > STALE_MS:
                 return None
             return exact(seen.price)
 
@@ -229,7 +233,7 @@ class ExchangeMarket(VenueMarket):
         since = now - self._looked.get(pair, 0)
         if pair in self._looking or since < LOOK_MS:
             return False
-        if pair in self._waiting and (now - seen.price_at > FRESH_MS or seen.gap is not None):
+        if pair in self._waiting and (self._waiting[pair] - seen.price_at > FRESH_MS or seen.gap is not None):
             return True
         return pair in self._ordered and seen.gap is not None and since >= self._patience.get(pair, (GAP_MS,))[0]
 
@@ -254,7 +258,8 @@ class ExchangeMarket(VenueMarket):
         seen = self._sightings.get(pair)
         if seen is None:
             return
-        if pair in self._waiting and self.now() - seen.price_at > FRESH_MS:
+        arrived = self._waiting.get(pair)
+        if arrived is not None and arrived - seen.price_at > FRESH_MS:
             await look(pair)
         since = seen.gap
         if since is None:

@@ -92,7 +92,7 @@ class PatientVenue:
         if any(other.order is not None and other.client_order_id == order.client_order_id for other in waiting):
             self._events.append(RequestEnded(permit_id=permit.permit_id, request="order", outcome="Sent"))
             return Sent()
-        if not waiting and self._market.is_ready(order.pair, now, now):
+        if not waiting and self._market.is_ready(order.pair, now):
             return self._venue.submit(order, now, permit)
         self._wait(Waiting(order.pair, order.client_order_id, permit, now, order))
         return Sent()
@@ -101,7 +101,7 @@ class PatientVenue:
         self, pair: str, client_order_id: str, order_id: str, now: Millis, permit: Permit
     ) -> Canceled | Refused | Sent:
         """See `TradingVenue`; at once where it is known what came before."""
-        if pair not in self._waiting and self._market.is_ready(pair, now, now):
+        if pair not in self._waiting and self._market.is_ready(pair, now):
             return self._venue.cancel(pair, client_order_id, order_id, now, permit)
         self._wait(Waiting(pair, client_order_id, permit, now, order_id=order_id))
         return Sent()
@@ -182,7 +182,7 @@ class PatientVenue:
             requests = self._waiting[pair]
             while requests:
                 head = requests[0]
-                ready = self._market.is_ready(pair, head.arrived, now)
+                ready = self._market.is_ready(pair, head.arrived)
                 if not ready and now - head.arrived <= PATIENCE_MS:
                     break
                 self._take()
