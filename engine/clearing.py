@@ -13,6 +13,7 @@ that sells, or when the pair has a position on margin. Funding is paid on positi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -161,15 +162,18 @@ class Clearing:
         self.ledger.pay_fee(fee.currency, fee.amount, from_lock)
         return fee, locked - from_lock
 
-    def fund(self, due: FundingRate, market: Market, then: VenuePosition | None = None) -> FundingPaid | None:
+    def fund(
+        self, due: FundingRate, market: Market, then: Mapping[str, VenuePosition] | None = None
+    ) -> FundingPaid | None:
         """Move the money of one funding; None where the pair has no position. The payment's id is the caller's.
 
-        `then` is the position of that time where the rate is told later: what came after it pays nothing.
+        `then` are the positions of that time where the rate is told later: what came after it pays nothing.
         """
         held = self.positions.get(due.pair)
-        if held is None or (then is not None and then.side is not held.side):
+        was = held if then is None else then.get(due.pair)
+        if held is None or was is None or was.side is not held.side:
             return None
-        amount = held.amount if then is None else min(held.amount, then.amount)
+        amount = min(held.amount, was.amount)
         received = to_places(funding_of(held.side, amount, due))
         self.ledger.receive(market.quote, received)
         return FundingPaid(

@@ -180,9 +180,7 @@ class Exchange:
         `then`, where rates are told after their time, are the positions there were: others pay nothing.
         """
         for rate in due:
-            if then is not None and rate.pair not in then:
-                continue
-            payment = self.clearing.fund(rate, self.markets[rate.pair], None if then is None else then[rate.pair])
+            payment = self.clearing.fund(rate, self.markets[rate.pair], then)
             if payment is not None:
                 # No two payments of a pair are for the same fills and moment, so equal runs give equal ids.
                 number = self.counts[rate.pair][1]

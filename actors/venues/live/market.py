@@ -16,15 +16,15 @@ either touches what both see, and never while waiting.
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
 
 from actors.venues.live.book import Books, price_of
 from actors.venues.live.frames import READERS, Reader
 from actors.venues.live.halts import Halts
 from actors.venues.live.lines import CandleLine, PriceLine
+from actors.venues.live.onlooker import Onlooker
 from actors.venues.live.permits import Turnstile
-from actors.venues.live.reading import Reader as RestReader
 from actors.venues.live.service import LiveService
 from actors.venues.live.times import USUAL, Times
 from actors.venues.ports import Fault, PriceRange
@@ -35,33 +35,6 @@ from engine.messages import AskQuote, Message, QuoteTold
 from engine.types import Millis
 
 EVERYBODY: Final = "*"
-
-
-class Onlooker(Protocol):
-    """Somebody else who wants prices of the same streams, beside the feed: on the loop, but for `wanted`."""
-
-    @property
-    def wanted(self) -> Collection[str]:
-        """The pairs whose prices are wanted."""
-        ...
-
-    def told(self, found: PriceRange, low: float, high: float, *, asked: bool) -> None:
-        """A price, by the stream or because it was asked for, with its bid and ask."""
-        ...
-
-    def lost(self) -> None:
-        """The stream of prices is down; what it told until now is all there is."""
-        ...
-
-    async def run(
-        self,
-        reader: RestReader,
-        changed: Callable[[], Awaitable[None]],
-        look: Callable[[str], Awaitable[None]],
-        fault: Callable[[str, str, str], None],
-    ) -> None:
-        """Look after what it wants, for ever: `changed` follows other pairs, `look` asks for a pair's price."""
-        ...
 
 
 class LiveMarket:
