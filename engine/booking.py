@@ -14,7 +14,7 @@ from engine import after_fill, closing, entry, leaving, pursuit, reviewing
 from engine.actions import Alarm, LookUp
 from engine.change import changed
 from engine.denials import Denial
-from engine.doubts import ask_again, became, doubt, let_stand
+from engine.doubts import ask_again, became, doubt, has_replaced, let_stand
 from engine.exits import first_stop, liquidation_level, tightened
 from engine.messages import (
     CancelRejected,
@@ -66,6 +66,7 @@ def accepted(work: Work, order: Order, order_id: str) -> None:
         work.emit("OrderAccepted", client_order_id=order.client_order_id, order_id=order_id)
     if after.purpose is Purpose.STOP:
         work.trade.stop_failed = False
+        has_replaced(work, after)
     if order.status is OrderStatus.REJECTED and after.purpose is Purpose.ENTRY:
         work.cancel(after)  # given up, its capital given back: what comes to life now is not wanted any more
         work.exposure()

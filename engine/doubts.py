@@ -44,9 +44,17 @@ def ask_again(work: Work) -> None:
     work.do(SetTimer("look_up", delay))
 
 
-def is_being_replaced(work: Work, order: Order) -> bool:
-    """Whether a request that may still do something is to put another order into this one's place."""
-    return any(other.replaces == order.client_order_id for other in work.trade.working())
+def replacement_of(work: Work, order: Order) -> Order | None:
+    """The order that may still come in this one's place, or has."""
+    return next((o for o in work.trade.working() if o.replaces == order.client_order_id), None)
+
+
+def has_replaced(work: Work, order: Order) -> None:
+    """A replacement has come: what it was to replace is gone, whatever was heard of it before its end is heard."""
+    old = work.trade.orders.get(order.replaces)
+    if old is not None and old.status in RESTING:
+        became(work, old, OrderEvent.CANCEL_REQUESTED)
+        ask_again(work)
 
 
 def still_works(work: Work, order: Order) -> None:

@@ -19,9 +19,9 @@ from typing import Final
 from engine import booking, entry, funding, pursuit, reviewing, shortage
 from engine.actions import Alarm, Cancel, SetTimer
 from engine.change import changed
-from engine.doubts import ask_again, cannot_come, doubt, is_being_replaced, still_works
+from engine.doubts import ask_again, cannot_come, doubt, replacement_of, still_works
 from engine.messages import TakeSnapshot, VenueOrder, VenueSnapshot, WatchPrice
-from engine.order import Fill, Order
+from engine.order import RESTING, Fill, Order
 from engine.types import ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose, Side
 from engine.work import Trade, Work
 
@@ -136,8 +136,12 @@ def _take_over(work: Work, order: Order, told: VenueOrder) -> None:
 
 
 def _works_there(work: Work, order: Order, told: VenueOrder) -> None:
-    if order.status is OrderStatus.PENDING_CANCEL and is_being_replaced(work, order):
-        still_works(work, order)
+    instead = replacement_of(work, order)
+    if order.status is OrderStatus.PENDING_CANCEL and instead is not None:
+        if instead.status in RESTING:  # it has come since this was asked
+            ask_again(work)
+        else:
+            still_works(work, order)
     elif order.status in (OrderStatus.PENDING_CANCEL, OrderStatus.CANCELED, OrderStatus.EXPIRED):
         work.do(Cancel(order))  # the request was lost, or its answer was not true
     elif order.status in (OrderStatus.PENDING_NEW, OrderStatus.IN_DOUBT, OrderStatus.REJECTED):
