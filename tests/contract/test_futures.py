@@ -208,3 +208,16 @@ def test_a_listen_key_that_expires_is_renewed(desk: Desk, exchange: Exchange) ->
     desk.submit(short(desk, 2))
 
     assert desk.wait(lambda: desk.filled(2), "the fill") == D("0.01")
+
+
+def test_an_order_that_is_refused_for_a_halt_has_the_markets_read(desk: Desk, exchange: Exchange) -> None:
+    """As on spot, though ccxt takes these words for a bad request."""
+    world: Any = desk.world
+    exchange.control("pair", symbol="BTCUSDT", status="HALT", market="futures")
+    try:
+        refused = desk.submit(short(desk))
+    finally:
+        exchange.control("pair", symbol="BTCUSDT", status="TRADING", market="futures")
+
+    assert refused.code == "MARKET_CLOSED"
+    assert world.connection.market_doubts.is_set()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from actors.venues.live.user import TIMES
 from actors.venues.trading import Remark, RequestEnded
 from engine.messages import OrderAccepted, OrderCanceled, OrderFilled
 from engine.types import OrderSide, OrderType, Purpose
@@ -79,6 +81,23 @@ def test_a_deaf_stream_is_found_by_what_it_does_not_tell(desk: Desk, exchange: E
 
     assert len(desk.of(OrderFilled, 2)) == 1
     assert len(desk.of(OrderAccepted, 2)) == 1
+
+
+def test_a_stream_that_is_idle_and_deaf_is_found_by_its_silence(desk: Desk, exchange: Exchange) -> None:
+    """The exchange ends our order, and the stream says nothing at all: the account's open orders tell of it."""
+    world: Any = desk.world
+    stream = world.live._stream
+    stream.times = replace(TIMES, silence=1.0, silence_max=1.0, lag=0.3)
+    stream.restart("its times are others")
+    desk.wait(lambda: stream.restarts == 1 and stream.is_up, "the stream again")
+    (order,) = desk.look(1).orders
+    exchange.control("fault", kind="stall", stream=USER, count=1)
+    exchange.control("cancel", id=int(order.order_id), account=_account(desk))
+    desk.wait(lambda: stream.restarts == 2 and stream.is_up, "the new stream")
+    (order,) = desk.look(1).orders
+
+    assert order.status == "CANCELED"
+    assert any("silent for" in remark.text for remark in desk.of(Remark))
 
 
 @pytest.mark.parametrize("kind", ["duplicate", "reorder", "delay"])
@@ -199,3 +218,16 @@ def test_the_whole_account_is_compared(desk: Desk, exchange: Exchange) -> None:
         )
         == 4
     )
+
+
+def test_an_order_that_is_refused_for_a_halt_has_the_markets_read(desk: Desk, exchange: Exchange) -> None:
+    """The exchange says that the pair is not traded: the refusal names it, and whoever reads the markets does so soon."""
+    world: Any = desk.world
+    exchange.control("pair", symbol="BTCUSDT", status="HALT")
+    try:
+        refused = desk.submit(an_order(2, desk.world.now(), type=OrderType.MARKET, price=D(60_000)))
+    finally:
+        exchange.control("pair", symbol="BTCUSDT", status="TRADING")
+
+    assert refused.code == "MARKET_CLOSED"
+    assert world.connection.market_doubts.is_set()

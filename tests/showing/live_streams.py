@@ -143,7 +143,7 @@ CASES: Final[Sequence[Case]] = (
     ),
 )
 QUICK_SLACK: Final = 4.0
-QUICK: Final = ("candles no JSON", "prices closed", "orders cut off, events lost", "gateway killed", "feed killed")
+QUICK: Final = ("orders cut off, events lost", "prices closed", "gateway killed", "feed killed")
 
 
 @dataclass(slots=True)
