@@ -54,7 +54,7 @@ def restart(bot: LiveBot, exchange: Exchange) -> dict[str, Any]:
     bot.start()
     answered = answered_after(bot, began)
     asked = exchange.control("requests")[market][sent:]
-    weight = exchange.control("state")["markets"][market]["breaches"]["most_weight"]
+    weight = exchange.control("state")["markets"][market]["breaches"]["weight"]
     kinds = Counter(str(one[1]) for one in asked)
     candles = sum(n for name, n in kinds.items() if name.endswith("klines"))
     bot.wait_for("candles judged", f"{JUDGED} AND seq > {mark}", 1, 60)
