@@ -17,6 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from actors.venues.exchange_rules import ListRule, StopRule, lists_of
 from engine.client_ids import from_hex, from_text, to_hex, to_text
 from engine.errors import Problem, TradepitError
 from engine.market import Market
@@ -36,11 +37,6 @@ READS: Final = (
 PUBLIC: Final = (
     "candles", "candles_few", "book", "deep_book", "ticker", "tickers", "book_tops", "markets", "funding_rates", "time",
 )  # fmt: skip
-DAY_MS: Final = 86_400_000
-
-PAGE: Final = 500
-"""Rows of a list that most exchanges give at once."""
-
 KINDS: Final = (*ORDERS, *READS, *PUBLIC, "snapshot")
 """The kinds of requests that permits are asked for. A snapshot is a pair's open orders, open stops and trades."""
 
@@ -61,31 +57,6 @@ class Call(NamedTuple):
     method: str
     args: tuple[Any, ...]
     params: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StopRule:
-    """How an exchange takes guarding stops; see `exchanges.toml`."""
-
-    type: str
-    create: Mapping[str, Any]
-    read: Mapping[str, Any] = field(default_factory=dict)
-    cancel: Mapping[str, Any] | None = None
-    open: Mapping[str, Any] = field(default_factory=dict)
-    without_id: bool = False
-    beside: bool = False
-    replace: Mapping[str, Any] = field(default_factory=dict)
-    amend: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListRule:
-    """How an exchange lists what happened in a time; see `exchanges.toml`. `window_ms`: the longest time; None: any."""
-
-    page: int = PAGE
-    newest_first: bool = False
-    window_ms: Millis | None = None
-    whole_account: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +82,11 @@ class Capability:
     market_buy: str = "amount"
     options: Mapping[str, Any] = field(default_factory=dict)
     stop: StopRule | None = None
-    lists: ListRule = ListRule()
+    lists: ListRule = field(default_factory=ListRule)
     stream_fills: bool = False
+    open_by_pair: bool = False
+    setup: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    leverage_in_order: str = ""
 
     # ------------------------------------------------------------ ids
 
@@ -171,6 +145,16 @@ class Capability:
             return Call("edit_order", ("", order.pair, kind, str(order.side), float(amount), written), params)
         return Call("create_order", (order.pair, kind, str(order.side), float(amount), written), params)
 
+    def prepare(self, pair: str, leverage: Decimal, margin: str) -> list[tuple[str, Call]]:
+        """What is set before a futures position is entered, in order, each with its kind of request."""
+        value = int(leverage) if leverage == int(leverage) else float(leverage)
+        calls = {"margin_mode": ("set_margin_mode", margin), "leverage": ("set_leverage", value)}
+        return [
+            (kind, Call(calls[kind][0], (calls[kind][1], pair), self._filled(params, "", {"{margin}": margin})))
+            for kind, params in self.setup.items()
+            if kind != "leverage" or margin != self.leverage_in_order
+        ]
+
     def _stop_limit(self, order: Order, market: Market) -> Decimal | None:
         if self.stop is None or self.stop.type != "limit":
             return None
@@ -213,7 +197,12 @@ class Capability:
         return Call("fetch_open_orders", (pair,), dict(self.stop.open))
 
     def open_lists(self, pair: str | None) -> list[tuple[str, Call]]:
-        """All calls that together list a pair's open orders, or everybody's, each with its kind of request."""
+        """All calls that together list a pair's open orders, or everybody's, each with its kind of request.
+
+        None where an exchange lists them by pair only.
+        """
+        if pair is None and self.open_by_pair:
+            return []
         every = "" if pair else "_all"
         stops = self.open_stops(pair)
         lists = [(f"open_orders{every}", self.open_orders(pair))]
@@ -230,7 +219,7 @@ class Capability:
     def _filled(
         self, params: Mapping[str, Any], client_order_id: str, words: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        said = {"{id}": self.theirs(client_order_id), **(words or {})}
+        said = {**({"{id}": self.theirs(client_order_id)} if client_order_id else {}), **(words or {})}
         return {name: said.get(value, value) for name, value in params.items()}
 
     # ------------------------------------------------------------ limits and settings
@@ -342,17 +331,11 @@ def _capability(exchange: str, market: str, about: Mapping[str, Any], given: Map
         market_buy=given.get("market_buy", "amount"),
         options=given.get("options", {}),
         stop=StopRule(**given["stop"]) if "stop" in given else None,
-        lists=_lists(given.get("lists", {})),
+        lists=lists_of(given.get("lists", {})),
         stream_fills=given.get("stream_fills", False),
-    )
-
-
-def _lists(given: Mapping[str, Any]) -> ListRule:
-    return ListRule(
-        page=given.get("page", PAGE),
-        newest_first=given.get("newest", False),
-        window_ms=given["days"] * DAY_MS if "days" in given else None,
-        whole_account=given.get("account", False),
+        open_by_pair=given.get("open_by_pair", False),
+        setup=given.get("setup", {}),
+        leverage_in_order=given.get("leverage_in_order", ""),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.venues.capabilities import ListRule
+from actors.venues.exchange_rules import ListRule
 from actors.venues.live.histories import pages
 
 NOW = 1_700_000_000_000
@@ -76,6 +76,20 @@ def test_a_full_page_of_one_moment_does_not_hang(newest_first: bool) -> None:
 
     assert {"f0", "f10"} < found
     assert listing.asked < 10
+
+
+def test_an_exchange_that_does_not_heed_the_end_is_not_asked_for_ever() -> None:
+    """The newest page again and again: what it has is taken, and no more is asked."""
+
+    class Deaf(Listing):
+        async def ask(self, since: int | None, until: int | None) -> list[Mapping[str, Any]]:
+            del until
+            return await super().ask(since, None)
+
+    listing = Deaf([NOW - 10_000 * n for n in range(1, 200)], ListRule(page=50, newest_first=True))
+
+    assert len(read(listing, NOW - DAY)) == 50
+    assert listing.asked <= 3
 
 
 def test_rows_without_an_id_are_all_there() -> None:

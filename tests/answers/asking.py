@@ -17,6 +17,8 @@ CAMEL: Final = {
     "fetch_order": "fetchOrder",
     "cancel_order": "cancelOrder",
     "fetch_open_orders": "fetchOpenOrders",
+    "set_leverage": "setLeverage",
+    "set_margin_mode": "setMarginMode",
 }
 _ID: Final = re.compile(r"^(?=.*\d)[\w-]{6,}$|^t-")
 _NUMBER: Final = re.compile(r"^-?\d+(\.\d+)?$")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from actors.venues.capabilities import exchanges
+from actors.venues.live.failure import Exchanged, Verdict, failure_of
 from tests.answers.fixtures import OURS, Entry, entries
-from tests.answers.playing import READINGS, Played, instance, play
+from tests.answers.playing import NOW, READINGS, Played, instance, play
 from tests.requests.recorder import capabilities, ccxt_market
 
 ALL = [(name, entry) for name in exchanges() for entry in entries(OURS, "response", name)]
@@ -40,3 +42,33 @@ def test_an_answer_is_read_as_it_was_meant(name: str, entry: Entry) -> None:
     assert into.read or into.refused or entry.said["parsedResponse"] == []
     assert entry.method in READINGS
     assert name == entry.exchange
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "code", "same"),
+    [
+        ("bybit", {"retCode": 110043, "retMsg": "leverage not modified", "result": {}, "time": 1}, "REFUSED", True),
+        ("mexc", {"msg": "Order does not exist.", "code": -2013}, "NOT_FOUND", False),
+        ("kraken", {"error": ["EOrder:Unknown order"]}, "NOT_FOUND", False),
+        ("gate", {"label": "ORDER_NOT_FOUND", "message": "Order not found"}, "NOT_FOUND", False),
+        ("okx", {"code": "51603", "data": [], "msg": "Order does not exist"}, "NOT_FOUND", False),
+        ("bitget", {"code": "43001", "msg": "The order does not exist", "data": None}, "NOT_FOUND", False),
+        (
+            "htx",
+            {"status": "error", "err-code": "base-record-invalid", "err-msg": "record invalid"},
+            "NOT_FOUND",
+            False,
+        ),
+        ("okx", {"code": "50113", "data": [], "msg": "Invalid Sign"}, "REFUSED", False),
+        ("gate", {"label": "INVALID_KEY", "message": "Invalid key provided"}, "REFUSED", False),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_refusal_says_what_it_is_about(name: str, answer: dict[str, Any], code: str, same: bool) -> None:
+    """That there is no such order, or that it is so already, in each exchange's words; a bad key is neither."""
+    made, written = instance(name, None, None, {}), json.dumps(answer)
+    with pytest.raises(Exception) as raised:
+        made.handle_errors(200, "OK", "https://x/api", "GET", {}, written, answer, {}, None)
+
+    failure = failure_of(raised.value, Exchanged(written=True, status=200, told=answer), NOW)
+    assert (failure.verdict, failure.code, failure.same) == (Verdict.REFUSED, code, same)

@@ -161,6 +161,9 @@ def calls(able: Capability) -> Iterator[tuple[str, Call | None]]:
         yield name, able.create(order, market)
     if able.stop_replace:
         yield "replace stop", able.create(replace(stop, replaces=REPLACED_ID), market)
+    for margin in ("isolated", "cross"):
+        for kind, call in able.prepare(pair, entry.leverage, margin) if able.market == "futures" else []:
+            yield f"{kind} {margin}", call
     yield "fetch", able.fetch(pair, ID)
     yield "fetch known", able.fetch(pair, ID, ORDER_ID)
     yield "cancel", able.cancel(pair, ID)

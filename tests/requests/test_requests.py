@@ -262,3 +262,26 @@ def test_foreign_ids_stay_as_they_are() -> None:
         assert ALL["gate spot"].ours(foreign) == foreign
     for foreign in ("ffffffffffffffffffffffffffffffff", "d15708c1-dbb6-465d-b77d-47258319cc90", "my own"):
         assert ALL["kraken spot"].ours(foreign) == foreign
+
+
+@pytest.mark.parametrize("name", [n for n, able in ALL.items() if able.market == "futures"])
+@pytest.mark.parametrize("margin", ["isolated", "cross"])
+def test_a_position_is_entered_with_its_leverage(name: str, margin: str) -> None:
+    """The leverage is set for the margin mode that the order is sent with, or is in the order itself."""
+    told = sent()[name].get(f"leverage {margin}")
+    order = order_at(name, "limit buy")
+
+    if told is None:
+        assert field(order, "leverage") == "3.0"
+    else:
+        assert "3" in told.fields.values()
+    if name == "okx futures" and told is not None:
+        assert told.fields["mgnMode"] == margin
+        assert margin == "cross" or field(order, "tdMode") == "isolated"
+
+
+def test_mexc_lists_open_orders_by_pair_only() -> None:
+    """All at once is refused there: what asks for them must not, and reads each pair's."""
+    assert ALL["mexc spot"].open_lists(None) == []
+    assert len(ALL["mexc spot"].open_lists("BTC/USDT")) == 1
+    assert [kind for kind, _ in ALL["okx spot"].open_lists(None)] == ["open_orders_all", "open_stops_all"]

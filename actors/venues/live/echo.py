@@ -30,19 +30,16 @@ class Echo:
         if not working:
             return False
         found: dict[str, Any] = {}
-        calls = [
-            ("open_orders_all", self._ability.open_orders(None)),
-            ("open_stops_all", self._ability.open_stops(None)),
-        ]
-        for kind, call in calls:
-            if call is None:
-                continue
+        lists = self._ability.open_lists(None)
+        for kind, call in lists:
             answer = await self._requests.once(kind, self._requests.method(call))
             if answer.failure is not None:
                 return False
             found.update(self._read(answer.value))
         late = [known for known in working if not known.ended and known.ending is None]
-        return any(known.order_id not in found or found[known.order_id] > known.filled for known in late)
+        return bool(lists) and any(
+            known.order_id not in found or found[known.order_id] > known.filled for known in late
+        )
 
     def _read(self, told: Any) -> dict[str, Any]:
         """How far each listed order is filled, by the exchange's id."""

@@ -79,11 +79,11 @@ async def examine(connection: Connection, config: Config, pairs: Sequence[str], 
     await _check_permissions(connection, config, found)
     positions = await _check_positions(connection, found) if connection.futures else ()
     orders: list[Any] = []
-    for _, call in capability(connection.name, futures=connection.futures).open_lists(None):
+    able = capability(connection.name, futures=connection.futures)
+    for _, call in able.open_lists(None) or [each for pair in pairs for each in able.open_lists(pair)]:
         method = getattr(connection.trading, call.method)
         orders += rows(await _asked(connection, functools.partial(method, *call.args, params=dict(call.params))))
-    ours = capability(connection.name, futures=connection.futures).ours
-    found.orders = tuple(_order(order, ours) for order in orders if isinstance(order, Mapping))
+    found.orders = tuple(_order(order, able.ours) for order in orders if isinstance(order, Mapping))
     found.seen = Seen(began, told, positions, orders)
     _check_money(connection, config, pairs, found, strict=strict)
     return found

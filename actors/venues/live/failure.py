@@ -105,6 +105,8 @@ _NO_ORDER: Final = re.compile(
     r"order[^{}]{0,40}(not|n'?t) (be )?(exist|found)|unknown[ _]order|order_not_found|\"not_found\"|no such order",
     re.IGNORECASE,
 )
+_SAME: Final = re.compile(r"not (been )?(modified|changed)|no need to (change|modify)", re.IGNORECASE)
+"""What was to be set is so already, in words that ccxt takes for a refusal: Bybit's leverage, for one."""
 _BANNED_UNTIL: Final = re.compile(r"banned until (\d{13})")
 
 
@@ -133,7 +135,7 @@ def failure_of(error: BaseException, exchanged: Exchanged, now_ms: int) -> Failu
         return Failure(Verdict.IN_DOUBT, "", text)
     if type(error).__name__ == "ExchangeError" and not _EXCHANGE_CODE.search(str(error)):
         return Failure(Verdict.IN_DOUBT, "", f"an error without a code: {text}")
-    same = bool({"NoChange", "MarginModeAlreadySet"}.intersection(names))
+    same = bool({"NoChange", "MarginModeAlreadySet"}.intersection(names)) or bool(_SAME.search(text))
     code, key = _code_of(names), "AuthenticationError" in names
     if code == "REFUSED" and _NOT_TRADED.search(text):
         code = "MARKET_CLOSED"

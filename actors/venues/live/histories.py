@@ -14,7 +14,8 @@ import functools
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any, Final
 
-from actors.venues.capabilities import Capability, ListRule
+from actors.venues.capabilities import Capability
+from actors.venues.exchange_rules import ListRule
 from actors.venues.live.books import Books
 from actors.venues.live.failure import Verdict
 from actors.venues.live.markets import number
@@ -24,6 +25,9 @@ from engine.market import Market
 from engine.types import Millis
 
 PAGES_MAX: Final = 200
+
+IGNORED_MS: Final = 2_000
+"""Rows so much later than was asked for say that an exchange does not heed the end of a time; some count in seconds."""
 
 ASKED_MAX: Final = 20
 """So many unknown orders of a newest page are asked for one by one; where a time was named, all of them are."""
@@ -75,6 +79,8 @@ async def _backwards(
         first = min((ts for told in page if (ts := _ts(told))), default=0)
         if len(page) < rule.page or not first:
             return
+        if not is_new and end is not None and max(map(_ts, page)) > end + IGNORED_MS:
+            return  # it does not heed until when it is asked
         end = first if is_new and first != end else first - 1
         if end < start:
             return

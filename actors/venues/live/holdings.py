@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from actors.venues.capabilities import Capability
 from actors.venues.live.requests import Requests
-from actors.venues.live.words import balances_of, position_of, rows, text
+from actors.venues.live.words import balances_of, position_of, rows, text, unreadable_of
 from engine.market import Market
 from engine.types import ZERO
 
@@ -45,13 +45,15 @@ class Holdings:
         self._ability = ability
         self._futures = futures
         self._balances: Balances = ()
-        self._positions: Mapping[str, Any] = {}
+        self._unreadable: frozenset[str] = frozenset()
+        self._positions: Mapping[str, Sequence[Any]] = {}
         self._orders: Mapping[str, Sequence[Any]] = {}
         self._locks = {"balances": asyncio.Lock(), "positions": asyncio.Lock(), "orders": asyncio.Lock()}
         self._begun = dict.fromkeys(self._locks, float("-inf"))
         if seen is not None:
             self._balances = balances_of(seen.balances, futures=futures)
-            self._positions = _by_pair(seen.positions)
+            self._unreadable = unreadable_of(seen.balances)
+            self._positions = _grouped(seen.positions)
             self._orders = _grouped(seen.orders)
             self._begun = dict.fromkeys(self._locks, seen.at)
 
@@ -69,10 +71,11 @@ class Holdings:
                 answer = await self._requests.read("balances", self._requests.connection.trading.fetch_balance)
                 if answer.failure is None:
                     self._balances = balances_of(answer.value, futures=self._futures)
+                    self._unreadable = unreadable_of(answer.value)
                     self._begun["balances"] = begun
             return self._balances
 
-    async def read_positions(self, since: float | None = None) -> Mapping[str, Any]:
+    async def read_positions(self, since: float | None = None) -> Mapping[str, Sequence[Any]]:
         """All positions likewise, as ccxt tells them, by pair."""
         asked = time.monotonic() if since is None else since
         async with self._locks["positions"]:
@@ -80,18 +83,19 @@ class Holdings:
                 begun = time.monotonic()
                 answer = await self._requests.read("positions", self._requests.connection.trading.fetch_positions)
                 if answer.failure is None:
-                    self._positions = _by_pair(rows(answer.value))
+                    self._positions = _grouped(rows(answer.value))
                     self._begun["positions"] = begun
             return self._positions
 
     async def position(self, market: Market, since: float | None = None) -> Decimal | None:
         """Base coins held of a pair: a coin's balance on spot, a short's are negative on margin; None: not known."""
         if market.is_futures:
-            told = (await self.read_positions(since)).get(market.pair)
-            known = self._begun["positions"] > float("-inf")
-            return position_of(told, market) if told is not None else ZERO if known else None
+            told = (await self.read_positions(since)).get(market.pair, ())
+            held = [position_of(one, market) for one in told]
+            known = self._begun["positions"] > float("-inf") and None not in held
+            return sum((one for one in held if one is not None), ZERO) if known else None
         balances = await self.read_balances(since)
-        if self._begun["balances"] == float("-inf"):
+        if self._begun["balances"] == float("-inf") or market.base in self._unreadable:
             return None  # it may not be read: that nothing is known is not that nothing is there
         return sum((free + locked for currency, free, locked in balances if currency == market.base), ZERO)
 
@@ -100,18 +104,16 @@ class Holdings:
         asked = time.monotonic() if since is None else since
         async with self._locks["orders"]:
             if self._begun["orders"] < asked:
-                begun, found = time.monotonic(), list[Any]()
-                for kind, call in self._ability.open_lists(None):
+                begun, found, lists = time.monotonic(), list[Any](), self._ability.open_lists(None)
+                if not lists:
+                    return None
+                for kind, call in lists:
                     answer = await self._requests.read(kind, self._requests.method(call))
                     if answer.failure is not None:
                         return None
                     found += rows(answer.value)
                 self._orders, self._begun["orders"] = _grouped(found), begun
             return self._orders
-
-
-def _by_pair(told: Sequence[Any]) -> dict[str, Any]:
-    return {text(one.get("symbol")): one for one in told if isinstance(one, Mapping)}
 
 
 def _grouped(told: Sequence[Any]) -> dict[str, list[Any]]:

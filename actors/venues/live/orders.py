@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from loguru import logger
 
-from actors.venues.capabilities import CannotTrade, Capability
+from actors.venues.capabilities import Call, CannotTrade, Capability
 from actors.venues.live.books import Books, Known
 from actors.venues.live.failure import Failure, NotLeaving, Verdict
 from actors.venues.live.replacing import replaced
@@ -237,21 +237,17 @@ class Orders:
         market = self._markets[order.pair]
         if not market.is_futures or order.purpose is not Purpose.ENTRY or self._set.get(order.pair) == order.leverage:
             return None
-        if order.pair not in self._set:
-            failure = await self._set_up("margin_mode", "set_margin_mode", self._margin, order.pair)
+        for kind, call in self._ability.prepare(order.pair, order.leverage, self._margin):
+            if kind == "margin_mode" and order.pair in self._set:
+                continue
+            failure = await self._set_up(kind, call, order.pair)
             if failure is not None:
                 return failure
-        leverage = int(order.leverage) if order.leverage == int(order.leverage) else float(order.leverage)
-        failure = await self._set_up("leverage", "set_leverage", leverage, order.pair)
-        if failure is None:
-            self._set[order.pair] = order.leverage
-        return failure
+        self._set[order.pair] = order.leverage
+        return None
 
-    async def _set_up(self, kind: str, method: str, value: Any, pair: str) -> Failure | None:
-        trading = self._requests.connection.trading
-        if not trading.has.get("setMarginMode" if kind == "margin_mode" else "setLeverage"):
-            return None
-        answer = await self._requests.once(kind, getattr(trading, method), value, pair, pair=pair, urgent=True)
+    async def _set_up(self, kind: str, call: Call, pair: str) -> Failure | None:
+        answer = await self._requests.once(kind, self._requests.method(call), pair=pair, urgent=True)
         failure = answer.failure
         if failure is None or failure.same:
             return None

@@ -1,0 +1,49 @@
+"""How an exchange takes guarding stops, and how it lists what happened: parts of a `Capability`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from engine.types import Millis
+
+DAY_MS: Final = 86_400_000
+
+PAGE: Final = 500
+"""Rows of a list that most exchanges give at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRule:
+    """How an exchange takes guarding stops; see `exchanges.toml`."""
+
+    type: str
+    create: Mapping[str, Any]
+    read: Mapping[str, Any] = field(default_factory=dict)
+    cancel: Mapping[str, Any] | None = None
+    open: Mapping[str, Any] = field(default_factory=dict)
+    without_id: bool = False
+    beside: bool = False
+    replace: Mapping[str, Any] = field(default_factory=dict)
+    amend: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRule:
+    """How an exchange lists what happened in a time; see `exchanges.toml`. `window_ms`: the longest time; None: any."""
+
+    page: int = PAGE
+    newest_first: bool = False
+    window_ms: Millis | None = None
+    whole_account: bool = False
+
+
+def lists_of(given: Mapping[str, Any]) -> ListRule:
+    """The rule as the file of facts has it."""
+    return ListRule(
+        page=given.get("page", PAGE),
+        newest_first=given.get("newest", False),
+        window_ms=given["days"] * DAY_MS if "days" in given else None,
+        whole_account=given.get("account", False),
+    )
