@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from actors.batch.freqtrade_words import LACKED, NEEDED_NOT, SAME, SECTIONS
+from actors.venues.capabilities import exchanges
 from engine.config import parse_config
 from engine.config_rules import FREQTRADE, HIDDEN, PAIR, is_secret, shown, without_secrets
 from engine.errors import ConfigError
@@ -180,8 +181,8 @@ def _slots(done: Converted, _: Table, key: str, value: Any) -> None:
 
 
 def _dry_run(done: Converted, _: Table, key: str, value: Any) -> None:
-    says = 'as mode = "paper"' if value else 'as mode = "paper": trading on real exchanges is not here yet'
-    done.tell(key, value, TAKEN if value else LACKING, says)
+    live = 'as mode = "paper": for real money write mode = "live" and the confirmation under [live], docs/live.md'
+    done.tell(key, value, TAKEN if value else LACKING, 'as mode = "paper"' if value else live)
 
 
 def _wallet(done: Converted, freqtrade: Table, key: str, value: Any) -> None:
@@ -208,7 +209,12 @@ def _fee(done: Converted, _: Table, key: str, value: Any) -> None:
 
 
 def _exchange(done: Converted, _: Table, key: str, value: Any) -> None:
-    done.tell(key, value, LACKING, "trading on real exchanges is not here yet; paper trades on the simulated one")
+    """Paper trades by this exchange's prices; an exchange that nothing is known of leaves the simulated one."""
+    if value in exchanges():
+        done.take(key, value, "exchange.name")
+    else:
+        known = ", ".join(exchanges())
+        done.tell(key, value, LACKING, f"traded here are {known}; paper trades on the simulated exchange")
 
 
 def _pairs(done: Converted, freqtrade: Table, key: str, value: Any) -> None:

@@ -176,7 +176,9 @@ def test_slots_without_limit(key: str, value: object, ours: int) -> None:
 @pytest.mark.parametrize(
     ("given", "key", "what", "says"),
     [
-        ({"dry_run": False}, "dry_run", LACKING, "not here yet"),
+        ({"dry_run": False}, "dry_run", LACKING, 'write mode = "live"'),
+        ({"exchange": {"name": "binance"}}, "exchange.name", TAKEN, "as exchange.name"),
+        ({"exchange": {"name": "bitflyer"}}, "exchange.name", LACKING, "paper trades on the simulated exchange"),
         ({"dry_run_wallet": {"BTC": 1}, "stake_currency": "USDT"}, "dry_run_wallet", LACKING, "none of the stake"),
         ({"trading_mode": "futures"}, "trading_mode", TAKEN, "BASE/QUOTE:SETTLE"),
         ({"pairlists": [{"method": "VolumePairList"}]}, "pairlists", LACKING, "VolumePairList"),
