@@ -24,7 +24,7 @@ DECIMALS: Final = frozenset(
     [
         *("open_rate", "close_rate", "amount", "stake", "leverage", "fee_open", "fee_close", "realized", "profit_abs"),
         *("profit_ratio", "max_rate", "min_rate", "initial_stop", "stop", "funding_fees", "price", "trigger_price"),
-        *("filled", "cost", "fee", "free", "tied", "total", "received", "rate", "wallet"),
+        *("filled", "cost", "fee", "free", "tied", "total", "received", "rate", "wallet", "bid", "ask"),
     ]
 )
 """The columns of exact decimals, of whatever table."""

@@ -9,7 +9,7 @@ from actors.venues.ports import Fault, PriceRange
 from actors.venues.trading import Permit, PermitWanted, RequestEnded
 from engine.candles import Candle
 from engine.gathering import Gathering
-from engine.messages import Message
+from engine.messages import AskQuote, Message, QuoteTold
 from engine.types import Millis
 
 
@@ -28,6 +28,8 @@ class SlowMarket:
         self.wanted: list[PermitWanted | RequestEnded] = []
         self.saying: list[tuple[str, Message]] = []
         self.wrong: list[Fault] = []
+        self.questions: list[AskQuote] = []
+        self.answers: list[QuoteTold] = []
 
     def give_history(self, pair: str, rows: Sequence[Candle], before: Millis) -> None:
         """A window has come."""
@@ -112,6 +114,16 @@ class SlowMarket:
         """See `MarketStream`."""
         saying, self.saying = self.saying, []
         return saying
+
+    def ask_quote(self, question: AskQuote, at: Millis) -> None:
+        """See `MarketStream`."""
+        del at
+        self.questions.append(question)
+
+    def quotes(self) -> Sequence[QuoteTold]:
+        """See `MarketStream`."""
+        come, self.answers = self.answers, []
+        return come
 
     def faults(self) -> Sequence[Fault]:
         """See `MarketStream`."""
