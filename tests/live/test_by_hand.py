@@ -56,7 +56,7 @@ def test_a_position_that_is_closed_by_hand_ends_its_trade(exchange: Exchange, tm
 @pytest.mark.timeout(240)
 def test_a_liquidation_ends_its_trade(exchange: Exchange, tmp_path: Path) -> None:
     """The exchange closes the position: that is heard at once, the trade ends with that price and reason, its stop goes."""
-    with LiveBot(tmp_path, exchange, [PAIR], strategy_parameters={"hold": -1, "every": 60}) as bot:
+    with LiveBot(tmp_path, exchange, [PAIR], strategy_parameters={"hold": -1, "every": 16}) as bot:
         wait_until("a stop", lambda: working_stops(exchange) == 1, 120)
         exchange.control("liquidate", symbol="ETHUSDT")
         bot.wait_for("closed trades", CLOSED, 1, 60)
@@ -92,7 +92,7 @@ def test_no_entry_closes_a_position_of_the_users(exchange: Exchange, tmp_path: P
 def test_coins_that_were_withdrawn_leave_their_trade(tmp_path: Path) -> None:
     """While no bot runs the user cancels the stop and takes the coins: the trade ends at what it had cost, and books agree."""
     with Exchange("--pairs", "3", "--still", "--funds", "USDT=1000") as there:
-        with LiveBot(tmp_path, there, ["ETH/USDT"], strategy_parameters={"hold": -1, "every": 60}) as bot:
+        with LiveBot(tmp_path, there, ["ETH/USDT"], strategy_parameters={"hold": -1, "every": 12}) as bot:
             wait_until("a stop", lambda: bool(resting(there)), 120)
         (stop,) = resting(there)
         there.control("cancel", id=stop["id"])

@@ -1,4 +1,4 @@
-"""Every kind of fault at once, and killed with -9 while it trades: the short, seeded form of `tests.show live chaos`."""
+"""Every kind of fault at once, and killed with -9 while it trades: `tests.show live chaos_futures`, short and seeded."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ ORDERS = "SELECT count(*) FROM entries WHERE kind = 'OrderAccepted'"
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("futures", [False, True], ids=["spot", "futures"])
-def test_killed_again_and_again_among_all_faults(tmp_path: Path, futures: bool) -> None:
+def test_killed_again_and_again_among_all_faults(tmp_path: Path) -> None:
     """Orders, fills, fees, balances and the audit agree afterwards, nothing was unguarded for long, no 429 was ours."""
-    with Exchange("--pairs", "6", "--seed", "11", "--funds", "USDT=5000", "--rate", "2", futures=futures) as exchange:
+    with Exchange("--pairs", "6", "--seed", "11", "--funds", "USDT=5000", "--rate", "2", futures=True) as exchange:
         bot = bot_of(tmp_path, exchange, 6, every=9)
         for number, fault in enumerate(FAULTS):
             exchange.control("fault", seed=number, **fault)

@@ -66,7 +66,7 @@ def test_ten_entries_at_once_have_their_stops_at_once(tmp_path: Path) -> None:
 def test_a_partly_filled_entry_is_guarded_while_the_rest_waits(tmp_path: Path) -> None:
     """A limit entry takes what is there and rests: its stop stands at once for that part, and later for all of it."""
     overrides = {"order_types": {"entry": "limit", "exit": "market", "stoploss_on_exchange": True}}
-    more = {"strategy_parameters": {"hold": -1, "every": 30}, "strategy_overrides": overrides}
+    more = {"strategy_parameters": {"hold": -1, "every": 14}, "strategy_overrides": overrides}
     with Exchange("--pairs", "3", "--still", "--funds", "USDT=1000") as exchange:
         exchange.control("pair", symbol="ETHUSDT", top=0.008)
         with LiveBot(tmp_path, exchange, ["ETH/USDT"], **more) as bot:

@@ -20,14 +20,15 @@ ORDERS = (
 )
 
 
-@pytest.fixture(params=[False, True], ids=["spot", "futures"])
+@pytest.fixture
 def exchange(request: pytest.FixtureRequest) -> Iterator[Exchange]:
     """An exchange whose prices move, with a spread to be on one side of."""
     options = ["--pairs", "4", "--seed", "3", "--funds", "USDT=1000"]
-    with Exchange(*options, futures=request.param) as server:
+    with Exchange(*options, futures=request.param == "futures") as server:
         yield server
 
 
+@pytest.mark.parametrize("exchange", ["spot", "futures"], indirect=True)
 @pytest.mark.timeout(240)
 def test_both_sides_of_a_trade_by_the_book(exchange: Exchange, tmp_path: Path) -> None:
     """An entry asks the exchange for its book, an exit has the stream's; both cross, and both say why that price."""
@@ -50,6 +51,7 @@ def test_both_sides_of_a_trade_by_the_book(exchange: Exchange, tmp_path: Path) -
     assert [] == differences(exchange, bot.files)
 
 
+@pytest.mark.parametrize("exchange", ["futures"], indirect=True)
 @pytest.mark.timeout(240)
 def test_a_thin_book_is_not_entered(exchange: Exchange, tmp_path: Path) -> None:
     """As much rests on both sides there: who wants twice as much on one's own side buys nothing, and reads the figures."""

@@ -48,7 +48,7 @@ def test_every_request_is_counted(tmp_path: Path, futures: bool) -> None:
     What comes before the limiter is there is what `tradepit check` asks for too; the exchange's headers tell of it.
     """
     with Exchange("--pairs", "3", "--seed", "3", "--funds", "USDT=2000", futures=futures) as exchange:
-        bot = LiveBot(tmp_path, exchange, pairs_of(exchange, 2), strategy_parameters={"every": 10, "hold": 5})
+        bot = LiveBot(tmp_path, exchange, pairs_of(exchange, 2), strategy_parameters={"every": 6, "hold": 3})
         if futures:
             text = bot.config_path.read_text(encoding="utf-8")
             renewing = text.replace('"options" = {', f'"options" = {{ "listenKeyRefreshRate" = {RENEWED_MS}, ', 1)
