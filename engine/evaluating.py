@@ -2,7 +2,8 @@
 
 An evaluation that has asked something waits in `trade.pending` and is run again from its start with each
 answer. There is one at a time; what becomes due meanwhile is begun when it is over, in a fixed order:
-the stop after a fill, orders that rest, the price's way since the last look.
+the stop after a fill, orders that rest, the price's way since the last look. One that waits for a quote is given up
+for a price at the stop.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ ADVANCE: Final[dict[str, Callable[[Work], None]]] = {
 
 
 def go_on(work: Work) -> None:
-    """Begin what is due, while no evaluation is under way."""
+    """Begin what is due, while no evaluation is under way that may not be given up."""
     trade = work.trade
-    while trade.pending is None and trade.reconciled:
+    while trade.reconciled and (trade.pending is None or leaving.gives_quote_up(work)):
         if trade.untold:
             after_fill.begin(work)
         elif trade.review_due:

@@ -52,7 +52,6 @@ def on_range(work: Work, rng: MarketRange) -> None:
     trade.price = rng.close
     if trade.position.amount <= ZERO:
         return
-    _give_quote_up(work, rng)
     asks_first = trade.reconciled and trade.pending is None and adjusting.is_due(work)
     if asks_first or trade.pending is not None or not trade.reconciled:
         trade.queued = rng if trade.queued is None else joined(trade.queued, rng)
@@ -63,16 +62,29 @@ def on_range(work: Work, rng: MarketRange) -> None:
     advance(work)
 
 
-def _give_quote_up(work: Work, rng: MarketRange) -> None:
-    """A price at the stop is looked at now: whatever waits for a quote is given up, and comes again by itself."""
+def gives_quote_up(work: Work) -> bool:
+    """Whether the evaluation under way was given up: it waits for a quote, and a price at the stop waits behind it.
+
+    That price is looked at now, with all that came before it; what was given up comes again by itself.
+    """
     trade = work.trade
-    pending, stop = trade.pending, trade.stop
-    if pending is None or stop is None or not waits_for_quote(trade):
-        return
-    if reaches(rng, tighter(stop.level, trade.liquidation, trade.side), trade.side):
-        trade.pending = None
-        if pending.kind == "review":
-            reviewing.wait_on(work, overdue=reviewing.CHECK_MS)
+    pending, stop, rng = trade.pending, trade.stop, trade.queued
+    if pending is None or stop is None or rng is None or not waits_for_quote(trade):
+        return False
+    if not _touches(work, rng, stop):
+        return False
+    trade.pending = None
+    if pending.kind == "review":
+        reviewing.wait_on(work, overdue=reviewing.CHECK_MS)
+    elif pending.kind == "adjust":
+        trade.adjusted_at = work.now
+    return True
+
+
+def _touches(work: Work, rng: MarketRange, stop: Stop) -> bool:
+    """Whether the range reaches the stop or the liquidation price."""
+    trade = work.trade
+    return reaches(rng, tighter(stop.level, trade.liquidation, trade.side), trade.side)
 
 
 def joined(first: MarketRange, then: MarketRange) -> MarketRange:
@@ -93,7 +105,7 @@ def advance(work: Work) -> None:
     look = _look(work, rng, stop)
     if look is None:
         return
-    if not reaches(rng, tighter(stop.level, trade.liquidation, trade.side), trade.side):
+    if not _touches(work, rng, stop):
         trade.stop_touched_at = 0
     for wish in wishes(look):
         if _is_venues(work, look, wish):
@@ -198,7 +210,7 @@ def _is_venues(work: Work, look: Look, wish: ExitWish) -> bool:
         return False
     if not trade.stop_touched_at:
         trade.stop_touched_at = work.now
-        work.do(SetTimer("pursue", GUARD_GRACE_MS, market=True))
+        work.do(SetTimer("grace", GUARD_GRACE_MS, market=True))
     return work.now - trade.stop_touched_at < GUARD_GRACE_MS
 
 
@@ -214,7 +226,7 @@ def _type_of(work: Work, reason: str) -> str:
 def _at_price(work: Work, look: Look, wish: ExitWish) -> ExitWish | None:
     """The wish at the order's price, by the book and the strategy's own where it has one; None while these are asked."""
     price, priced = wish.price, None
-    if _asks_book(work, wish):
+    if _asks_book(work, look, wish):
         quoted = exit_price(work, price)
         if quoted is WAITING:
             return None
@@ -231,9 +243,12 @@ def _at_price(work: Work, look: Look, wish: ExitWish) -> ExitWish | None:
     return replace(wish, price=rounded_exit(replace(wish, price=price), work.market), priced=priced)
 
 
-def _asks_book(work: Work, wish: ExitWish) -> bool:
-    """Whether the book's price is wanted: of a limit order that does not guard, and that would be placed now."""
-    if wish.reason in GUARDS or _type_of(work, wish.reason) != "limit":
+def _asks_book(work: Work, look: Look, wish: ExitWish) -> bool:
+    """Whether the book's price is wanted: of a limit order that does not guard, and that would be placed now.
+
+    Not at the stop: what waits there for a book keeps the stop waiting, which is tried after it.
+    """
+    if wish.reason in GUARDS or _type_of(work, wish.reason) != "limit" or _touches(work, look.rng, look.stop):
         return False
     if work.trade.leaving is None:
         return True

@@ -13,6 +13,7 @@ from engine.actions import SetTimer
 from engine.exits import ExitWish, Stop
 from engine.guarding import REPLACED
 from engine.order import Order
+from engine.pricing import waits_for_quote
 from engine.types import ZERO, OrderType, Purpose, TimeInForce, TradingState
 from engine.work import Work
 
@@ -23,7 +24,10 @@ LEAVING = "leaving"
 def pursue(work: Work) -> None:
     """Do what the trade's goal needs now: leave, or keep it guarded. Safe to call after anything."""
     trade = work.trade
-    if not trade.reconciled or (trade.pending is not None and trade.leaving is None):
+    if not trade.reconciled:
+        return
+    if trade.pending is not None and trade.leaving is None:
+        _guard_meanwhile(work)
         return
     if trade.position.amount <= ZERO:
         drop_goals(work)
@@ -41,6 +45,13 @@ def pursue(work: Work) -> None:
     if trade.increasing is not None or trade.reducing is not None:
         _change(work)
     guarding.guard(work)
+
+
+def _guard_meanwhile(work: Work) -> None:
+    """A quote may take seconds: what is held is guarded all the same. A partial exit's room is not taken again."""
+    trade = work.trade
+    if waits_for_quote(trade) and trade.position.amount > ZERO and trade.reducing is None:
+        guarding.guard(work)
 
 
 def drop_goals(work: Work) -> None:

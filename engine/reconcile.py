@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
-from engine import booking, entry, funding, pursuit, reviewing, shortage
+from engine import booking, entry, funding, leaving, pursuit, reviewing, shortage
 from engine.actions import Alarm, Cancel, SetTimer
 from engine.change import changed
 from engine.doubts import ask_again, cannot_come, doubt, replacement_of, still_works
@@ -163,6 +163,9 @@ def _after_restart(work: Work) -> None:
         work.do(WatchPrice(pair=trade.pair, watch=True))
     if trade.retry_at > work.now:
         work.do(SetTimer("pursue", trade.retry_at - work.now, market=True))
+    if trade.stop_touched_at and trade.position.amount > ZERO:
+        left = trade.stop_touched_at + leaving.GUARD_GRACE_MS - work.now
+        work.do(SetTimer("grace", max(left, 1), market=True))
 
 
 def adopt(work: Work, orders: Sequence[VenueOrder], fills: Sequence[Fill]) -> None:

@@ -56,6 +56,33 @@ def test_a_refused_stop_is_tried_again_after_a_restart() -> None:
     assert "place" in player.play("60", "timer pursue")
 
 
+def test_the_grace_of_a_stop_and_the_next_attempt_do_not_replace_each_other() -> None:
+    """The price is at the stop, which the exchange triggers and expires: we leave when the grace is over, not a minute later."""
+    player = a_player(stop_on_venue=True)
+    for row in ("signal enter_long 100", "granted 1000", "filled i1 10 @ 100", "accepted i2"):
+        player.play("0", row)
+
+    touched = timers(player, player._event("price", ["89"], START + 10_000), 10)
+    refused = timers(player, player._event("canceled", ["i2", "expired"], START + 11_000), 11)
+
+    assert (touched, refused) == ({"grace": 5}, {"pursue": 60})
+    assert "stop_loss traded" in player.play("15", "timer grace")
+
+
+def test_a_grace_goes_on_after_a_restart() -> None:
+    """The exchange's stop has the rest of its time in the next incarnation; a timer of an older run's name serves, too."""
+    player = a_player(stop_on_venue=True)
+    for row in ("signal enter_long 100", "granted 1000", "filled i1 10 @ 100", "accepted i2"):
+        player.play("0", row)
+    player.play("10", "price 89")
+    player.play("11", "restart")
+
+    waits = timers(player, snapshot(player, "i1=FILLED/10 i2=NEW", 12), 12)
+
+    assert waits["grace"] == 3
+    assert "stop_loss traded" in player.play("15", "timer pursue")
+
+
 def test_a_stop_that_is_too_young_to_follow_is_looked_at_when_it_may() -> None:
     """Nothing else may tell in a quiet market; a timer that comes early is set again."""
     player = a_player(stop_on_venue=True, trailing_stop=True, stop_interval_ms=60_000)
