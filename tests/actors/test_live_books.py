@@ -139,10 +139,10 @@ def test_a_stop_that_has_become_another_order_fills_as_itself() -> None:
 def test_what_was_not_sent_may_be_sent_again() -> None:
     """An unsent order is forgotten; one that the exchange has told of is not."""
     desk = Desk()
-    desk.books.expect(an_order())
+    desk.books.expect(an_order(), NOW)
     desk.books.unsent(MINE)
     unsent = desk.books.get(MINE)
-    desk.books.expect(an_order())
+    desk.books.expect(an_order(), NOW)
     desk.order("NEW")
     desk.books.unsent(MINE)
 
@@ -160,9 +160,20 @@ def test_old_orders_are_forgotten_working_ones_are_not() -> None:
     working = desk.order("NEW")
     for number in range(KEPT + 10):
         order = replace(an_order(), client_order_id=f"{MINE[:-1]}{number + 2}")
-        desk.books.expect(order).ended = True
+        desk.books.expect(order, NOW).ended = True
 
     assert len(desk.books.all()) == KEPT
     assert desk.books.get(MINE) is working
     assert [type(event) for event in desk.told] == [OrderAccepted]
     assert working.told.status == OrderStatus.NEW
+
+
+def test_a_forgotten_order_leaves_none_of_its_ids_behind() -> None:
+    """A stop has two ids at the exchange; both go with it, and those of others stay."""
+    desk = Desk()
+    desk.order("NEW", order_id="8", type="stop", became="9").ended = True
+    for number in range(KEPT):
+        desk.order("NEW", client_id=f"{MINE[:-1]}{number + 2}", order_id=f"{number + 100}")
+
+    assert [desk.books.owner(MARKET.pair, order_id) for order_id in ("8", "9")] == ["", ""]
+    assert desk.books.owner(MARKET.pair, "100") == f"{MINE[:-1]}2"

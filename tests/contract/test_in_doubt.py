@@ -6,6 +6,7 @@ orders the exchange has in the end, and what a look then tells.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -211,3 +212,31 @@ def test_an_outdated_incarnation_sends_nothing(desk: Desk, exchange: Exchange) -
 
     assert [event.code for event in desk.of(OrderRejected, 2)] == ["NO_PERMIT"]
     assert there(desk, exchange, 2) == []
+
+
+def test_only_the_loop_changes_what_is_known_of_orders(desk: Desk, exchange: Exchange) -> None:
+    """While the loop is busy a submit changes nothing that it reads; an id that comes twice leaves once, and is in doubt."""
+    world: Any = desk.world
+    go_on, order = threading.Event(), an_order(1, desk.world.now())
+    world.connection.call(go_on.wait, 10)
+    for _ in range(2):
+        desk.venue.submit(order, desk.world.now(), desk.permit())
+    known = world.live._books.all()
+    go_on.set()
+    desk.wait(lambda: desk.of(OrderAccepted, 1), "the acceptance")
+
+    assert known == []
+    assert ["sent before" in event.reason for event in desk.of(OrderInDoubt, 1)] == [True]
+    assert [event.request for event in desk.of(RequestEnded) if event.outcome == "UNSENT"] == ["none"]
+    assert len(there(desk, exchange)) == 1
+
+
+@pytest.mark.parametrize(("late_ms", "final"), [(-60_000, True), (60_000, False)])
+def test_an_order_that_never_left_is_given_up_after_its_permit(desk: Desk, late_ms: int, final: bool) -> None:
+    """What is known here and was never written can leave until its permit ends, and is not in doubt for ever."""
+    world: Any = desk.world
+    desk.look()
+    world.connection.call(world.live._books.expect, an_order(1, desk.world.now()), desk.world.now() + late_ms)
+    told = desk.look(1)
+
+    assert (told.unknown, told.final) == ((client_id(1),), final)

@@ -5,6 +5,7 @@ Rules
     Acceptance, each fill (by the exchange's own id) and the end are told once, whoever brings them first:
     the answer to a request, a stream or a look-up. An end waits for the fills that the exchange counts.
     A fill whose order is not known yet waits for it.
+    All this is the connection's loop's; only `find` is asked from other threads.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ _WORKS: Final = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 @dataclass(slots=True)
 class Known:
-    """One order of ours. `sent_at` is 0 where its request was not this process's, or never left.
+    """One order of ours. `sent_at` is 0 where its request was not this process's, or has not left.
 
+    `leaves_until`: after this its request is held back for good, if it has not left by then; 0 as above.
     `filled` is the most that the exchange has counted. `ending`: it works no longer, and fills are missing.
     `silent`: it is of earlier times, and whoever looks is told of it; nobody waits for its events.
     """
@@ -45,6 +47,7 @@ class Known:
     is_stop: bool = False
     order_id: str = ""
     sent_at: Millis = 0
+    leaves_until: Millis = 0
     in_doubt: bool = False
     accepted: bool = False
     ended: bool = False
@@ -53,6 +56,7 @@ class Known:
     ending: VenueOrder | None = None
     told: VenueOrder | None = None
     fills: dict[str, OrderFilled] = field(default_factory=dict)
+    order_ids: set[str] = field(default_factory=set)
     heard_at: float = 0.0
 
     @property
@@ -119,9 +123,9 @@ class Books:
 
     # ------------------------------------------------------------ requests
 
-    def expect(self, order: Order) -> Known:
-        """An order is about to be sent."""
-        known = Known(order.pair, order.client_order_id, order.type is OrderType.STOP)
+    def expect(self, order: Order, until: Millis) -> Known:
+        """An order is about to be sent, `until` then or not at all."""
+        known = Known(order.pair, order.client_order_id, order.type is OrderType.STOP, leaves_until=until)
         self._known[order.client_order_id] = known
         self._forget()
         return known
@@ -133,11 +137,12 @@ class Books:
             del self._known[client_order_id]
 
     def find(self, client_order_id: str) -> Found | None:
-        """An order that the exchange is known to have."""
+        """An order that the exchange is known to have; from any thread: nothing is gone through here step by step."""
         known = self._known.get(client_order_id)
-        if known is None or known.told is None or not known.accepted:
+        told = None if known is None else known.told
+        if known is None or told is None or not known.accepted:
             return None
-        return Found(known.told, tuple(known.fills.values()))
+        return Found(told, tuple(known.fills.values()))
 
     # ------------------------------------------------------------ hearing
 
@@ -186,6 +191,7 @@ class Books:
         if not order_id:
             return
         self._by_order_id[known.pair, order_id] = known.client_order_id
+        known.order_ids.add(order_id)
         for filled in self._orphans.pop((known.pair, order_id), {}).values():
             self._book(known, filled)
 
@@ -260,5 +266,5 @@ class Books:
             if gone is None:
                 return
             del self._known[gone.client_order_id]
-            mine = gone.client_order_id
-            self._by_order_id = {key: owner for key, owner in self._by_order_id.items() if owner != mine}
+            for order_id in gone.order_ids:
+                self._by_order_id.pop((gone.pair, order_id), None)

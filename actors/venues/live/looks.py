@@ -269,12 +269,12 @@ class Looks:
     def _last_moment(self, client_id: str, sent_until: Millis | None) -> Millis:
         """Until when the exchange could still come to know an order; `sent_until`: when its answer was given up."""
         known = self._books.get(client_id)
-        if known is None:  # an earlier run's: sent before the run after it began
+        if known is not None and (known.sent_at or known.leaves_until):
+            sent_at = known.sent_at or known.leaves_until  # its permit runs out: it leaves until then, or never
+        else:  # an earlier run's: sent before the run after it began
             found = CLIENT_ID.match(client_id)
             next_began = self._runs.get(int(found[2]) + 1, self._began) if found else self._began
             sent_at = min(next_began, self._began, sent_until or self._began)
-        else:
-            sent_at = known.sent_at or self._requests.connection.now()
         return sent_at + self._ability.horizon_ms + LAG_MS
 
     async def _find(self, client_id: str, market: Market) -> tuple[Any, bool]:

@@ -103,12 +103,20 @@ class Orders:
     # ------------------------------------------------------------ orders
 
     async def submit(self, order: Order, permit: Permit, epoch: int) -> None:
-        """Send an order and tell what became of it; a fault of ours leaves it in doubt."""
+        """Send an order and tell what became of it; a fault of ours leaves it in doubt.
+
+        An id that was sent before is in doubt until it is found.
+        """
+        if self._books.get(order.client_order_id) is not None:
+            self._give_back(order, permit)
+            self._tell_doubts(order, "it was sent before, and nobody knows yet whether it arrived")
+            return
+        self._books.expect(order, permit.until)
         try:
             await self._submit(order, permit, epoch)
         except Exception as error:  # noqa: BLE001 - a bug must not hide an order
             logger.exception("{}: sending {} failed", order.pair, order.client_order_id)
-            known = self._books.get(order.client_order_id) or self._books.expect(order)
+            known = self._books.get(order.client_order_id) or self._books.expect(order, permit.until)
             known.sent_at = known.sent_at or self._requests.connection.now()
             self._doubt(order, f"a fault of ours: {error!r}")
 
@@ -129,7 +137,7 @@ class Orders:
             self._give_back(order, permit)
             self._failed(order, failure)
             return
-        known = self._books.get(order.client_order_id) or self._books.expect(order)
+        known = self._books.get(order.client_order_id) or self._books.expect(order, permit.until)
         leaving = Leaving(functools.partial(self._leave, epoch, known), functools.partial(self._late, order, known))
         answer = await self._requests.send(
             _kind(order),
@@ -141,7 +149,7 @@ class Orders:
             leave=leaving,
         )
         leaving.answered()
-        known.sent_at = answer.sent_at
+        known.sent_at = answer.sent_at or known.sent_at
         if order.replaces:
             self._replaced(order, known, answer, market)
         elif answer.failure is not None:
@@ -200,6 +208,9 @@ class Orders:
         known = self._books.get(order.client_order_id)
         if known is not None:
             known.in_doubt = not known.accepted
+        self._tell_doubts(order, reason)
+
+    def _tell_doubts(self, order: Order, reason: str) -> None:
         self._tell_doubt(order.pair, order.client_order_id, reason)
         before = self._books.get(order.replaces)
         if order.replaces and (before is None or not before.ended):

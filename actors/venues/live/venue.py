@@ -3,7 +3,8 @@
 Rules
     One object for the life of the process: gateways come and go, requests under way and the stream stay. What
     an earlier gateway has handed over and not sent is held back at the socket.
-    Everything runs on the connection's loop; what is to be told waits in one line, and wakes the gateway.
+    Everything runs on the connection's loop, which alone changes what is known: the gateway's thread hands over
+    and is told. What is to be told waits in one line, and wakes the gateway.
     The stream of orders is the fast way to hear, look-ups by REST are the sure way: whenever the stream
     was opened anew, and every `RECONCILE_S`, each pair with something at the exchange compares.
     Orders that others have placed are left alone.
@@ -32,7 +33,7 @@ from actors.venues.live.orders import Cancelling, Orders
 from actors.venues.live.payments import Payments
 from actors.venues.live.requests import URGENCY, Requests, Telling
 from actors.venues.live.user import ECHO_S, UserStream
-from actors.venues.trading import BalancesMoved, Found, InDoubt, Permit, Remark, Sent, VenueEvent
+from actors.venues.trading import BalancesMoved, Found, Permit, Remark, Sent, VenueEvent
 from engine.margin import FundingRate
 from engine.market import Market
 from engine.messages import TakeSnapshot
@@ -121,7 +122,7 @@ class CcxtVenue:
         """See `TradingVenue`; the first one starts the stream and what looks after it."""
         del now
         self._epoch = epoch
-        self._looks.forget()
+        self._connection.call(self._looks.forget)
         if not self._running:
             services = (
                 self._stream.run,
@@ -145,13 +146,10 @@ class CcxtVenue:
 
     # ------------------------------------------------------------ requests
 
-    def submit(self, order: Order, now: Millis, permit: Permit) -> InDoubt | Sent:
-        """See `TradingVenue`; an id that was sent before is in doubt until it is found."""
+    def submit(self, order: Order, now: Millis, permit: Permit) -> Sent:
+        """See `TradingVenue`; whether the id was sent before is seen on the loop, which alone knows what was."""
         del now
-        if self._books.get(order.client_order_id) is not None:
-            return InDoubt("it was sent before, and nobody knows yet whether it arrived")
-        self._pairs_seen.add(order.pair)
-        self._books.expect(order)
+        self._connection.call(self._pairs_seen.add, order.pair)
         self._connection.spawn(self._orders.submit(order, permit, self._epoch))
         return Sent()
 
@@ -170,10 +168,7 @@ class CcxtVenue:
     def look(self, question: TakeSnapshot, now: Millis) -> None:
         """See `TradingVenue`."""
         del now
-        self._asking.add(question.pair)
-        if question.client_order_ids:
-            self._pairs_seen.add(question.pair)
-        self._connection.call(self._looks.look, question)
+        self._connection.call(self._look, question)
 
     def grant(self, request_id: str, permit: Permit | None, now: Millis) -> None:
         """See `TradingVenue`."""
@@ -217,6 +212,12 @@ class CcxtVenue:
         """See `TradingVenue`; an exchange goes on by itself."""
 
     # ------------------------------------------------------------ what is heard (on the loop)
+
+    def _look(self, question: TakeSnapshot) -> None:
+        self._asking.add(question.pair)
+        if question.client_order_ids:
+            self._pairs_seen.add(question.pair)
+        self._looks.look(question)
 
     def _heard(self, event: VenueEvent) -> None:
         self._balances_due = True
