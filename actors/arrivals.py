@@ -28,6 +28,8 @@ LOOK_S: Final = 0.05
 FIRST_S: Final = 10.0
 """How long the others wait for one that has neither answered nor failed, once one of them is there."""
 JOIN_S: Final = 5.0
+AWAY: Final = "its exchange does not answer"
+"""Why an account that is waited for is not there, in words for the user."""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +62,7 @@ class Arrivals:
         self._searches = [_Search(config, self._ending) for config in accounts]
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
+        self._telling = threading.Lock()
         self._arrived: Callable[[Config, Place], None] | None = None
         self._left_out: Callable[[Config, Exception], None] | None = None
 
@@ -110,12 +113,17 @@ class Arrivals:
                     found.append((search.config, search.place))
         return found
 
-    def awaited(self) -> tuple[str, ...]:
-        """The accounts that have not joined."""
-        return tuple(search.config.account for search in self._searches if not search.told)
+    def missing(self) -> dict[str, str]:
+        """The accounts that have not joined, and why each has not: those that are left out stay among them."""
+        with self._lock:
+            return {
+                search.config.account: AWAY if search.error is None else str(search.error)
+                for search in self._searches
+                if search.error is not None or not search.told
+            }
 
     def later(self, arrived: Callable[[Config, Place], None], left_out: Callable[[Config, Exception], None]) -> None:
-        """From now on say who arrives, and who never will; in the threads that search."""
+        """From now on say who arrives, and who never will: one after the other, in the threads that search."""
         with self._lock:
             self._arrived, self._left_out = arrived, left_out
             waiting = [search for search in self._searches if search.over.is_set() and not search.told]
@@ -150,6 +158,10 @@ class Arrivals:
             if search.told or self._ending.is_set():
                 return
             search.told = True
+        with self._telling:
+            self._say(search)
+
+    def _say(self, search: _Search) -> None:
         assert self._arrived is not None
         assert self._left_out is not None
         if search.place is None:
@@ -160,5 +172,6 @@ class Arrivals:
             self._arrived(search.config, search.place)
         except Exception as error:  # noqa: BLE001  (likewise)
             logger.opt(exception=error).debug("{} cannot join", search.config.account)
+            search.error = error
             search.place.close()
             self._left_out(search.config, error)

@@ -60,8 +60,8 @@ class _Waiting:
 class ControlActor(EngineActor):
     """Owns the control socket and the requests in hand; decides nothing about trading.
 
-    `accounts` are those that are there, `awaited` those whose exchange does not answer yet; `services` the actors
-    whose figures make up the status; `about` is said with every status: version, files.
+    `accounts` are those that are there, `away` says why each other one is not; `services` are the actors whose
+    figures make up the status; `about` is said with every status: version, files.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class ControlActor(EngineActor):
         *,
         socket_path: Path,
         accounts: Sequence[AccountJoined],
-        awaited: Sequence[str] = (),
+        away: Mapping[str, str] | None = None,
         services: Sequence[str] = (*OWN, *SHARED),
         about: Mapping[str, Any] | None = None,
         answer_ms: int = ANSWER_MS,
@@ -80,7 +80,7 @@ class ControlActor(EngineActor):
         self._server = SocketServer(socket_path, self._heard)
         self._accounts: dict[str, AccountJoined] = {}
         self._pairs: dict[str, str] = {}
-        self._away = dict.fromkeys(awaited, "its exchange does not answer")
+        self._away = dict(away or {})
         for account in accounts:
             self.on_account_joined(account)
         self._services = services

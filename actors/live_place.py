@@ -73,10 +73,17 @@ def live_place(config: Config, facts: StrategyFacts, files: Files, patience: Pat
 
     return Place(
         pairs=pairs,
+        uid=account.uid,
         markets=connection.markets(),
         stream=LiveMarket(connection),
         venue=lambda installation, began: CcxtVenue(
-            connection, can, installation, margin_mode=config.exchange.margin_mode, began=began, seen=account.seen
+            connection,
+            can,
+            installation,
+            margin_mode=config.exchange.margin_mode,
+            began=began,
+            seen=account.seen,
+            account=config.account,
         ),
         limits=shared_by(can.limits(connection.reported), sharers),
         clock=ExchangeClock(connection.now),

@@ -26,6 +26,7 @@ class Place:
     `capital` learns it from the exchange. `fee` is what exits are reckoned with; None takes each market's own.
     `stop_on_venue`: it takes guarding stops; `stop_beside`: one may stand beside another, or beside an exit;
     `stop_replace`: it takes one for another in one request.
+    `uid` is the exchange's own number of the account, where it tells it.
     `ready` is called with the installation's id once the journal is open: what the account holds is said then.
     """
 
@@ -46,4 +47,5 @@ class Place:
     findings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     ready: Callable[[str], list[str]] = lambda _: []
+    uid: str = ""
     close: Callable[[], None] = lambda: None

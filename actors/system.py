@@ -46,6 +46,7 @@ from actors.supervisor import ChildrenJoined, ChildSpec, RootActor
 from engine.codec import to_plain
 from engine.config_accounts import speaking_of
 from engine.config_venue import PAPER
+from engine.errors import ConfigError, Problem
 from engine.messages import AccountAway, AccountJoined, Entry, FreezeMarket, Notify, Record, SetTradingState
 from engine.naming import named
 from engine.quota import Sharers
@@ -139,8 +140,27 @@ class System:
 
     # ------------------------------------------------------------ accounts
 
-    def admit(self, config: Config, place: Place) -> Cast:
-        """Make the cast of an account whose exchange is there, and say what is found of it."""
+    def admit(self, config: Config, place: Place) -> tuple[Cast, list[str]]:
+        """Make the cast of an account whose exchange is there; it, and what is found of it.
+
+        Raises:
+            ConfigError: one that is there trades in the same account of the exchange.
+        """
+        self._check_apart(config, place)
+        return self._admitted(config, place)
+
+    def _check_apart(self, config: Config, place: Place) -> None:
+        """Refuse an account whose number at its exchange is another's: two keys may lead to one account."""
+        exchange = config.exchange
+        for cast in self.casts:
+            other = cast.config.exchange
+            is_same = (other.name, other.market) == (exchange.name, exchange.market)
+            if place.uid and is_same and cast.place.uid == place.uid:
+                why = f"its keys lead to the account in which {cast.account} trades: they would be one account"
+                cure = "Give it keys of another account of the exchange, or take it out"
+                raise ConfigError([Problem(f"accounts.{config.account}.exchange", "", why, cure)])
+
+    def _admitted(self, config: Config, place: Place) -> tuple[Cast, list[str]]:
         account = config.account
         ahead = f"{account}: " if account else ""
         for note in place.notes:
@@ -157,22 +177,20 @@ class System:
             neighbours=[other.account for other in others if other is not config],
             crowd=max(1, len(self.config.accounts)),
         )
-        self.findings += [f"{ahead}{finding}" for finding in (*place.findings, *findings)]
         if account:
             self.runtime.add_clock(account, place.clock)
         self.casts.append(cast)
-        return cast
+        return cast, [f"{ahead}{finding}" for finding in (*place.findings, *findings)]
 
     def _arrived(self, config: Config, place: Place) -> None:
-        """An account's exchange answers at last: its actors join. In a thread of its own."""
-        known = len(self.findings)
-        cast = self.admit(config, place)
+        """An account's exchange answers at last: its actors join. In the thread that has searched for it."""
+        cast, findings = self.admit(config, place)
         joined = _joined(cast)
         self.runtime.tell("root", ChildrenJoined(specs=tuple(cast.children())))
         for name in ("control", "monitor"):
             self.runtime.tell(name, joined)
         self._warn("info", "account", f"{config.account} joins: its exchange answers")
-        for text in self.findings[known:]:
+        for text in findings:
             self._warn("alarm", "journal", text)
 
     def _left_out(self, config: Config, error: Exception) -> None:
@@ -217,7 +235,7 @@ class System:
         """Who tells users how it goes; each new incarnation begins with the accounts that are there by then."""
         files, casts = self.files, self.casts
         about = {"version": version("tradepit"), "db": str(files.db), "run": self.journal.run}
-        awaited = self.arrivals.awaited
+        missing = self.arrivals.missing
 
         def publish(snapshot: Snapshot) -> None:
             self.snapshots[:] = [snapshot]
@@ -230,7 +248,7 @@ class System:
                     ctx,
                     socket_path=files.socket,
                     accounts=[_joined(cast) for cast in casts],
-                    awaited=awaited(),
+                    away=missing(),
                     about=about,
                 ),
             ),
@@ -314,7 +332,8 @@ def _built(
         addresses=addresses,
     )
     for account, place in places:
-        system.admit(account, place)
+        _, findings = system.admit(account, place)
+        system.findings += findings
     return system
 
 

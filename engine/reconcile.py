@@ -15,12 +15,14 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
+from zlib import crc32
 
 from engine import booking, entry, funding, leaving, pursuit, reviewing, shortage
 from engine.actions import Alarm, Cancel, SetTimer
 from engine.change import changed
 from engine.doubts import ask_again, cannot_come, doubt, replacement_of, still_works
 from engine.messages import TakeSnapshot, VenueOrder, VenueSnapshot, WatchPrice
+from engine.naming import named
 from engine.order import RESTING, Fill, Order
 from engine.types import ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose, Side
 from engine.work import Trade, Work
@@ -35,6 +37,27 @@ def installation_of(client_order_id: str) -> str:
     """The installation that made an order's client id; empty for a foreign order."""
     found = CLIENT_ID.match(client_order_id)
     return found[1] if found else ""
+
+
+def is_of_account(client_order_id: str, installation: str, pair: str, account: str) -> bool:
+    """Whether this installation made a pair's order, and, where it has accounts, this one of them.
+
+    An id has the checksum of the pair's name with its account. Two keys may lead to one account of the exchange:
+    then each would be told of the other's orders.
+    """
+    found = CLIENT_ID.match(client_order_id)
+    if found is None or found[1] != installation:
+        return False
+    return not account or int(found[3], 16) == crc32(named(pair, account).encode())
+
+
+def is_of_pair(trade: Trade, client_order_id: str) -> bool:
+    """Whether this pair of this account made an order, in whatever run.
+
+    The prefix has the checksum of the pair's name with its account: an order of another account is not ours.
+    """
+    found, own = CLIENT_ID.match(client_order_id), CLIENT_ID.match(f"{trade.rules.order_prefix}t0i0")
+    return found is not None and own is not None and found.group(1, 3) == own.group(1, 3)
 
 
 def is_told_by_lists(question: TakeSnapshot, working: Sequence[VenueOrder], position: Decimal | None) -> bool:
@@ -54,8 +77,7 @@ def is_told_by_lists(question: TakeSnapshot, working: Sequence[VenueOrder], posi
 def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     """Take over what the venue says is true of this pair."""
     trade = work.trade
-    mine = installation_of(f"{trade.rules.order_prefix}t0i0")
-    lost = [o for o in snap.orders if _is_lost(trade, o, mine)]
+    lost = [o for o in snap.orders if _is_lost(trade, o)]
     for told in snap.orders:
         _learn_order_id(work, told)
     adopt(work, lost, snap.fills)
@@ -108,9 +130,9 @@ def _learn_order_id(work: Work, told: VenueOrder) -> None:
         work.emit("OrderAccepted", client_order_id=order.client_order_id, order_id=told.order_id)
 
 
-def _is_lost(trade: Trade, told: VenueOrder, mine: str) -> bool:
-    """Whether an order is ours and the journal should know it: one that works, or of no earlier trade."""
-    if told.client_order_id in trade.orders or installation_of(told.client_order_id) != mine:
+def _is_lost(trade: Trade, told: VenueOrder) -> bool:
+    """Whether an order is this pair's and the journal should know it: one that works, or of no earlier trade."""
+    if told.client_order_id in trade.orders or not is_of_pair(trade, told.client_order_id):
         return False
     if told.status not in ENDED or _number(told) > trade.number:
         return True

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.arrivals import Arrivals
+from actors.arrivals import AWAY, Arrivals
 from actors.cli import main
 from actors.commands.common import one_account
 from actors.control import ControlActor
@@ -57,7 +57,7 @@ class Two(Bot):
         self.spawn(
             "control",
             lambda ctx: ControlActor(
-                ctx, socket_path=self.path, accounts=accounts, awaited=("c",), services=("portfolio",), answer_ms=300
+                ctx, socket_path=self.path, accounts=accounts, away={"c": AWAY}, services=("portfolio",), answer_ms=300
             ),
         )
         for _ in range(1000):
@@ -246,13 +246,13 @@ def test_who_is_away_comes_later() -> None:
     arrivals = Arrivals(PAPER.accounts, places.reach, lambda _: True)
 
     assert ["a"] == [config.account for config, _ in arrivals.first()]
-    assert ("b",) == arrivals.awaited()
+    assert {"b": AWAY} == arrivals.missing()
     say = lambda config, _: told.add(Notify(ts=0, severity="", event="", text="", account=config.account))  # noqa: E731
     arrivals.later(say, say)
     places.away.clear()
 
     assert ["b"] == [notice.account for notice in told.wait(Notify)]
-    assert () == arrivals.awaited()
+    assert {} == arrivals.missing()
     arrivals.close()
     assert [] == places.closed, "whoever was told of it closes it"
 
@@ -299,6 +299,47 @@ def test_a_mistake_that_shows_later_leaves_the_account_out() -> None:
     (notice,) = told.wait(Notify)
     assert "b" == notice.account
     assert "the keys are refused" in notice.text
+    assert {"b": notice.text} == arrivals.missing(), "a new control actor says so too"
+    arrivals.close()
+
+
+def test_arrivals_are_told_one_after_the_other() -> None:
+    """Accounts that arrive at the same moment join one by one: what is made of one never mixes with another's."""
+    config = of_accounts("".join(f'[[accounts]]\nname = "{name}"\n' for name in "abcd"))
+    places, told, inside = Places(away=("b", "c", "d")), Seen(), threading.Semaphore(1)
+    arrivals = Arrivals(config.accounts, places.reach, lambda _: True)
+    arrivals.first()
+
+    def arrived(config: Config, _: Place) -> None:
+        alone = inside.acquire(blocking=False)
+        threading.Event().wait(0.1)
+        inside.release()
+        told.add(Notify(ts=0, severity="", event="", text="alone" if alone else "not alone", account=config.account))
+
+    arrivals.later(arrived, lambda _, __: None)
+    places.away.clear()
+
+    assert ["alone"] * 3 == [notice.text for notice in told.wait(Notify, 3)]
+    arrivals.close()
+
+
+def test_one_that_cannot_join_is_missing() -> None:
+    """An account that arrives and cannot be taken in is given back, and is missing for that reason from then on."""
+    places, told = Places(away=("b",)), Seen()
+    arrivals = Arrivals(PAPER.accounts, places.reach, lambda _: True)
+    arrivals.first()
+
+    def arrived(config: Config, _: Place) -> None:
+        raise ConfigError([Problem("exchange", config.account, "it is one with a", "Look at it")])
+
+    say = lambda config, error: told.add(Notify(ts=0, severity="", event="", text=str(error), account=config.account))  # noqa: E731
+    arrivals.later(arrived, say)
+    places.away.clear()
+
+    (notice,) = told.wait(Notify)
+    assert {"b": notice.text} == arrivals.missing()
+    assert "it is one with a" in notice.text
+    assert ["b"] == places.closed
     arrivals.close()
 
 
@@ -309,4 +350,4 @@ def test_ending_while_accounts_are_awaited() -> None:
     arrivals.first()
     arrivals.close()
 
-    assert ("b",) == arrivals.awaited()
+    assert {"b"} == set(arrivals.missing())

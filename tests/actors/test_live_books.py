@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import permutations
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -25,9 +26,9 @@ MINE = "tpAAAAAAr1p0000beeft1i1"
 class Desk:
     """Books, and what they have told."""
 
-    def __init__(self) -> None:
+    def __init__(self, account: str = "") -> None:
         self.told: list[VenueEvent] = []
-        self.books = Books("AAAAAA", self.told.append, lambda: 0.0, lambda: NOW)
+        self.books = Books("AAAAAA", self.told.append, lambda: 0.0, lambda: NOW, account=account)
 
     def order(self, status: str, filled: str = "0", client_id: str = MINE, order_id: str = "7", **rest: Any) -> Any:
         told = VenueOrder(
@@ -50,6 +51,17 @@ class Desk:
 
     def names(self) -> list[str]:
         return [type(event).__name__ for event in self.told]
+
+
+def test_another_accounts_order_is_not_ours() -> None:
+    """Of two accounts each has its own orders only, though both are this installation's and one account there."""
+    main, second = (f"tpAAAAAAr1p{crc32(f'BTC/USDT@{name}'.encode()):08x}t1i1" for name in ("main", "second"))
+    desk = Desk("main")
+
+    assert desk.order("NEW", client_id=second, order_id="8") is None
+    assert desk.fill("f8", "1", order_id="8") is None
+    assert desk.order("NEW", client_id=main, order_id="9") is not None
+    assert [main] == [known.client_order_id for known in desk.books.all()]
 
 
 def an_order() -> Order:

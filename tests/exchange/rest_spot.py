@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from zlib import crc32
 
 from tests.exchange.door import Asked, Endpoint, Params, User, by_symbol, whole
 from tests.exchange.errors import NO_SUCH_ORDER, Refusal, missing
@@ -92,7 +93,7 @@ class SpotRest(MarketRest):
             "accountType": "SPOT",
             "balances": [row for row in rows if asked.params.get("omitZeroBalances") != "true" or _some(row)],
             "permissions": ["SPOT"],
-            "uid": 1000,
+            "uid": crc32(user.name.encode()),
         }
 
     def restrictions(self, asked: Asked) -> Any:

@@ -146,6 +146,23 @@ def test_an_exchange_that_is_away_holds_up_nobody_else(spot: Exchange, tmp_path:
 
 
 @pytest.mark.timeout(120)
+def test_two_keys_of_one_account_are_refused(spot: Exchange, tmp_path: Path) -> None:
+    """Where the exchange tells an account's number, two keys that lead to it end the start, and nothing is sent."""
+    owner = spot.control("user", key="key")["name"]
+    spot.control("user", key="second", secret="secret", name=owner)
+    pairs = pairs_of(spot, 1)
+    bot = Bots(tmp_path, live("spot", spot, pairs), live("second", spot, pairs))
+    with keys(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRADEPIT_SECOND_KEY", "second")
+        patch.setenv("TRADEPIT_SECOND_SECRET", "secret")
+        refused = command("run", "-c", bot.config_path, "--db", bot.files.db, "--no-screen", "--for", "5s")
+
+    assert 2 == refused.returncode
+    assert "accounts.second.exchange: its keys lead to the account in which spot trades" in refused.stderr
+    assert [] == spot.control("ledger", account=owner)["orders"]
+
+
+@pytest.mark.timeout(120)
 def test_an_account_with_a_position_is_not_left_behind(tmp_path: Path) -> None:
     """A configuration without an account that holds something is refused, and with it back the bot goes on."""
     opened = "SELECT count(*) FROM entries WHERE kind = 'TradeOpened' AND writer LIKE '%@a'"

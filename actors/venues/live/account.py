@@ -61,7 +61,7 @@ class Account:
         order = None if market is None else order_of(told, market, self._ability.ours)
         if order is None:
             return "", ""
-        is_ours = self._books.is_ours(order.client_order_id)
+        is_ours = self._books.is_ours(pair, order.client_order_id)
         if is_ours and pair in traded:
             known = self._books.get(order.client_order_id)
             if known is None or known.ended:  # its pair believes that there is no such order, or that it has ended

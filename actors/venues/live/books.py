@@ -1,7 +1,7 @@
 """What is known of our orders at an exchange, and what of it is still to be told: each thing once, in any order.
 
 Rules
-    An order is ours by its client id's installation; all others are the user's and are left alone.
+    An order is ours by its client id's installation and account; all others are the user's and are left alone.
     Acceptance, each fill (by the exchange's own id) and the end are told once, whoever brings them first:
     the answer to a request, a stream or a look-up. An end waits for the fills that the exchange counts.
     A fill whose order is not known yet waits for it.
@@ -21,7 +21,7 @@ from actors.venues.trading import Found, VenueEvent
 from engine.market import Market
 from engine.messages import OrderAccepted, OrderCanceled, OrderFilled, OrderRejected, VenueOrder
 from engine.order import Order
-from engine.reconcile import installation_of
+from engine.reconcile import is_of_account
 from engine.types import ZERO, Millis, OrderStatus, OrderType
 
 KEPT: Final = 5_000
@@ -71,7 +71,7 @@ class Known:
 
 
 class Books:
-    """Our orders of one account; `put` takes what is to be told, `clock` is a steady one in seconds, `now` the exchange's."""
+    """Our orders of one account, of the name `account` where there are several; `put` takes what is to be told, `clock` is a steady one in seconds, `now` the exchange's."""
 
     def __init__(
         self,
@@ -79,8 +79,11 @@ class Books:
         put: Callable[[VenueEvent], None],
         clock: Callable[[], float],
         now: Callable[[], Millis],
+        *,
+        account: str = "",
     ) -> None:
         self._installation = installation
+        self._name = account
         self._put = put
         self._clock = clock
         self._now = now
@@ -89,9 +92,9 @@ class Books:
         self._foreign: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._orphans: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
 
-    def is_ours(self, client_order_id: str) -> bool:
-        """Whether an id was made by this installation."""
-        return installation_of(client_order_id) == self._installation
+    def is_ours(self, pair: str, client_order_id: str) -> bool:
+        """Whether a pair's order was made by this account of this installation."""
+        return is_of_account(client_order_id, self._installation, pair, self._name)
 
     def get(self, client_order_id: str) -> Known | None:
         """What is known of an order."""
@@ -155,7 +158,7 @@ class Books:
         client_id = self.owner(pair, told.order_id) or told.client_order_id
         known = self._known.get(client_id)
         if known is None:
-            if not self.is_ours(client_id):
+            if not self.is_ours(pair, client_id):
                 self._foreign[pair, told.order_id] = told.client_order_id
                 self.leave(pair, told.order_id)
                 return None

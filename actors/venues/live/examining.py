@@ -26,7 +26,7 @@ from actors.venues.live.words import rows
 from engine.errors import ConfigError, Outage, Problem, TradepitError
 from engine.market import Market
 from engine.quota import wait_for_room
-from engine.reconcile import installation_of
+from engine.reconcile import installation_of, is_of_account
 from engine.settings import Config
 from engine.types import ONE, ZERO
 
@@ -48,7 +48,7 @@ SHOWN: Final = 10
 
 @dataclass(slots=True)
 class Account:
-    """What was found. `orders` are (pair, our id, in words), `positions` (pair, in words); `notes` are for the user's eyes. `seen` is all of it as it came."""
+    """What was found. `orders` are (pair, our id, in words), `positions` (pair, in words); `notes` are for the user's eyes. `seen` is all of it as it came, `uid` the exchange's own number of the account, where it tells it."""
 
     balances: tuple[tuple[str, Decimal, Decimal], ...] = ()
     orders: tuple[tuple[str, str, str], ...] = ()
@@ -56,6 +56,7 @@ class Account:
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seen: Seen | None = None
+    uid: str = ""
 
     def free(self, currency: str) -> Decimal:
         """What is free of a coin."""
@@ -76,6 +77,7 @@ async def examine(connection: Connection, config: Config, pairs: Sequence[str], 
     began = time.monotonic()
     told = await _asked(connection, connection.trading.fetch_balance)
     found.balances = _balances(told)
+    found.uid = _uid(told)
     await _check_permissions(connection, config, found)
     positions = await _check_positions(connection, found) if connection.futures else ()
     orders: list[Any] = []
@@ -272,7 +274,7 @@ def described(account: Account, config: Config, pairs: Sequence[str], installati
         f"{coin} {_bare(free)}" + (f" (+ {_bare(locked)} locked)" if locked else "")
         for coin, free, locked in account.balances
     ]
-    ours = [order for order in account.orders if _is_ours(order[1], installation)]
+    ours = [order for order in account.orders if _is_ours(order, installation, config.account)]
     foreign = [order for order in account.orders if order not in ours]
     lines = [f"balances    {_some(coins) or 'nothing'}"]
     lines += [f"order       {pair}: {words}, ours" for pair, _, words in ours[:SHOWN]]
@@ -293,8 +295,16 @@ def described(account: Account, config: Config, pairs: Sequence[str], installati
     return lines + [f"note        {note}" for note in notes]
 
 
-def _is_ours(client_order_id: str, installation: str) -> bool:
-    return bool(client_order_id) and installation_of(client_order_id) == installation != ""
+def _is_ours(order: tuple[str, str, str], installation: str, account: str) -> bool:
+    pair, client_order_id, _ = order
+    return bool(installation) and is_of_account(client_order_id, installation, pair, account)
+
+
+def _uid(told: Any) -> str:
+    """The number of the account in an answer about balances: Binance's spot answer has one, most others none."""
+    info = told.get("info") if isinstance(told, Mapping) else None
+    uid = info.get("uid") if isinstance(info, Mapping) else None
+    return str(uid) if uid else ""
 
 
 def _bare(value: Decimal) -> str:

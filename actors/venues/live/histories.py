@@ -179,7 +179,7 @@ class Histories:
         """Leave the orders of executions beside which another's id stands."""
         for told in trades:
             named = client_id_of(told)
-            if named and not self._books.is_ours(self._ability.ours(named)):
+            if named and not self._books.is_ours(pair, self._ability.ours(named)):
                 self._books.leave(pair, text(told.get("order")))
 
     async def order(

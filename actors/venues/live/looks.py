@@ -155,7 +155,7 @@ class Looks:
         orders: dict[str, VenueOrder] = {}
         for one in told.get(market.pair, ()):
             self._take(market, one, orders)
-        working = [order for order in orders.values() if self._books.is_ours(order.client_order_id)]
+        working = [order for order in orders.values() if self._books.is_ours(market.pair, order.client_order_id)]
         if not is_told_by_lists(question, working, position if market.is_futures else None):
             return None
         self._unread[market.pair] = question

@@ -75,6 +75,7 @@ class CcxtVenue:
         margin_mode: str = "isolated",
         began: Mapping[int, Millis] | None = None,
         seen: Seen | None = None,
+        account: str = "",
     ) -> None:
         self._connection = connection
         self._telling = Telling()
@@ -82,7 +83,7 @@ class CcxtVenue:
         self._asking: set[str] = set()
         self._pairs_seen: set[str] = set()
         self._requests = Requests(connection, self._telling)
-        self._books = Books(installation, self._heard, time.monotonic, connection.now)
+        self._books = Books(installation, self._heard, time.monotonic, connection.now, account=account)
         self._holdings = Holdings(self._requests, ability, futures=connection.futures, seen=seen)
         self._payments = Payments(self._requests, ability)
         seen_at = None if seen is None else seen.at
