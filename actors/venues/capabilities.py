@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 from actors.venues.exchange_rules import ListRule, StopRule, lists_of
 from engine.client_ids import from_hex, from_text, to_hex, to_text
-from engine.errors import Problem, TradepitError
+from engine.errors import ConfigError, Problem, TradepitError
 from engine.market import Market
 from engine.order import Order
 from engine.quota import Limits, Pool, exchange_limits
@@ -239,11 +239,18 @@ class Capability:
         return self.stop is not None and bool(self.stop.replace)
 
     def under(self, options: Mapping[str, Any]) -> Capability:
-        """As it is with a user's own options: his `recvWindow` is how long an exchange of Binance's kind takes a request."""
+        """As it is with a user's own options: his `recvWindow` is how long an exchange that has one takes a request.
+
+        Raises:
+            ConfigError: it is no whole number of milliseconds: ccxt might send it, and nobody would wait for so long.
+        """
         given = options.get("options")
         window = given.get("recvWindow") if isinstance(given, Mapping) else None
-        if "recvWindow" not in self.options or not isinstance(window, int):
+        if window is None or "recvWindow" not in self.options:
             return self
+        if not isinstance(window, int) or isinstance(window, bool) or window <= 0:
+            where, cure = "exchange.options.options.recvWindow", "Write milliseconds, such as 5000, or leave it out"
+            raise ConfigError([Problem(where, repr(window), "it must be a whole number above 0", cure)])
         return replace(self, horizon_ms=window + self.horizon_ms - self.options["recvWindow"])
 
     def refusals(self, settings: Settings) -> list[Problem]:
@@ -284,6 +291,11 @@ def exchanges() -> tuple[str, ...]:
 def markets_of(exchange: str) -> tuple[str, ...]:
     """`spot`, `futures`: those of an exchange that are written about."""
     return tuple(m for m in ("spot", "futures") if m in _facts()[exchange])
+
+
+def unsure_codes(exchange: str) -> tuple[str, ...]:
+    """The codes by which an exchange answers without saying that nothing was done; none where it is not known."""
+    return tuple(_facts().get(exchange, {}).get("unsure", ()))
 
 
 def capability(exchange: str, *, futures: bool = False) -> Capability:

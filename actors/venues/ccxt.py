@@ -18,12 +18,13 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
-from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from loguru import logger
 
+from actors.venues.capabilities import unsure_codes
 from actors.venues.live.failure import Failure, Verdict, failure_of, unread
+from actors.venues.live.given import kind_of, repeating
 from actors.venues.live.health import Health
 from actors.venues.live.markets import market_of, with_tiers
 from actors.venues.live.used import UsedCounts
@@ -69,6 +70,7 @@ class Connection:
         self.trading: Any = None
         self.data: Any = None
         self._config = config
+        self._unsure = unsure_codes(config.name)
         self._keys = dict(keys or {})
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -194,6 +196,8 @@ class Connection:
         if isinstance(table, dict):
             ours["exceptions"] = {name: table[name] for name in ("exact", "broad") if name in table}
         merged: dict[str, Any] = plain.deep_extend(ours, dict(self._config.options), dict(keys))
+        # A request leaves once, with its own permit: ccxt would send an order again behind an answer that is in doubt.
+        merged["options"] = {**merged["options"], "maxRetriesOnFailure": 0}
         return merged
 
     def _session(self, instance: Any) -> Any:
@@ -217,7 +221,7 @@ class Connection:
             answer.value = await function(*args)
             answer.failure = unread(answer.value, request.facts)  # the value stays: whoever knows better may judge it
         except Exception as error:  # noqa: BLE001 - a network's faults are values, whatever their class
-            answer.failure = failure_of(error, request.facts, self.now())
+            answer.failure = failure_of(error, request.facts, self.now(), self._unsure)
         finally:
             self.used.flying -= 1
             REQUEST.reset(token)
@@ -354,29 +358,18 @@ def odd_options(name: str, options: Mapping[str, Any]) -> list[Problem]:
     """
     plain = _pro(name)()
     known = [key for key in dir(plain) if not key.startswith("_") and not callable(getattr(plain, key))]
-    found = []
+    found = repeating(options, "exchange.options")
     for key, value in options.items():
         usual = getattr(plain, key, None)
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
             cure = f"Did you mean {close[0]}?" if close else "Leave it out"
             found.append(Problem(f"exchange.options.{key}", "", f"ccxt has no such setting of {name}", cure))
-        elif usual is not None and _kind(value) != _kind(usual):
+        elif usual is not None and kind_of(value) != kind_of(usual):
             found.append(
-                Problem(f"exchange.options.{key}", "", f"it must be {_kind(usual)}", "Write one, or leave it out")
+                Problem(f"exchange.options.{key}", "", f"it must be {kind_of(usual)}", "Write one, or leave it out")
             )
     return found
-
-
-def _kind(value: Any) -> str:
-    """What a value is, in a word for users; all that TOML has no other word for is a text."""
-    kinds = (
-        (bool, "true or false"),
-        (int | float | Decimal, "a number"),
-        (Mapping, "a table"),
-        (list | tuple, "a list"),
-    )
-    return next((word for kind, word in kinds if isinstance(value, kind)), "a text")
 
 
 def _pro(name: str) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actors.venues.ccxt import Connection, Unconnected
+from actors.venues.ccxt import Connection, Unconnected, odd_options
 from actors.venues.live.failure import Failure, NotLeaving, Verdict
 from actors.venues.live.used import UsedCounts, pool_of
 from actors.venues.live.wire import Answer
@@ -320,3 +320,35 @@ def test_a_list_without_most_of_the_markets_is_not_believed(connection: Connecti
 
     assert connection.spawn(connection.load(again=True)).result(10).failure is None
     assert 5 == len(connection.markets())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"maxRetriesOnFailure": 3},
+        {"options": {"maxRetriesOnFailure": 3}},
+        {"options": {"defaultMaxRetriesOnFailure": 3}},
+        {"options": {"order": {"maxRetriesOnFailure": 3}}},
+    ],
+)
+def test_nobody_has_ccxt_repeat_orders(options: dict[str, Any]) -> None:
+    """An order that ccxt sent twice would be filled twice: the setting is refused wherever it stands."""
+    told = [problem.key for problem in odd_options("binance", options)]
+
+    assert told[0].endswith("axRetriesOnFailure")
+
+
+def test_ccxt_sends_an_order_once(server: StubServer) -> None:
+    """The answer is lost: the order is in doubt, and was written once, whatever ccxt was told about repeating."""
+    api = dict.fromkeys(("public", "private"), f"{server.base}/api/v3")
+    options = {"urls": {"api": api}, "timeout": 500, "options": {"maxRetriesOnFailure": 3}}
+    connection = Connection(ExchangeConfig(name="binance", options=options), keys={"apiKey": "key", "secret": "secret"})
+    connection.start()
+    try:
+        assert connection.spawn(connection.load()).result(10).failure is None
+        server.routes["/api/v3/order"] = say(whole({"code": -1007, "msg": "Timeout."}, "504 Gateway Timeout"))
+        assert fate(create(connection)) == ("in_doubt", "")
+    finally:
+        connection.close()
+
+    assert server.paths().count("POST /api/v3/order") == 1

@@ -6,11 +6,13 @@ import re
 from dataclasses import replace
 from decimal import Decimal
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
+import ccxt.pro
 import pytest
 
 from actors.venues.capabilities import KINDS, CannotTrade, capability, exchanges, markets_of
+from engine.errors import ConfigError
 from engine.order import Order
 from engine.ratelimit import Grant, RateLimiter, Wait
 from engine.settings import Settings
@@ -148,12 +150,23 @@ def test_a_stop_takes_the_place_of_another_in_one_request() -> None:
 
 
 def test_a_users_own_window_moves_the_horizon() -> None:
-    """Binance takes a request for as long as `recvWindow` says; what the user sets there is what is waited for."""
+    """An exchange takes a request for as long as `recvWindow` says; what the user sets there is what is waited for."""
     able = ALL["binance spot"]
 
     assert (able.horizon_ms, able.under({}).horizon_ms) == (4_000, 4_000)
     assert able.under({"options": {"recvWindow": 10_000}}).horizon_ms == 11_000
     assert ALL["kraken spot"].under({"options": {"recvWindow": 10_000}}).horizon_ms == 60_000
+    for name in ("bybit spot", "bybit futures", "mexc spot"):
+        assert ALL[name].under({"options": {"recvWindow": 20_000}}).horizon_ms == 21_000, name
+    heeding = {able.exchange for able in ALL.values() if "recvWindow" in getattr(ccxt.pro, able.exchange)().options}
+    assert heeding == {able.exchange for able in ALL.values() if "recvWindow" in able.options}
+
+
+@pytest.mark.parametrize("window", ["60000", 60_000.0, True, 0])
+def test_a_window_that_is_no_whole_number_is_refused(window: Any) -> None:
+    """Ccxt reads a text as a number and sends it: the horizon would not know."""
+    with pytest.raises(ConfigError, match="recvWindow"):
+        ALL["binance spot"].under({"options": {"recvWindow": window}})
 
 
 @pytest.mark.parametrize("name", [n for n in STOPPED if ALL[n].market == "futures"])

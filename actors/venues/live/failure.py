@@ -6,6 +6,8 @@ Rules
     whatever the error is called: the classes of ccxt's errors differ between equal accidents.
     A whole answer is refused only if the exchange says so in words of its own: a refusal's class that
     ccxt read off the answer, or a plain error with the exchange's code in its text.
+    A whole answer that tells of a trouble on the exchange's own side (a timeout, a system error, any status of 5xx)
+    is in doubt, by its words or by its code (`exchanges.toml`), whatever ccxt's class: the order may stand behind it.
     That an id is used already is in doubt: an order of that id is there, and it is ours.
 
 ccxt's classes are told by their names, so that nobody has to load it to read this.
@@ -14,7 +16,7 @@ ccxt's classes are told by their names, so that nobody has to load it to read th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -92,6 +94,26 @@ _CODES: Final = (
 
 _SILENCE: Final = frozenset({"DDoSProtection", "RateLimitExceeded"})
 _NOT_DONE: Final = frozenset({"InvalidNonce", "OnMaintenance"})
+_SURE: Final = frozenset({
+    "InsufficientFunds", "AuthenticationError", "BadSymbol", "MarketClosed", "OrderImmediatelyFillable",
+    "OrderNotFound", "NoChange",
+})  # fmt: skip
+"""Classes that say what was wrong with the order or the key: nothing was done, whatever words stand beside."""
+
+_SURE_AT_5XX: Final = frozenset({"InsufficientFunds", "AuthenticationError"})
+
+_TROUBLE: Final = re.compile(
+    r"(?<![a-z])timed?[ _-]?out(?![a-z])"
+    r"|(system|server|internal|network|gateway|backend|service|unknown)[ _-]+([a-z]+[ _-]+){0,3}(error|exception|fault)"
+    r"|(system|server|service|network|request)[^{}\"]{0,30}(abnormal|unavailable|not available|overload|failed)"
+    r"|(?<![a-z])busy(?![a-z])|overloaded|temporarily unavailable|deadline"
+    r"|(?<![a-z])(re)?try( it)?( again)? (later|in )|status unknown|unexpected (error|response)"
+    r"|(being|under|for|while|is) processing|being processed",
+    re.IGNORECASE,
+)
+"""Words by which an exchange tells of a trouble of its own: what became of the request is not in them."""
+
+_CODE_BEFORE: Final = r'"(?:code|retCode|ret_code|sCode|err-code|err_code|error_code|error|label)"\s*:\s*"?'
 _EXCHANGE_CODE: Final = re.compile(
     r'[\[{].*"?(code|error|msg|message|label|err-code|sCode)"?\s*:', re.DOTALL | re.IGNORECASE
 )
@@ -114,8 +136,11 @@ def _names(error: BaseException) -> tuple[str, ...]:
     return tuple(cls.__name__ for cls in type(error).__mro__)
 
 
-def failure_of(error: BaseException, exchanged: Exchanged, now_ms: int) -> Failure:
-    """What `error` means, which a request of these facts ended with; `now_ms` is the exchange's time."""
+def failure_of(error: BaseException, exchanged: Exchanged, now_ms: int, unsure: Collection[str] = ()) -> Failure:
+    """What `error` means, which a request of these facts ended with; `now_ms` is the exchange's time.
+
+    `unsure` are codes of this exchange that do not say that nothing was done.
+    """
     names = _names(error)
     text = sentence_of(error)
     if isinstance(error, NotLeaving):
@@ -135,6 +160,8 @@ def failure_of(error: BaseException, exchanged: Exchanged, now_ms: int) -> Failu
         return Failure(Verdict.IN_DOUBT, "", text)
     if type(error).__name__ == "ExchangeError" and not _EXCHANGE_CODE.search(str(error)):
         return Failure(Verdict.IN_DOUBT, "", f"an error without a code: {text}")
+    if _is_trouble(error, exchanged.status, names, unsure):
+        return Failure(Verdict.IN_DOUBT, "", f"a trouble of the exchange's own: {text}")
     same = bool({"NoChange", "MarginModeAlreadySet"}.intersection(names)) or bool(_SAME.search(text))
     code, key = _code_of(names), "AuthenticationError" in names
     if code == "REFUSED" and _NOT_TRADED.search(text):
@@ -142,6 +169,18 @@ def failure_of(error: BaseException, exchanged: Exchanged, now_ms: int) -> Failu
     if code in ("REFUSED", "INVALID_ORDER") and not key and _NO_ORDER.search(str(error)):
         code = "NOT_FOUND"  # not every exchange's words for it have their class
     return Failure(Verdict.REFUSED, code, text, key=key, same=same)
+
+
+def _is_trouble(error: BaseException, status: int, names: tuple[str, ...], unsure: Collection[str]) -> bool:
+    """Whether a refusal's class hides a trouble of the exchange's own, behind which the request may have been done."""
+    if status >= 500:
+        return not _SURE_AT_5XX.intersection(names)
+    if _SURE.intersection(names):
+        return False
+    told = str(error)
+    return bool(_TROUBLE.search(told)) or any(
+        re.search(f"{_CODE_BEFORE}{re.escape(code)}(?![0-9A-Za-z_])", told) for code in unsure
+    )
 
 
 def unread(value: Any, exchanged: Exchanged) -> Failure | None:

@@ -11,7 +11,7 @@ Rules
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 from actors.venues.capabilities import Capability
@@ -121,9 +121,11 @@ class Histories:
 
     async def trades(self, market: Market, since: Millis) -> Rows:
         """A pair's executions since a time, or the newest ones where it is 0."""
-        return await self._list("fetch_my_trades", market, since)
+        return await self._list("fetch_my_trades", market, since, self._requests.rows)
 
-    async def _list(self, method: str, market: Market, since: Millis) -> Rows:
+    async def _list(
+        self, method: str, market: Market, since: Millis, read: Callable[..., Awaitable[Sequence[Any]]]
+    ) -> Rows:
         connection, rule = self._requests.connection, self._ability.lists
         function = getattr(connection.trading, method)
 
@@ -131,11 +133,16 @@ class Histories:
             pair = None if rule.whole_account else market.pair
             params = {} if until is None else {"until": until}
             call = functools.partial(function, pair, start, rule.page, params=params)
-            answer = await self._requests.read("my_trades", call, pair=market.pair)
-            return [told for told in rows(answer.value) if isinstance(told, Mapping)]
+            return [told for told in await read("my_trades", call, pair=market.pair) if isinstance(told, Mapping)]
 
         found = await pages(ask, rule, since, connection.now())
         return [told for told in found if text(told.get("symbol")) in ("", market.pair)]
+
+    async def _rows_or_refusal(self, kind: str, call: Callable[..., Awaitable[Any]], *, pair: str) -> Sequence[Any]:
+        answer = await self._requests.read(kind, call, pair=pair)
+        if answer.failure is not None:
+            raise _Refused
+        return rows(answer.value)
 
     async def of_order(self, market: Market, order_id: str, since: Millis) -> Rows:
         """An order's executions: those that the exchange has by its id, else all of the pair since that time."""
@@ -152,16 +159,20 @@ class Histories:
         """The orders of executions that nobody has seen, as ccxt tells them, ours and others'; `seen` are known beside.
 
         What the exchange says there is no order of is nobody's; of the newest page the oldest count as that, too.
+        Where it does not give its list of orders, each is asked for by itself.
         """
-        found: Rows = []
+        found, all_of_them = list[Mapping[str, Any]](), bool(since)
         self._leave_named(market.pair, trades)
         if self._unseen(market, trades, seen):
             method = order_list(self._has)
-            found += [] if method is None else await self._list(method, market, since)
+            try:
+                found += [] if method is None else await self._list(method, market, since, self._rows_or_refusal)
+            except _Refused:
+                all_of_them = True
         asked = self._unseen(market, trades, {*seen, *(text(told.get("id")) for told in found)})
         for n, order_id in enumerate(asked):
             told, is_sure = None, True
-            if since or n < ASKED_MAX:
+            if all_of_them or n < ASKED_MAX:
                 told, is_sure = await self.order(market, "", order_id)
             if told is not None:
                 found.append(told)
@@ -200,6 +211,10 @@ class Histories:
         if isinstance(answer.value, Mapping) and text(answer.value.get("id")):
             return answer.value, True
         return None, _is_told_as_nothing(answer.told)
+
+
+class _Refused(Exception):
+    """A list was refused: it is not empty, it is not known."""
 
 
 def _is_told_as_nothing(told: Any) -> bool:

@@ -28,7 +28,7 @@ from actors.venues.live.histories import Histories
 from actors.venues.live.holdings import SEEN_S, Holdings
 from actors.venues.live.payments import Payments
 from actors.venues.live.requests import URGENCY, Requests, Telling
-from actors.venues.live.words import became_of, fill_of, order_of, rows, text
+from actors.venues.live.words import became_of, fill_of, order_of, text
 from actors.venues.trading import Looked, Missed, Snapshot
 from engine.market import Market
 from engine.messages import ForeignFill, OrderFilled, TakeSnapshot, VenueOrder
@@ -221,8 +221,7 @@ class Looks:
     async def _open(self, market: Market) -> list[VenueOrder]:
         found: dict[str, VenueOrder] = {}
         for kind, call in self._ability.open_lists(market.pair):
-            answer = await self._requests.read(kind, self._requests.method(call), pair=market.pair)
-            for told in rows(answer.value):
+            for told in await self._requests.rows(kind, self._requests.method(call), pair=market.pair):
                 self._take(market, told, found)
         return list(found.values())
 

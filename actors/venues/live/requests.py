@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, Final
+
+from loguru import logger
 
 from actors.venues.capabilities import Call
 from actors.venues.ccxt import Connection
 from actors.venues.live.failure import Failure, Verdict
 from actors.venues.live.permits import Turnstile, ended_of, in_time, permitted
 from actors.venues.live.wire import Answer, Leave
+from actors.venues.live.words import rows
 from actors.venues.trading import Permit, RequestEnded, VenueEvent
 from engine.types import Millis, Priority
 
@@ -67,8 +70,9 @@ class Telling:
 class Requests:
     """The requests of one account: orders with permits that were given with them, all else through the turnstile."""
 
-    def __init__(self, connection: Connection, telling: Telling) -> None:
+    def __init__(self, connection: Connection, telling: Telling, first_wait_s: float = FIRST_WAIT_S) -> None:
         self.connection = connection
+        self._first_wait_s = first_wait_s
         self.turnstile = Turnstile(telling.put)
         self._telling = telling
 
@@ -130,12 +134,30 @@ class Requests:
         pair: str = "*",
     ) -> Answer:
         """Ask until there is an answer or a refusal: what the network swallows is asked again, later each time."""
-        wait_s = FIRST_WAIT_S
+        wait_s = self._first_wait_s
         while True:
             answer = await self.once(kind, function, *args, pair=pair)
             failure = answer.failure
             if failure is None or (failure.verdict is Verdict.REFUSED and _is_final(failure)):
                 return answer
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    async def rows(self, kind: str, function: Callable[..., Awaitable[Any]], *args: Any, pair: str) -> Sequence[Any]:
+        """A pair's list, as `read`; a refusal is no list: it is asked for again, or whoever looks would take it for an empty one.
+
+        Of a pair that is not listed any more nothing can be asked, and nothing is there.
+        """
+        wait_s, told = self._first_wait_s, ""
+        while True:
+            answer = await self.read(kind, function, *args, pair=pair)
+            if answer.failure is None:
+                return rows(answer.value)
+            if pair not in self.connection.markets():
+                return []
+            if answer.failure.reason != told:
+                told = answer.failure.reason
+                logger.warning("{}: {} cannot be read, and is asked for again: {}", pair, kind, told)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
