@@ -120,6 +120,7 @@ def advance(work: Work) -> None:
         if accepted is WAITING:
             return
         if not accepted:
+            _stays(work, asked)
             fates.say(work, wish.reason, "denied", Denial.DENIED_BY_STRATEGY, wish.tag)
         elif wish_for(work, asked, _type_of(work, wish.reason)):
             break
@@ -280,6 +281,7 @@ def wish_for(work: Work, wish: ExitWish, kind: str) -> bool:
     if trade.leaving is not None:
         resting = trade.working(Purpose.EXIT)
         if not resting or not all(_may_replace(work, order, wish) for order in resting):
+            _stays(work, wish)
             fates.say(work, wish.reason, "ignored", Denial.ALREADY_LEAVING, wish.tag)
             return not resting or any(order.status not in RESTING for order in resting)
         for order in resting:
@@ -301,7 +303,9 @@ def _may_replace(work: Work, order: Order, wish: ExitWish) -> bool:
 def _is_due_again(work: Work, order: Order, wish: ExitWish) -> bool:
     """Whether a reason may want another price than a resting exit's: once a candle each, but for what guards."""
     trade, leaving = work.trade, work.trade.leaving
-    candle = work.settings.detail_ms or work.settings.timeframe_ms
+    candle = _candle_ms(work)
+    if (wish.reason, work.now // candle) in trade.quoted:
+        return False
 
     def is_fresh(exit_order: Order) -> bool:
         # One that was moved at this very moment has not been looked at yet.
@@ -314,6 +318,18 @@ def _is_due_again(work: Work, order: Order, wish: ExitWish) -> bool:
     tag = wish.tag or wish.reason
     had = any(o.purpose is Purpose.EXIT and o.tag == tag and is_fresh(o) for o in trade.orders.values())
     return wish.reason in GUARDS or not had
+
+
+def _candle_ms(work: Work) -> int:
+    return work.settings.detail_ms or work.settings.timeframe_ms
+
+
+def _stays(work: Work, wish: ExitWish) -> None:
+    """The book was asked for this reason, and the exit that rests stays: with the next candle it is asked again."""
+    trade, candle = work.trade, work.now // _candle_ms(work)
+    if wish.priced is not None and trade.working(Purpose.EXIT):
+        others = tuple(told for told in trade.quoted if told[1] == candle and told[0] != wish.reason)
+        trade.quoted = (*others, (wish.reason, candle))
 
 
 def on_force_exit(work: Work, event: ForceExit) -> None:

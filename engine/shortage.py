@@ -21,6 +21,7 @@ from typing import Final
 
 from engine import booking, closing
 from engine.actions import Alarm, SetTimer
+from engine.change import changed
 from engine.messages import ForeignFill, LockPair, VenueSnapshot
 from engine.order import Fill, Order
 from engine.types import ZERO, OrderSide, OrderStatus, OrderType, Purpose, Side, order_side
@@ -127,13 +128,19 @@ def _sentence(work: Work, fill: Fill, why: str) -> str:
 def _adopted(work: Work, fills: Sequence[ForeignFill], side: OrderSide) -> Order:
     """The order that took it out, as one of the trade's, as far as it concerns this trade."""
     fill = fills[0].fill
+    amount = sum((told.fill.amount for told in fills), ZERO)
+    known = work.trade.orders.get(fill.client_order_id)
+    if known is not None:  # executions of it were booked before, and are not to be booked again
+        order = changed(known, amount=known.filled + amount, status=OrderStatus.PARTIALLY_FILLED, updated_at=work.now)
+        work.enlist(order)
+        return order
     order = Order(
         pair=work.trade.pair,
         client_order_id=fill.client_order_id,
         purpose=Purpose.EXIT,
         side=side,
         type=OrderType.MARKET,
-        amount=sum((told.fill.amount for told in fills), ZERO),
+        amount=amount,
         price=fill.price,
         created_at=fill.ts,
         order_id=fills[0].order_id,

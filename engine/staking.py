@@ -69,11 +69,8 @@ def _quoted(work: Work, price: Decimal) -> Decimal | NotPriced | None:
     at_once = pending.forced and order_type(work) is OrderType.MARKET
     if at_once or not (whole or pricing.is_quoted(settings)):
         return price
-    if first and "size" not in pending.answers:
-        if "capital" not in pending.answers:
-            reserve(work, price, ONE, ZERO, None)
-            return None
-        pending.answers["size"] = pending.answers.pop("capital").stake
+    if first and _size(work, price) is None:
+        return None
     told = pricing.told_quote(work, settings, Priority.ENTRY, whole=whole)
     if told is WAITING:
         return None
@@ -94,19 +91,29 @@ def priced(work: Work) -> Priced | None:
 
 def leverage_of(work: Work, price: Decimal) -> Decimal | None:
     """The entry's leverage, as much as the market lets a position of its size have; None while that is asked."""
-    market, answers = work.market, work.pending.answers
+    market = work.market
     most = market.leverage_max
     if market.tiers:
-        if "size" not in answers:
-            if "capital" not in answers:
-                reserve(work, price, ONE, ZERO, None)
-                return None
-            answers["size"] = answers.pop("capital").stake
-        most = min(most, highest_leverage(market.tiers, answers["size"]))
+        size = _size(work, price)
+        if size is None:
+            return None
+        most = min(most, highest_leverage(market.tiers, size))
     wanted = work.number("leverage", facts(work, price, leverage=work.settings.leverage, max_leverage=most))
     if wanted is WAITING:
         return None
     return min(max(work.settings.leverage if wanted is None else wanted, ONE), most)
+
+
+def _size(work: Work, price: Decimal) -> Decimal | None:
+    """What the portfolio grants before leverage and least stake are known; None while that is asked, once."""
+    answers = work.pending.answers
+    if "size" not in answers:
+        if "capital" not in answers:
+            reserve(work, price, ONE, ZERO, None)
+            return None
+        answers["size"] = answers.pop("capital").stake
+    size: Decimal = answers["size"]
+    return size
 
 
 def reserve(

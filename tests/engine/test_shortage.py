@@ -110,6 +110,24 @@ def test_several_executions_are_one_order() -> None:
     assert player.trade.orders["web_1"].fill_ids == ("a", "b")
 
 
+def test_an_order_of_the_users_that_fills_again_later_keeps_what_was_booked() -> None:
+    """The second execution comes with a later look; a third look, at a shortage of another cause, books neither again."""
+    player = holding()
+    first, second = sold("4", "110", fill_id="a"), sold("3", "120", fill_id="b", seconds=70)
+    for seconds in (60, 66):
+        look(player, seconds, "6", first)
+    for seconds in (80, 86):
+        look(player, seconds, "3", first, second)
+    booked, order = player.trade.position, player.trade.orders["web_1"]
+    alarms = [look(player, seconds, "1", first, second) for seconds in (90, 96)]
+
+    assert (order.fill_ids, order.filled, order.amount) == (("a", "b"), D(7), D(7))
+    assert order.status is OrderStatus.FILLED
+    assert alarms == [[], ["moved_away"]]
+    assert player.trade.position.booked == booked.booked
+    assert player.trade.position.amount == D(1)
+
+
 def test_only_what_is_missing_is_booked() -> None:
     """The user sold coins of his own too: no more is booked than the trade misses, with that part of the fee."""
     player = holding()
