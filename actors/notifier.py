@@ -24,7 +24,6 @@ from actors.outbox import Outbox
 from actors.processes import ChildEnded, ChildPrinted, ChildSaid
 from engine.announcing import EVENTS
 from engine.messages import (
-    DataAlert,
     Entry,
     Notify,
     RecordRefused,
@@ -121,12 +120,6 @@ class NotifierActor(EngineActor):
         else:
             burst.held = message
             self._counts["held"] += 1
-
-    def on_data_alert(self, message: DataAlert) -> None:
-        """Something was wrong with market data."""
-        times = f" ({message.count} times)" if message.count > 1 else ""
-        text = f"{message.pair}: {message.kind}{times}: {message.detail}"
-        self.on_notify(Notify(ts=message.ts, severity="warning", event=f"data_{message.kind}", text=text))
 
     def on_trading_state_changed(self, message: TradingStateChanged) -> None:
         """The kill switch was turned."""

@@ -23,7 +23,6 @@ from actors.journal import DiskFull, Journal, JournalUnwritable, UnfitRecord
 from actors.tally import Tally
 from engine.messages import (
     BalancesChanged,
-    DataAlert,
     Entry,
     EpochAnnounced,
     LoadState,
@@ -140,11 +139,6 @@ class PersistenceActor(EngineActor):
             if self._disk is not None and self._disk.room is not Room.PLENTY:
                 self._halt()
         super().on_epoch_announced(message)
-
-    def on_data_alert(self, message: DataAlert) -> None:
-        """Record what the feed noticed."""
-        body = {"pair": message.pair, "kind": message.kind, "detail": message.detail, "count": message.count}
-        self._say(Entry(kind="DataAlert", ts=message.ts, body=body, stream="ops"))
 
     def on_balances_changed(self, message: BalancesChanged) -> None:
         """Record what the venue says of our balances."""

@@ -67,7 +67,6 @@ from engine.messages.judging import (
 from engine.messages.market import (
     AskQuote,
     CandlesClosed,
-    DataAlert,
     HistoryLoaded,
     LoadHistory,
     MarketRange,
@@ -141,7 +140,6 @@ __all__ = [
     "ChildExited",
     "ControlAnswered",
     "ControlRequested",
-    "DataAlert",
     "DataEnded",
     "Entry",
     "EpochAnnounced",

@@ -94,14 +94,3 @@ class QuoteTold(Message):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketStirred(Message):
     """a market's own thread → feed: something has come; look."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataAlert(Message):
-    """feed → persistence, notifier: something was wrong with a pair's market data, and what was done."""
-
-    pair: str
-    ts: Millis
-    kind: str  # gap | duplicate | out_of_order | absurd | stale | …
-    detail: str
-    count: int = 1

@@ -12,7 +12,7 @@ from loguru import logger
 
 from actors.notifier import BURST, BURST_MS, FILE_MAX, NotifierActor
 from actors.sim import SimRuntime
-from engine.messages import DataAlert, Kill, Message, Notify, TradingStateChanged
+from engine.messages import Kill, Message, Notify, TradingStateChanged
 from engine.types import TradingState
 from tests.actors.probes import Disk, MemoryPersistence
 
@@ -89,16 +89,12 @@ def test_too_many_names_share_one_count() -> None:
     assert len(world.recorded()) <= 300
 
 
-def test_other_messages_become_notices() -> None:
-    """Trouble with market data and a turn of the kill switch are told as notices."""
+def test_a_turn_of_the_kill_switch_becomes_a_notice() -> None:
+    """What the portfolio tells everybody is told the user, too."""
     world = World(None)
-    world.tell(
-        DataAlert(pair="BTC/USDT", ts=START, kind="gap", detail="2 candles filled", count=2),
-        TradingStateChanged(state=TradingState.EXITS_ONLY, reason="drawdown"),
-    )
+    world.tell(TradingStateChanged(state=TradingState.EXITS_ONLY, reason="drawdown"))
 
     said = {b["event"]: (b["severity"], b["text"]) for b in world.recorded()}
-    assert ("warning", "BTC/USDT: gap (2 times): 2 candles filled") == said["data_gap"]
     assert ("warning", "trading is EXITS_ONLY now: drawdown") == said["trading_state"]
 
 

@@ -19,7 +19,6 @@ from actors.sim import SimRuntime
 from actors.supervisor import ChildSpec, RootActor
 from engine.messages import (
     BalancesChanged,
-    DataAlert,
     Entry,
     EpochAnnounced,
     Kill,
@@ -205,17 +204,14 @@ def test_what_cannot_be_written_costs_its_writer_only() -> None:
     assert stage.journal.last("b") == 1
 
 
-def test_alerts_and_balances_are_recorded() -> None:
-    """What the feed and the gateway tell is in the journal's operational stream."""
+def test_balances_are_recorded() -> None:
+    """What the gateway tells is in the journal's operational stream."""
     journal = MemoryJournal()
     stage = Stage(journal)
 
-    stage.tell(
-        DataAlert(pair="A/B", ts=1, kind="gap", detail="3 candles"),
-        BalancesChanged(ts=2, balances=()),
-    )
+    stage.tell(BalancesChanged(ts=2, balances=()))
 
-    assert sorted(kinds(journal)) == ["BalancesChanged", "DataAlert"]
+    assert kinds(journal) == ["BalancesChanged"]
     assert {row[6] for row in journal.rows} == {"ops"}
 
 
