@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from actors.files import Files
 from tests.exchange.client import Exchange
@@ -120,56 +120,74 @@ def _compare_positions(ledger: Mapping[str, Any], found: list[str]) -> None:
             found.append(f"the exchange's own books: {there} of {symbol}, its trades give {amount}")
 
 
-def naked(exchange: Exchange, away: Sequence[tuple[float, float]] = ()) -> tuple[float, str]:
+def naked(exchange: Exchange, away: Sequence[tuple[float, float]] = (), *, partly: bool = False) -> tuple[float, str]:
     """The longest time in seconds that a position of the bot's had neither stop nor exit at the exchange, and where.
 
-    Read off the exchange's own times of trades and orders; The
+    `partly`: that any part of it, beyond dust, had none. Read off the exchange's own times of trades and orders; the
     times `away`, in ms, in which no bot ran do not count.
     """
     ledger = exchange.control("ledger", market="futures" if exchange.futures else "spot")
     now = float(exchange.control("state")["clock"]["now"])
-    return longest_gap(ledger, now, away)
+    return longest_gap(ledger, now, away, partly=partly)
 
 
-def longest_gap(ledger: Mapping[str, Any], now: float, away: Sequence[tuple[float, float]] = ()) -> tuple[float, str]:
+def longest_gap(
+    ledger: Mapping[str, Any], now: float, away: Sequence[tuple[float, float]] = (), *, partly: bool = False
+) -> tuple[float, str]:
     """As `naked`, of a ledger that was read at `now`."""
     longest, where = 0.0, "nothing"
     for symbol in sorted({order["symbol"] for order in placed(ledger) if _ours(order)}):
-        gap, at = _longest_gap(ledger, symbol, now, away)
+        gap, at = _longest_gap(ledger, symbol, now, away, partly=partly)
         if gap > longest:
             longest, where = gap, f"{symbol} at {at:.0f}"
     return longest / 1_000, where
 
 
-def _longest_gap(
-    ledger: Mapping[str, Any], symbol: str, now: float, away: Sequence[tuple[float, float]]
-) -> tuple[float, float]:
+class Moved(NamedTuple):
+    """What an event changes: what is held, how many orders guard, and for how much together."""
+
+    ts: float
+    held: Decimal = Decimal(0)
+    guards: int = 0
+    guarded: Decimal = Decimal(0)
+
+
+def _moves(ledger: Mapping[str, Any], symbol: str, now: float) -> list[Moved]:
     orders = [o for o in placed(ledger) if _ours(o) and o["symbol"] == symbol]
     entering = {o["id"] for o in orders if not is_exit(o, futures="positions" in ledger)}
-    events: list[tuple[float, Decimal, int]] = []
+    moves = [Moved(now)]
     for trade in ledger["trades"]:
         if _ours(trade) and trade["symbol"] == symbol:
             amount = D(trade["qty"])
-            events.append((trade["ts"], amount if trade["order_id"] in entering else -amount, 0))
+            is_entry = trade["order_id"] in entering
+            moves.append(Moved(trade["ts"], amount) if is_entry else Moved(trade["ts"], -amount, 0, -amount))
     for order in orders:
         if order["id"] not in entering:
-            events.append((order["created"], D(0), 1))
-            events.append((now if order["status"] in OPEN else order["updated"], D(0), -1))
-    held, guards, since, longest, at = D(0), 0, 0.0, 0.0, 0.0
+            amount = D(order["qty"])
+            moves.append(Moved(order["created"], guards=1, guarded=amount))
+            ended = now if order["status"] in OPEN else order["updated"]
+            moves.append(Moved(ended, guards=-1, guarded=D(order["filled"]) - amount))
     for algo in ledger.get("algos", ()):  # one that has triggered is an order since then, and guarded until then
         if algo["order_id"] and _ours(algo) and algo["symbol"] == symbol:
-            events.append((algo["created"], D(0), 1))
-            events.append((algo["triggered_at"], D(0), -1))
-    largest = max((D(o["qty"]) for o in orders), default=D(0))
-    for ts, amount, guard in sorted([*events, (now, D(0), 0)], key=lambda e: (e[0], -e[2])):
-        alone = sum(max(min(end, ts) - max(start, since), 0.0) for start, end in away) if since else 0.0
-        if since and ts - since - alone > longest:
-            longest, at = ts - since - alone, since
-        held, guards = held + amount, guards + guard
-        if amount < 0 and held < largest * DUST:
+            moves.append(Moved(algo["created"], guards=1, guarded=D(algo["qty"])))
+            moves.append(Moved(algo["triggered_at"], guards=-1, guarded=-D(algo["qty"])))
+    return sorted(moves, key=lambda move: (move.ts, -move.guards))
+
+
+def _longest_gap(
+    ledger: Mapping[str, Any], symbol: str, now: float, away: Sequence[tuple[float, float]], *, partly: bool
+) -> tuple[float, float]:
+    largest = max((D(o["qty"]) for o in placed(ledger) if _ours(o) and o["symbol"] == symbol), default=D(0))
+    held, guards, guarded, since, longest, at = D(0), 0, D(0), 0.0, 0.0, 0.0
+    for move in _moves(ledger, symbol, now):
+        alone = sum(max(min(end, move.ts) - max(start, since), 0.0) for start, end in away) if since else 0.0
+        if since and move.ts - since - alone > longest:
+            longest, at = move.ts - since - alone, since
+        held, guards, guarded = held + move.held, guards + move.guards, guarded + move.guarded
+        if move.held < 0 and held < largest * DUST:
             held = D(0)  # what an exit leaves is under a step of the market, and written off
-        bare = held > 0 and guards <= 0
-        since = (since or ts) if bare else 0.0
+        bare = held - guarded > largest * DUST if partly else held > 0 and guards <= 0
+        since = (since or move.ts) if bare else 0.0
     return longest, at
 
 

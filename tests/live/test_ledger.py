@@ -50,3 +50,14 @@ def test_a_gap_is_from_the_fill_to_the_stop(
     ledger = {"orders": orders, "trades": [trade(one) for one in orders], "algos": algos, "positions": {}}
 
     assert longest_gap(ledger, 100_000, away)[0] == gap_s
+
+
+def test_a_stop_for_a_half_guards_the_half() -> None:
+    """Counted by orders the position has its stop; counted by amounts the other half has none until the second stop stands."""
+    entry = order(1, 1_000)
+    half = order(2, 1_000, client_id=f"{ID}2", type="STOP_LOSS", status="NEW", filled="0", qty="0.5")
+    rest = order(3, 7_000, client_id=f"{ID}3", type="STOP_LOSS", status="NEW", filled="0", qty="0.5")
+    ledger = {"orders": [{**entry, "side": "BUY"}, half, rest], "trades": [trade(entry)]}
+
+    assert longest_gap(ledger, 100_000)[0] == 0.0
+    assert longest_gap(ledger, 100_000, partly=True)[0] == 6.0

@@ -131,6 +131,7 @@ def settled(bot: LiveBot, exchange: Exchange, *, least: int = 0, rest_s: float =
         time.sleep(3)
     gap_s, where = naked(exchange, bot.away())
     whole_s, _ = naked(exchange)
+    part_s, _ = naked(exchange, bot.away(), partly=True)
     found = differences(exchange, bot.files)
     if found:
         raise Failed(f"{len(found)} differences: {' · '.join(found[:4])}")
@@ -147,10 +148,13 @@ def settled(bot: LiveBot, exchange: Exchange, *, least: int = 0, rest_s: float =
     (trades,) = sql(bot.files, "SELECT count(*) AS n FROM closed_trades")
     if row["orders"] < least:
         raise Failed(f"{row['orders']} orders are too few to show anything; at least {least} were to be sent")
-    doubts = sql(bot.files, "SELECT count(*) AS n FROM orders WHERE status = 'IN_DOUBT'")[0]["n"]
+    doubts = sql(bot.files, "SELECT client_order_id FROM orders WHERE status IN ('IN_DOUBT', 'PENDING_NEW')")
+    if doubts:
+        raise Failed(f"{len(doubts)} orders are still in doubt: {doubts[:3]}")
     return (
-        f"{row['orders']} orders, {trades['n']} trades, {doubts} still in doubt, turnover {Decimal(str(row['turnover'])):.0f};"
-        f" books and audit equal; longest without a stop {gap_s:.1f} s of a running bot ({whole_s:.1f} s with restarts); no 429"
+        f"{row['orders']} orders, {trades['n']} trades, none still in doubt, turnover {Decimal(str(row['turnover'])):.0f};"
+        f" books and audit equal; longest without a stop {gap_s:.1f} s of a running bot ({whole_s:.1f} s with restarts),"
+        f" with a stop for less than is held {part_s:.1f} s; no 429"
     )
 
 
