@@ -139,8 +139,12 @@ class Looks:
             self._take(market, behind, orders, old=True)
         unknown, final = await self._asked(question, market, orders)
         fills = self._fills(market, trades)
-        mine = {filled.fill.client_order_id for filled in fills}
-        listed = tuple(order for order in orders.values() if self._is_wanted(order, mine, question.client_order_ids))
+        mine = {filled.fill.client_order_id: filled.order_id for filled in fills}
+        listed = tuple(
+            replace(order, order_id=mine.get(order.client_order_id) or order.order_id)  # a triggered stop has two
+            for order in orders.values()
+            if self._is_wanted(order, mine, question.client_order_ids)
+        )
         payments = await self._payments.of(pair, since) if since and market.is_futures else ()
         position = await self._holdings.position(market)
         (self.held.add if position else self.held.discard)(pair)
@@ -214,7 +218,7 @@ class Looks:
                     self._take(market, one, orders)
         return {order.client_order_id: order for order in orders.values()}
 
-    def _is_wanted(self, order: VenueOrder, filled: set[str], asked: Sequence[str]) -> bool:
+    def _is_wanted(self, order: VenueOrder, filled: Collection[str], asked: Sequence[str]) -> bool:
         working = order.status in ("NEW", "PARTIALLY_FILLED")
         return working or order.client_order_id in filled or order.client_order_id in asked
 
