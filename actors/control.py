@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from actors.base import Context, EngineActor
+from actors.base import Context
 from actors.sockets import SocketServer
 from actors.standing import OWN, SHARED, Answers, actors_of, has_trade, in_words, standing, turned
+from actors.switching import SwitchingActor, kept_in_words
 from engine.messages import (
     AccountAway,
     AccountJoined,
@@ -29,7 +30,6 @@ from engine.messages import (
     LockPair,
     Message,
     ReportStatus,
-    SetTradingState,
     Shutdown,
     ShutdownDone,
     TimerFired,
@@ -57,7 +57,7 @@ class _Waiting:
     answers: dict[str, ControlAnswered] = field(default_factory=dict)
 
 
-class ControlActor(EngineActor):
+class ControlActor(SwitchingActor):
     """Owns the control socket and the requests in hand; decides nothing about trading.
 
     `accounts` are those that are there, `away` says why each other one is not; `services` are the actors whose
@@ -75,12 +75,10 @@ class ControlActor(EngineActor):
         about: Mapping[str, Any] | None = None,
         answer_ms: int = ANSWER_MS,
     ) -> None:
-        super().__init__(ctx)
+        super().__init__(ctx, away or {})
         self._answer_ms = answer_ms
         self._server = SocketServer(socket_path, self._heard)
-        self._accounts: dict[str, AccountJoined] = {}
         self._pairs: dict[str, str] = {}
-        self._away = dict(away or {})
         for account in accounts:
             self.on_account_joined(account)
         self._services = services
@@ -101,6 +99,7 @@ class ControlActor(EngineActor):
 
     def on_start(self) -> None:
         """Open the socket."""
+        super().on_start()
         self._server.start()
 
     def on_stop(self) -> None:
@@ -125,8 +124,7 @@ class ControlActor(EngineActor):
 
     def on_account_joined(self, message: AccountJoined) -> None:
         """An account is there: its pairs can be asked for."""
-        self._away.pop(message.account, None)
-        self._accounts[message.account] = message
+        self.joined(message)
         self._pairs |= dict.fromkeys(message.pairs, message.account)
 
     def on_account_away(self, message: AccountAway) -> None:
@@ -269,23 +267,26 @@ class ControlActor(EngineActor):
         """Turn the switches, then ask: messages from here to a portfolio keep their order."""
         wanted = request.get("account")
         accounts = [account for account in self._accounts if wanted is None or account == str(wanted).lower()]
-        if not accounts:
+        absent = [account for account in self._away if wanted is None or account == str(wanted).lower()]
+        if not accounts and not absent:
             there = ", ".join(account for account in self._accounts if account)
             hint = f"Its accounts are {there}." if there else "It has one, without a name."
             self._answer(client, ok=False, detail=f"This bot has no account {str(wanted)[:40]!r} now. {hint}")
             return
         reason = str(request.get("reason") or said)[:TAG_MAX]
-        for account in accounts:
-            switch = SetTradingState(state=state, reason=reason, source="user")
-            self.tell(named("portfolio", account), switch)
+        self.turn(accounts, absent, state, reason)
         asked = {named("portfolio", account): self._report for account in accounts}
-        self._ask(client, asked, lambda found, _: self._states_set(client, state, accounts, found))
+        self._ask(client, asked, lambda found, _: self._states_set(client, state, (accounts, absent), found))
 
-    def _states_set(self, client: int, wanted: TradingState, accounts: Sequence[str], found: Answers) -> None:
+    def _states_set(
+        self, client: int, wanted: TradingState, of: tuple[Sequence[str], Sequence[str]], found: Answers
+    ) -> None:
+        accounts, absent = of
         told = {account: turned(wanted, found.get(named("portfolio", account))) for account in accounts}
         lines = [f"{account}: {one.detail}" if account else one.detail for account, one in told.items()]
+        lines += [kept_in_words(account, wanted) for account in absent]
         tables = {account: one.data for account, one in told.items()}
-        data = tables.get("", {"accounts": tables})
+        data = tables.get("", {"accounts": tables, "absent": list(absent)})
         self._answer(client, ok=all(one.ok for one in told.values()), detail="\n".join(lines), data=data)
 
     def _enter(self, client: int, request: Mapping[str, Any]) -> None:

@@ -92,9 +92,14 @@ class ChildSpec:
 
 @dataclass(frozen=True, slots=True)
 class ChildrenJoined(Message):
-    """system → root: start these too, an account's that has come later, and look after them as after the others."""
+    """system → root: start these too, an account's that has come later, and look after them as after the others.
+
+    `joined` is told to `tell` once they are there: whoever hears of an account may tell its actors something.
+    """
 
     specs: tuple[ChildSpec, ...]
+    joined: Message
+    tell: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -153,6 +158,8 @@ class RootActor(EngineActor):
                 child = self._children[spec.name] = _Child(spec)
                 self._spawn(child)
                 self.ctx.progress()
+        for name in message.tell:
+            self.tell(name, message.joined)
 
     # ------------------------------------------------------------ ends and restarts
 

@@ -185,10 +185,8 @@ class System:
     def _arrived(self, config: Config, place: Place) -> None:
         """An account's exchange answers at last: its actors join. In the thread that has searched for it."""
         cast, findings = self.admit(config, place)
-        joined = _joined(cast)
-        self.runtime.tell("root", ChildrenJoined(specs=tuple(cast.children())))
-        for name in ("control", "monitor"):
-            self.runtime.tell(name, joined)
+        joined = ChildrenJoined(specs=tuple(cast.children()), joined=_joined(cast), tell=("control", "monitor"))
+        self.runtime.tell("root", joined)
         self._warn("info", "account", f"{config.account} joins: its exchange answers")
         for text in findings:
             self._warn("alarm", "journal", text)

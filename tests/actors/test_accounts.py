@@ -26,7 +26,7 @@ from engine.errors import ConfigError, Outage, Problem
 from engine.messages import ForceEnter, LockPair, Notify, SetTradingState, UsageReported
 from engine.settings import Config, ExchangeConfig
 from tests.actors.control_bot import Account, Bot, Pair, joined
-from tests.actors.probes import Seen, probe
+from tests.actors.probes import Disk, MemoryPersistence, Seen, probe
 from tests.actors.test_rate_limiter import LIMITS
 
 
@@ -107,6 +107,74 @@ def test_switches_are_turned_together_or_one_by_one(bot: Two) -> None:
     assert 1 == len(bot.of["a"].of(SetTradingState))
     assert 2 == len(bot.of["b"].of(SetTradingState))
     assert "no account 'x' now. Its accounts are a, b." in none["detail"]
+
+
+def late(bot: Two, name: str = "c") -> Seen:
+    """An account that joins now; what its portfolio is told."""
+    seen = Seen()
+    bot.spawn(f"portfolio@{name}", lambda ctx: Account(ctx, seen))
+    bot.runtime.tell("control", joined((f"BTC/USDT@{name}",), name))
+    return seen
+
+
+def test_a_pause_is_for_accounts_that_join_later_too(bot: Two) -> None:
+    """Who is not there is named in the answer, and its switch is turned when it joins, before anything else is asked."""
+    said = bot.ask("pause", all=True, reason="holidays")
+    (switch,) = late(bot).wait(SetTradingState)
+
+    assert said["ok"]
+    assert said["detail"].endswith("\nc: it is not there; no entries are made when it joins.")
+    assert ["c"] == said["data"]["absent"]
+    assert ("STOPPED", "holidays", "user") == (switch.state, switch.reason, switch.source)
+    assert "STOPPED" == bot.ask("status")["data"]["accounts"]["c"]["portfolio"]["state"]
+    assert [] == bot.ask("resume")["data"]["absent"]
+
+
+def test_the_last_word_counts_for_who_joins(bot: Two) -> None:
+    """An absent account may be paused by name as well, and is told only what was said last, once."""
+    bot.ask("pause")
+    named_alone = bot.ask("pause", account="C", all=True)
+    seen = late(bot)
+    seen.wait(SetTradingState)
+    bot.ask("status")
+
+    assert "c: it is not there; no entries are made when it joins." == named_alone["detail"]
+    assert ["STOPPED"] == [switch.state for switch in seen.of(SetTradingState)]
+    assert 1 == len(bot.of["a"].of(SetTradingState))
+
+
+def test_a_pause_of_an_absent_account_outlives_the_bot(tmp_path: Path) -> None:
+    """It is in the journal: after a new start the account is told of it, whether it is there at once or joins."""
+    disk = Disk()
+    for there in (True, False):
+        first = Two(tmp_path / "x.sock")
+        first.spawn("persistence", lambda ctx: MemoryPersistence(ctx, disk))
+        first.start()
+        first.ask("pause", reason="holidays")
+        for _ in range(500):
+            if disk.states.get("control", (0, {}))[1].get("kept"):
+                break
+            first.runtime.wait(0.01)
+        first.runtime.close()
+        again = Two(tmp_path / "y.sock")
+        again.spawn("persistence", lambda ctx: MemoryPersistence(ctx, disk))
+        seen = Seen()
+        if there:
+            again.of["c"] = seen
+            again.spawn("portfolio@c", lambda ctx, seen=seen: Account(ctx, seen))  # type: ignore[misc]
+            again.start()
+        else:
+            again.start()
+            seen = late(again)
+        (switch,) = seen.wait(SetTradingState)
+        for _ in range(500):
+            if not disk.states["control"][1]["kept"]:
+                break
+            again.runtime.wait(0.01)
+        again.runtime.close()
+
+        assert ("EXITS_ONLY", "holidays") == (switch.state, switch.reason)
+        assert {} == disk.states["control"][1]["kept"], "it is told once"
 
 
 def test_all_pairs_are_locked_in_every_account(bot: Two) -> None:
