@@ -145,6 +145,24 @@ def test_an_exchange_that_is_away_holds_up_nobody_else(spot: Exchange, tmp_path:
     assert "Everything agrees to the last digit" in bot.audit()
 
 
+@pytest.mark.timeout(240)
+def test_a_pause_holds_for_an_exchange_that_is_away(spot: Exchange, tmp_path: Path) -> None:
+    """What pauses all accounts pauses the one whose exchange answers later: it joins, and sends no order."""
+    fault = spot.control("fault", kind="unavailable", probability=1)
+    bot = Bots(tmp_path, live("spot", spot, pairs_of(spot, 1)), paper())
+    decided = "SELECT count(*) FROM entries WHERE kind = 'SignalDecided' AND writer LIKE 'pair:%@spot'"
+    with bot:
+        bot.wait_for("closed trades of the other", closed("paper"), 1, 120)
+        said = command("pause", "--all", "--db", bot.files.db)
+        spot.control("clear", id=fault["id"])
+        bot.wait_for("decisions of the late one", decided, 2, 60)
+        late = bot.status()["accounts"]["spot"]["portfolio"]
+
+    assert "spot: it is not there; no entries are made when it joins." in said.stdout
+    assert ("STOPPED", ["stopped by the user"]) == (late["state"], late["reasons"])
+    assert [] == spot.control("ledger", account="main")["orders"]
+
+
 @pytest.mark.timeout(120)
 def test_two_keys_of_one_account_are_refused(spot: Exchange, tmp_path: Path) -> None:
     """Where the exchange tells an account's number, two keys that lead to it end the start, and nothing is sent."""
