@@ -65,13 +65,14 @@ def on_range(work: Work, rng: MarketRange) -> None:
 def gives_quote_up(work: Work) -> bool:
     """Whether the evaluation under way was given up: it waits for a quote, and a price at the stop waits behind it.
 
-    That price is looked at now, with all that came before it; what was given up comes again by itself.
+    That price is looked at now, with all that came before it; what was given up comes again by itself. An adjustment
+    comes before the look at its own range, also where that is at the stop: a strategy may keep denying this exit.
     """
     trade = work.trade
     pending, stop, rng = trade.pending, trade.stop, trade.queued
     if pending is None or stop is None or rng is None or not waits_for_quote(trade):
         return False
-    if not _touches(work, rng, stop):
+    if not _touches(work, rng, stop) or (pending.kind == "adjust" and rng == pending.rng):
         return False
     trade.pending = None
     if pending.kind == "review":
