@@ -7,16 +7,27 @@ orders the exchange has in the end, and what a look then tells.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from actors.venues.trading import RequestEnded
-from engine.messages import CancelRejected, OrderAccepted, OrderCanceled, OrderFilled, OrderInDoubt, OrderRejected
-from engine.types import OrderStatus, OrderType
-from tests.contract.desk import Desk, ExchangeWorld, an_order, client_id
+from actors.venues.live.venue import CHECK_S
+from actors.venues.trading import Looked, PermitWanted, RequestEnded
+from engine.messages import (
+    CancelRejected,
+    OrderAccepted,
+    OrderCanceled,
+    OrderFilled,
+    OrderInDoubt,
+    OrderRejected,
+    TakeSnapshot,
+    VenueOrder,
+)
+from engine.types import OrderStatus, OrderType, Priority
+from tests.contract.desk import PAIR, Desk, ExchangeWorld, an_order, client_id
 from tests.exchange.client import Exchange
 
 D = Decimal
@@ -240,3 +251,70 @@ def test_an_order_that_never_left_is_given_up_after_its_permit(desk: Desk, late_
     told = desk.look(1)
 
     assert (told.unknown, told.final) == ((client_id(1),), final)
+
+
+def test_a_question_is_answered_by_what_was_read_after_it(desk: Desk) -> None:
+    """An order ends while a look waits for its last answer; who asks then, for the same orders, is not told the old list."""
+    world: Any = desk.world
+    desk.submit(an_order(1, desk.world.now()))
+    desk.look(1)
+    balances = world.live._holdings._locks["balances"]
+    world.connection.spawn(balances.acquire()).result(10)
+    read = len(desk.of(RequestEnded))
+    questions = [
+        TakeSnapshot(request_id=name, pair=PAIR, client_order_ids=(client_id(1),), since=1, reply_to="pair")
+        for name in ("before", "after")
+    ]
+    desk.venue.look(questions[0], desk.world.now())
+    desk.wait(lambda: "fetch_order" in [e.request for e in desk.of(RequestEnded)[read:]], "the lists")
+    desk.cancel(1)
+    desk.wait(lambda: desk.of(OrderCanceled, 1), "the end")
+    desk.venue.look(questions[1], desk.world.now())
+    world.connection.call(balances.release)
+    told = desk.wait(lambda: [e for e in desk.of(Looked) if e.question.reply_to == "pair"], "the answer")
+
+    assert [answer.question.request_id for answer in told] == ["after"]
+    assert [order.status for order in told[0].snapshot.orders] == [OrderStatus.CANCELED]
+
+
+@pytest.mark.parametrize(
+    "fault", [{"kind": "body", "body": "{}"}, {"kind": "refuse", "code": -1102, "msg": "Mandatory parameter."}]
+)
+def test_balances_that_are_not_told_are_no_balance(desk: Desk, exchange: Exchange, fault: dict[str, Any]) -> None:
+    """An answer without coins, or none, says nothing of what is held: neither that it is gone nor that it is still there."""
+    desk.submit(an_order(1, desk.world.now(), type=OrderType.MARKET, price=D(60_000)))
+    desk.wait(lambda: desk.filled(1), "the fill")
+    desk.look()
+    before = desk.look().position
+    exchange.control("fault", endpoint="GET /api/v3/account", count=100, **fault)
+    untold = desk.look().position
+    exchange.control("clear")
+
+    assert (before, untold, desk.look().position) == (D("0.00999"), None, D("0.00999"))
+
+
+def test_missing_fills_are_read_once_at_a_time(desk: Desk) -> None:
+    """While the read of an order's executions is not answered no other is begun, and none counts as tried."""
+    world: Any = desk.world
+    desk.look()
+    desk.granting, before = False, len(desk.told)
+    told = VenueOrder(
+        client_order_id=client_id(1), order_id="77", status="FILLED", side="buy", type="limit", amount=D(1),
+        price=D(100), trigger_price=None, filled=D(1), ts=desk.world.now(),
+    )  # fmt: skip
+
+    def hear() -> None:
+        world.live._books.hear_order(PAIR, told).heard_at -= 60.0  # long ago: it is due at each check
+
+    world.connection.call(hear)
+
+    def wanted() -> list[str]:
+        asked = [e for e in desk.told[before:] if isinstance(e, PermitWanted) and e.priority is Priority.RECONCILE]
+        return [e.request for e in asked if e.request == "my_trades"]
+
+    desk.wait(wanted, "the read")
+    time.sleep(3 * CHECK_S)
+    desk.pump()
+
+    assert wanted() == ["my_trades"]
+    assert world.live._tries == {}

@@ -1,6 +1,7 @@
 """What an account holds at an exchange, read as a whole: balances, positions on margin, and all open orders.
 
 A read serves everybody who is content with one that began then: who asks for now gets one that began after he asked.
+An answer without what it must have is none: what was read before is not told as of now.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 from actors.venues.capabilities import Capability
 from actors.venues.live.requests import Requests
-from actors.venues.live.words import balances_of, position_of, rows, text, unreadable_of
+from actors.venues.live.words import balances_of, names_coins, position_of, rows, text, unreadable_of
 from engine.market import Market
 from engine.types import ZERO
 
@@ -56,46 +57,49 @@ class Holdings:
             self._positions = _grouped(seen.positions)
             self._orders = _grouped(seen.orders)
             self._begun = dict.fromkeys(self._locks, seen.at)
+            if not names_coins(seen.balances):
+                self._begun["balances"] = float("-inf")
 
     @property
     def balances(self) -> Balances:
         """(currency, free, locked) as they were read last; from any thread. Empty: not known yet."""
         return self._balances
 
-    async def read_balances(self, since: float | None = None) -> Balances:
-        """The balances of now or later; of `since` or later, by the steady clock, where that is said."""
+    async def read_balances(self, since: float | None = None) -> Balances | None:
+        """The balances of now or later; of `since` or later, by the steady clock, where that is said; None: not told."""
         asked = time.monotonic() if since is None else since
         async with self._locks["balances"]:
             if self._begun["balances"] < asked:
                 begun = time.monotonic()
                 answer = await self._requests.read("balances", self._requests.connection.trading.fetch_balance)
-                if answer.failure is None:
-                    self._balances = balances_of(answer.value, futures=self._futures)
-                    self._unreadable = unreadable_of(answer.value)
-                    self._begun["balances"] = begun
+                if answer.failure is not None or not names_coins(answer.value):
+                    return None
+                self._balances = balances_of(answer.value, futures=self._futures)
+                self._unreadable = unreadable_of(answer.value)
+                self._begun["balances"] = begun
             return self._balances
 
-    async def read_positions(self, since: float | None = None) -> Mapping[str, Sequence[Any]]:
-        """All positions likewise, as ccxt tells them, by pair."""
+    async def read_positions(self, since: float | None = None) -> Mapping[str, Sequence[Any]] | None:
+        """All positions likewise, as ccxt tells them, by pair; None where they were not told."""
         asked = time.monotonic() if since is None else since
         async with self._locks["positions"]:
             if self._begun["positions"] < asked:
                 begun = time.monotonic()
                 answer = await self._requests.read("positions", self._requests.connection.trading.fetch_positions)
-                if answer.failure is None:
-                    self._positions = _grouped(rows(answer.value))
-                    self._begun["positions"] = begun
+                if answer.failure is not None or not isinstance(answer.value, Sequence):
+                    return None
+                self._positions = _grouped(rows(answer.value))
+                self._begun["positions"] = begun
             return self._positions
 
     async def position(self, market: Market, since: float | None = None) -> Decimal | None:
         """Base coins held of a pair: a coin's balance on spot, a short's are negative on margin; None: not known."""
         if market.is_futures:
-            told = (await self.read_positions(since)).get(market.pair, ())
-            held = [position_of(one, market) for one in told]
-            known = self._begun["positions"] > float("-inf") and None not in held
-            return sum((one for one in held if one is not None), ZERO) if known else None
+            positions = await self.read_positions(since)
+            held = [None] if positions is None else [position_of(one, market) for one in positions.get(market.pair, ())]
+            return None if None in held else sum((one for one in held if one is not None), ZERO)
         balances = await self.read_balances(since)
-        if self._begun["balances"] == float("-inf") or market.base in self._unreadable:
+        if balances is None or market.base in self._unreadable:
             return None  # it may not be read: that nothing is known is not that nothing is there
         return sum((free + locked for currency, free, locked in balances if currency == market.base), ZERO)
 
@@ -109,7 +113,7 @@ class Holdings:
                     return None
                 for kind, call in lists:
                     answer = await self._requests.read(kind, self._requests.method(call))
-                    if answer.failure is not None:
+                    if answer.failure is not None or not isinstance(answer.value, Sequence):
                         return None
                     found += rows(answer.value)
                 self._orders, self._begun["orders"] = _grouped(found), begun

@@ -9,15 +9,19 @@ Rules
     A pair's first question is answered from the lists of the whole account where these tell all that it must know
     (`engine.reconcile.is_told_by_lists`), so that a restart costs the same however many pairs there are. Their
     executions are read later, behind all else; what is in them that nobody knows is looked at then.
-    Who asks again while a look is under way is answered with the newest question's id.
+    Who asks again while a look is under way is answered with the newest question's id, after all has been read once
+    more: what made him ask may have happened after its lists were read. Who merely repeats himself waits for one more
+    reading at most; who is told that something was missed, for one that began after that.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final
 
 from loguru import logger
@@ -82,6 +86,7 @@ class Looks:
         self._listed: set[str] = set()
         self._seen_at = seen_at
         self._lists_since = 0.0
+        self._doubts: Counter[str] = Counter()
         self.held: set[str] = set()
 
     def forget(self) -> None:
@@ -99,7 +104,9 @@ class Looks:
             self._requests.connection.spawn(self._answer(question.reply_to))
 
     async def _answer(self, asker: str) -> None:
+        is_repeated = False
         while (question := self._questions.get(asker)) is not None:
+            doubts = self._doubts[question.pair]
             # What has orders there may be without a stop since a crash: it does not wait behind pairs that hold nothing.
             URGENCY.set(Priority.EXIT if question.client_order_ids or question.held else Priority.RECONCILE)
             try:
@@ -111,13 +118,20 @@ class Looks:
             newest = self._questions.get(asker)
             if newest is None:
                 return
-            if set(newest.client_order_ids) <= set(question.client_order_ids) and newest.since >= question.since:
+            is_covered = (
+                set(newest.client_order_ids) <= set(question.client_order_ids) and newest.since >= question.since
+            )
+            is_repeated = is_repeated and is_covered and self._doubts[question.pair] == doubts
+            if newest is question or is_repeated:
                 del self._questions[asker]
                 self._telling.put(Looked(newest, snapshot))
+                return
+            is_repeated = True
 
     def doubt(self, pair: str) -> None:
         """Something may have happened unheard: whoever trades the pair is to look, and lists do not answer him."""
         self._listed.add(pair)
+        self._doubts[pair] += 1
         self._telling.put(Missed(pair))
 
     # ------------------------------------------------------------ one look
@@ -147,14 +161,14 @@ class Looks:
         )
         payments = await self._payments.of(pair, since) if since and market.is_futures else ()
         position = await self._holdings.position(market)
-        (self.held.add if position else self.held.discard)(pair)
+        self._note(pair, position)
         return Snapshot(listed, fills, tuple(unknown), position, final, payments, self._foreign(market, trades))
 
     async def _from_lists(self, question: TakeSnapshot, market: Market) -> Snapshot | None:
         """The answer as the lists of the whole account have it; None where the pair is to be looked at by itself."""
         told = await self._holdings.read_orders(self._lists_since)
         position = await self._holdings.position(market, self._lists_since)
-        if told is None:
+        if told is None or (market.is_futures and position is None):
             return None
         orders: dict[str, VenueOrder] = {}
         for one in told.get(market.pair, ()):
@@ -163,8 +177,13 @@ class Looks:
         if not is_told_by_lists(question, working, position if market.is_futures else None):
             return None
         self._unread[market.pair] = question
-        (self.held.add if position else self.held.discard)(market.pair)
+        self._note(market.pair, position)
         return Snapshot(tuple(orders.values()), (), (), position)
+
+    def _note(self, pair: str, position: Decimal | None) -> None:
+        """Remember whether something is held; what could not be read leaves it as it was."""
+        if position is not None:
+            (self.held.add if position else self.held.discard)(pair)
 
     async def read_on(self) -> None:
         """Read, one after the other and behind all else, the executions of pairs that were answered without them.

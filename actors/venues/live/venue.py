@@ -108,6 +108,7 @@ class CcxtVenue:
         )
         self._stream_fills = ability.stream_fills
         self._to_read: set[tuple[str, str]] = set()
+        self._being_read: set[tuple[str, str]] = set()
         self._tries: dict[str, tuple[int, float]] = {}
         self._balances_due = seen is None
         self._running: list[Any] = []
@@ -267,8 +268,22 @@ class CcxtVenue:
             asyncio.get_running_loop().call_later(TOGETHER_S, self._read_fills, pair, order_id)
 
     def _read_fills(self, pair: str, order_id: str) -> None:
+        if (pair, order_id) in self._being_read:  # what it is told meanwhile may be missing in that answer
+            asyncio.get_running_loop().call_later(TOGETHER_S, self._read_fills, pair, order_id)
+            return
         self._to_read.discard((pair, order_id))
-        self._connection.spawn(self._looks.missing_fills(pair, order_id))
+        self._connection.spawn(self._read_missing(pair, order_id))
+
+    async def _read_missing(self, pair: str, order_id: str, client_order_id: str = "") -> None:
+        """Read an order's executions: one read at a time; it counts as a try of who waits for them once it is answered."""
+        self._being_read.add((pair, order_id))
+        try:
+            await self._looks.missing_fills(pair, order_id)
+        finally:
+            self._being_read.discard((pair, order_id))
+            if client_order_id:
+                tries, _ = self._tries.get(client_order_id, (0, 0.0))
+                self._tries[client_order_id] = (tries + 1, time.monotonic())
 
     # ------------------------------------------------------------ what looks after it (on the loop)
 
@@ -294,22 +309,29 @@ class CcxtVenue:
                 tries, at = self._tries.get(known.client_order_id, (0, known.heard_at))
                 if not known.is_missing_fills or now - at < ECHO_S / 2:
                     continue
-                self._tries[known.client_order_id] = (tries + 1, now)
+                if (known.pair, known.order_id) in self._being_read:
+                    continue
                 if tries >= PATIENCE and known.ending is not None:
                     self._books.end(known)
                     continue
                 if tries == 1 and self._stream.is_up:
                     self._stream.restart(f"fills of {known.client_order_id} did not come within {ECHO_S:g} s")
-                self._connection.spawn(self._looks.missing_fills(known.pair, known.order_id))
+                self._connection.spawn(self._read_missing(known.pair, known.order_id, known.client_order_id))
 
     async def _keep_balances(self) -> None:
+        wait_s = BALANCES_S
         while True:
             if self._balances_due:
                 self._balances_due = False
                 before = self._holdings.balances
-                if await self._holdings.read_balances() != before:
-                    self._telling.put(BalancesMoved())
-            await asyncio.sleep(BALANCES_S)
+                balances = await self._holdings.read_balances()
+                if balances is None:  # nothing was told of them: they are asked for again, later each time
+                    self._balances_due, wait_s = True, min(2 * wait_s, RECONCILE_S)
+                else:
+                    wait_s = BALANCES_S
+                    if balances != before:
+                        self._telling.put(BalancesMoved())
+            await asyncio.sleep(wait_s)
 
     async def _keep_comparing(self) -> None:
         """Read what was used of the day's limits; then compare and set the clock, again and again."""

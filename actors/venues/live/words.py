@@ -214,6 +214,11 @@ def balances_of(told: Any, *, futures: bool) -> tuple[tuple[str, Decimal, Decima
     return tuple(sorted(found))
 
 
+def names_coins(told: Any) -> bool:
+    """Whether an answer says of any coin how much there is: one that names none has said nothing of what is held."""
+    return isinstance(told, Mapping) and any(isinstance(one, Mapping) and "total" in one for one in told.values())
+
+
 def unreadable_of(told: Any) -> frozenset[str]:
     """The coins of which an answer does not say how much there is: nobody may think that there is none."""
     if not isinstance(told, Mapping):
