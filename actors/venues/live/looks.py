@@ -147,11 +147,12 @@ class Looks:
             if told is not None:
                 return told
         since = max(question.since - OVERLAP_MS, 0)
+        listed_at = self._requests.connection.now()
         orders = {order.order_id: order for order in await self._open(market)}
         trades = await self._histories.trades(market, since)
         for behind in await self._histories.orders_behind(market, trades, {*orders, *question.ended}, since):
             self._take(market, behind, orders, old=True)
-        unknown, final = await self._asked(question, market, orders)
+        unknown, final = await self._asked(question, market, orders, listed_at)
         fills = self._fills(market, trades)
         mine = {filled.fill.client_order_id: filled.order_id for filled in fills}
         listed = tuple(
@@ -272,14 +273,18 @@ class Looks:
         return any(order_id not in orders and not self._books.is_seen(question.pair, order_id) for order_id in ids)
 
     async def _asked(
-        self, question: TakeSnapshot, market: Market, orders: dict[str, VenueOrder]
+        self, question: TakeSnapshot, market: Market, orders: dict[str, VenueOrder], listed_at: Millis
     ) -> tuple[list[str], bool]:
-        """Find each order that was asked for; those that the exchange does not know, and whether that is final."""
+        """Find each order that was asked for; those that the exchange does not know, and whether that is final.
+
+        Where nobody can ask by our id, the lists are what has said so, and that as of `listed_at`.
+        """
+        by_id = self._ability.fetch_params is not None
         unknown, final, doubted = [], True, dict(question.doubted)
         for client_id in question.client_order_ids:
             if any(order.client_order_id == client_id and order.status == "FILLED" for order in orders.values()):
                 continue
-            asked_at = self._requests.connection.now()
+            asked_at = self._requests.connection.now() if by_id else listed_at
             found, is_sure = await self._find(client_id, market)
             if found is not None:
                 self._take(market, found, orders)
