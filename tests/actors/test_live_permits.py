@@ -7,14 +7,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from actors.venues.ccxt import Connection
 from actors.venues.live.failure import Failure, NotLeaving, Verdict
-from actors.venues.live.permits import Turnstile, permitted
+from actors.venues.live.permits import PermittedInstances, Turnstile, permitted
 from actors.venues.live.wire import Answer, Leave
 from actors.venues.trading import Permit, PermitWanted, RequestEnded
 from actors.wishes import Wishes
 from engine.messages import AcquirePermit, Message, PermitGranted, PermitsSpent, UsageReported
 from engine.quota import Limits, Pool
 from engine.ratelimit import Grant, RateLimiter
+from engine.settings import ExchangeConfig
 from engine.types import Priority
 
 NOW = 1_000_000
@@ -249,3 +251,40 @@ def test_a_permit_that_is_not_good_any_more_is_asked_for_again() -> None:
         actor.at += 4_000
         later = f"2.2.{actor.at}"
         assert wishes.granted(PermitGranted(request_id=request_id, permit_id=later, expires=actor.at)) is not None
+
+
+def test_a_price_line_asks_for_its_sockets_address_with_a_permit() -> None:
+    """KuCoin is asked by REST where the socket is, at each opening: not before there is a permit, and it is given back."""
+
+    class Counted:
+        """Stands for the turnstile: writes down what is wished for and what has ended."""
+
+        async def acquire(self, request: str, priority: Priority = Priority.DATA) -> Permit:
+            del priority
+            seen.append(f"permit for {request}")
+            return Permit("1", NOW)
+
+        def ended(self, ended: RequestEnded) -> None:
+            seen.append(f"{ended.request} ended")
+
+    async def work() -> None:
+        made = await PermittedInstances(connection, Counted()).instance()
+
+        async def answer(url: str, *rest: Any) -> Any:
+            del rest
+            seen.append(url.rsplit("/", 1)[-1])
+            return {"data": {"token": "t", "instanceServers": [{"endpoint": "wss://x", "pingInterval": 1}]}}
+
+        made._fetch = answer
+        await made.negotiate(False)
+        await connection.release(made)
+
+    seen: list[str] = []
+    connection = Connection(ExchangeConfig(name="kucoin"))
+    connection.start()
+    try:
+        connection.spawn(work()).result(10)
+    finally:
+        connection.close()
+
+    assert seen == ["permit for user_stream", "bullet-public", "user_stream ended"]

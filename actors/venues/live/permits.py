@@ -40,6 +40,39 @@ class Requester(Protocol):
     def now(self) -> Millis: ...
 
 
+class Instances(Protocol):
+    """Who makes instances of ccxt: the `Connection`."""
+
+    async def instance(self, *, keyed: bool = False) -> Any: ...
+
+    async def release(self, instance: Any) -> None: ...
+
+
+class PermittedInstances:
+    """Instances whose own requests wait for permits: some exchanges are asked for a socket's address at each opening."""
+
+    def __init__(self, instances: Instances, permits: Permits) -> None:
+        self._instances = instances
+        self._permits = permits
+
+    async def instance(self, *, keyed: bool = False) -> Any:
+        """See `Instances`."""
+        made = await self._instances.instance(keyed=keyed)
+        made.by_itself = self._by_itself
+        return made
+
+    async def release(self, instance: Any) -> None:
+        """See `Instances`."""
+        await self._instances.release(instance)
+
+    async def _by_itself(self, send: Callable[[], Awaitable[Any]]) -> Any:
+        permit = await self._permits.acquire("user_stream")  # exchanges count it alike for everybody's streams
+        try:
+            return await send()
+        finally:
+            self._permits.ended(RequestEnded(permit_id=permit.permit_id, request="user_stream", took_ms=0.0))
+
+
 class Turnstile:
     """The wishes of one venue; on its loop. `tell` takes what its actor is to hear."""
 

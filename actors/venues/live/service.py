@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from actors.venues.live.frames import Reader as FrameReader
 from actors.venues.live.lines import PAIRS_A_LINE, CandleLine, PriceLine
-from actors.venues.live.permits import Turnstile, permitted
+from actors.venues.live.permits import PermittedInstances, Turnstile, permitted
 from actors.venues.live.reading import Reader
 from actors.venues.live.stream import Stream
 from actors.venues.live.times import Times
@@ -55,16 +55,16 @@ class LiveService:
         self._pairs = pairs
         self._step = step_ms
         self._reader = Reader(connection, turnstile)
-        timeframe = timeframe_text(step_ms)
+        timeframe, instances = timeframe_text(step_ms), PermittedInstances(connection, turnstile)
         streamed = pairs if connection.data.has.get("watchOHLCV") else ()  # without streams everything is asked for
         self._lines = [
             CandleLine(
-                connection, self._traded_unheard, streamed[at : at + PAIRS_A_LINE], timeframe, market, times, reader
+                instances, self._traded_unheard, streamed[at : at + PAIRS_A_LINE], timeframe, market, times, reader
             )
             for at in range(0, len(streamed), PAIRS_A_LINE)
         ]
         self._line_of = {pair: line for line in self._lines for pair in line.pairs}
-        self._prices = PriceLine(connection, lambda: market.watched, self, times)
+        self._prices = PriceLine(instances, lambda: market.watched, self, times)
         self._deaf_at: dict[Stream, float] = {}
         self._price_heard: dict[str, float] = {}
         self._price_asked: dict[str, float] = {}
