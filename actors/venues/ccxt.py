@@ -26,7 +26,7 @@ from actors.venues.capabilities import unsure_codes
 from actors.venues.live.failure import Failure, Verdict, failure_of, unread
 from actors.venues.live.given import kind_of, repeating
 from actors.venues.live.health import Health
-from actors.venues.live.markets import market_of, with_tiers
+from actors.venues.live.markets import Listed, market_of, with_tiers
 from actors.venues.live.used import UsedCounts
 from actors.venues.live.wire import REQUEST, Answer, Ask, Leave, Request, request_class, watched
 from engine.errors import Problem, TradepitError
@@ -76,6 +76,7 @@ class Connection:
         self._thread: threading.Thread | None = None
         self._instances: dict[Any, Any] = {}
         self._markets: Mapping[str, Market] = {}
+        self.listed = Listed()
         self.used = UsedCounts()
         self.health = Health()
         self.market_doubts = asyncio.Event()
@@ -248,6 +249,12 @@ class Connection:
             markets = {market.pair: market for market in made if market is not None}
             if not markets or len(markets) < BELIEVED * len(self._markets):
                 return self._disbelieved(told, len(markets))
+            kept = self.listed.read(markets, self._markets)
+            if kept:  # they take no entries until it is known whether they are gone
+                self.doubt_markets()
+                old = [self.trading.markets[pair] for pair in kept]
+                self.data.set_markets([*(one for pair, one in told.value.items() if pair not in kept), *old])
+                markets |= {pair: replace(self._markets[pair], active=False) for pair in kept}
             for instance in self._instances:
                 if instance is not self.data:
                     instance.set_markets_from_exchange(self.data)

@@ -307,19 +307,44 @@ def test_a_list_without_markets_is_not_believed(connection: Connection, server: 
 
 
 def test_a_list_without_most_of_the_markets_is_not_believed(connection: Connection, server: StubServer) -> None:
-    """Four of nine markets are half an answer; five of nine are so many delistings."""
+    """Four of nine markets are half an answer; five of nine, three times in a row, are so many delistings."""
     many = [market(f"C{n}USDT", f"C{n}") for n in range(9)]
     server.routes["/api/v3/exchangeInfo"] = say(whole({"symbols": many}))
-    assert connection.spawn(connection.load(again=True)).result(10).failure is None
+    for _ in range(3):
+        assert connection.spawn(connection.load(again=True)).result(10).failure is None
     server.routes["/api/v3/exchangeInfo"] = say(whole({"symbols": many[:4]}))
     told = connection.spawn(connection.load(again=True)).result(10).failure
     assert told is not None
     assert "4 of 9 markets" in told.reason
     assert 9 == len(connection.markets())
     server.routes["/api/v3/exchangeInfo"] = say(whole({"symbols": many[:5]}))
+    listed = []
+    for _ in range(3):
+        assert connection.spawn(connection.load(again=True)).result(10).failure is None
+        listed.append(len(connection.markets()))
 
-    assert connection.spawn(connection.load(again=True)).result(10).failure is None
-    assert 5 == len(connection.markets())
+    assert [9, 9, 5] == listed
+
+
+@pytest.mark.parametrize("told", [[], [market("BTCUSDT", "BTC", filters=[])]], ids=["missing", "without steps"])
+def test_a_pair_is_gone_after_three_answers_without_it(
+    connection: Connection, server: StubServer, told: list[dict[str, Any]]
+) -> None:
+    """Until then it is known, to ccxt too, takes no entries and is asked for again soon; when it is listed again it trades."""
+    others = [market("ETHUSDT", "ETH"), *told]
+    states, steps, doubts = [], [], []
+    for listed in (others, others, others, MARKETS["symbols"]):
+        server.routes["/api/v3/exchangeInfo"] = say(whole({"symbols": listed}))
+        connection.market_doubts.clear()
+        assert connection.spawn(connection.load(again=True)).result(10).failure is None
+        known = connection.markets().get("BTC/USDT")
+        states.append(None if known is None else known.active)
+        steps.append(connection.trading.markets.get("BTC/USDT", {}).get("precision", {}).get("price"))
+        doubts.append(connection.market_doubts.is_set())
+
+    assert [False, False, None, True] == states
+    assert [0.01, 0.01, None, 0.01] == steps
+    assert [True, True, False, False] == doubts
 
 
 @pytest.mark.parametrize(

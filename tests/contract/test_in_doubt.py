@@ -318,3 +318,21 @@ def test_missing_fills_are_read_once_at_a_time(desk: Desk) -> None:
 
     assert wanted() == ["my_trades"]
     assert world.live._tries == {}
+
+
+def test_a_pair_that_is_not_listed_is_given_up_once_it_is_sure(desk: Desk) -> None:
+    """One reading of the markets without it leaves its orders in doubt, and has the markets read soon; three end it."""
+    world: Any = desk.world
+    finals = []
+    for number in range(2):
+        question = TakeSnapshot(
+            request_id=f"{number}", pair="GONE/USDT", client_order_ids=(client_id(1),), since=1, reply_to="gone"
+        )
+        desk.venue.look(question, desk.world.now())
+        told = desk.wait(lambda asked=question: [e for e in desk.of(Looked) if e.question == asked], "the look")
+        finals.append((told[0].snapshot.unknown, told[0].snapshot.final, world.connection.market_doubts.is_set()))
+        world.connection.market_doubts.clear()
+        for _ in range(2):
+            assert world.connection.spawn(world.connection.load(again=True)).result(10).failure is None
+
+    assert finals == [((client_id(1),), False, True), ((client_id(1),), True, False)]

@@ -139,8 +139,11 @@ class Looks:
     async def _read(self, question: TakeSnapshot) -> Snapshot:
         pair = question.pair
         market = self._requests.connection.markets().get(pair)
-        if market is None:  # delisted: nothing can be asked any more, and nothing is there
-            return Snapshot((), (), question.client_order_ids, None)
+        if market is None:  # nothing can be asked; once it is sure that it is delisted, nothing is there
+            is_gone = self._requests.connection.listed.is_gone(pair)
+            if not is_gone:
+                self._requests.connection.doubt_markets()
+            return Snapshot((), (), question.client_order_ids, None, is_gone)
         if pair not in self._listed:
             self._listed.add(pair)
             told = await self._from_lists(question, market)

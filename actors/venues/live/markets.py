@@ -7,7 +7,7 @@ step, or with one that is no step (significant digits), cannot be traded exactly
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -24,8 +24,29 @@ DIGITS_MAX: Final = 60
 MAGNITUDE_MAX: Final = 30
 """Nobody has an amount of more digits, or of more places before or behind the point: it is no number then."""
 
+GONE_AFTER: Final = 3
+"""A market that so many readings in a row do not list is gone; fewer may be a page that is missing in an answer."""
+
 FEE: Final = Decimal("0.001")
 """A spot exchange's usual fee, where ccxt knows none."""
+
+
+class Listed:
+    """Which pairs an exchange lists, over several readings of its markets: one that misses a pair may be a faulty one."""
+
+    def __init__(self) -> None:
+        self._readings = 0
+        self._listed_at: dict[str, int] = {}
+
+    def read(self, pairs: Collection[str], known: Collection[str]) -> list[str]:
+        """A reading has listed these; which of those `known` before it misses, and are not gone for sure."""
+        self._readings += 1
+        self._listed_at.update(dict.fromkeys(pairs, self._readings))
+        return [pair for pair in known if pair not in pairs and not self.is_gone(pair)]
+
+    def is_gone(self, pair: str) -> bool:
+        """Whether readings enough in a row have not listed it."""
+        return self._readings - self._listed_at.get(pair, 0) >= GONE_AFTER
 
 
 def number(value: Any) -> Decimal | None:
