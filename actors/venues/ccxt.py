@@ -81,7 +81,7 @@ class Connection:
         self.health = Health()
         self.market_doubts = asyncio.Event()
         self._offset_ms = 0.0
-        self._base = time.time() * 1_000 - time.monotonic() * 1_000
+        self._base = time.time() * 1_000 - _steady_ms()
 
     # ------------------------------------------------------------ life
 
@@ -167,7 +167,6 @@ class Connection:
         instance.own_session = False
         instance.open()
         instance.session = self._session(instance)
-        instance.options["timeDifference"] = -round(self._offset_ms)
         self._instances[instance] = instance.session
         return instance
 
@@ -297,13 +296,11 @@ class Connection:
         if not self.data.has.get("fetchTime"):
             return Answer(value=self.now())
         told = await (ask or self._at_once)("time", self.data.fetch_time)
-        after = time.monotonic()
+        after = _steady_ms()
         if told.failure is None and isinstance(told.value, int):
-            middle = after * 1_000 - told.took_ms / 2
+            middle = after - told.took_ms / 2
             self._base = told.value - middle
-            self._offset_ms = self._base + after * 1_000 - time.time() * 1_000
-            for instance in self._instances:
-                instance.options["timeDifference"] = -round(self._offset_ms)
+            self._offset_ms = self._base + after - time.time() * 1_000
         return told
 
     # ------------------------------------------------------------ what is known
@@ -314,7 +311,7 @@ class Connection:
 
     def now(self) -> Millis:
         """The exchange's time; from any thread. It goes on with the machine's steady clock, whatever ours is set to."""
-        return int(self._base + time.monotonic() * 1_000)
+        return int(self._base + _steady_ms())
 
     @property
     def offset_ms(self) -> float:
@@ -339,6 +336,12 @@ def _with_tiers_of(market: Market, known: Market | None) -> Market:
     if known is None or not known.tiers:
         return market
     return replace(market, tiers=known.tiers, leverage_max=known.leverage_max, liquidation=known.liquidation)
+
+
+def _steady_ms() -> float:
+    """The clock that nobody sets; where there is one, that which goes on while the machine sleeps: orders age meanwhile."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return (time.monotonic() if clock is None else time.clock_gettime(clock)) * 1_000
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:

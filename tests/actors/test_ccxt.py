@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import ccxt.pro
 import pytest
 
+from actors.venues.capabilities import exchanges
 from actors.venues.ccxt import Connection, Unconnected, odd_options
 from actors.venues.live.failure import Failure, NotLeaving, Verdict
 from actors.venues.live.used import UsedCounts, pool_of
-from actors.venues.live.wire import Answer
+from actors.venues.live.wire import Answer, watched
 from engine.quota import Pool
 from engine.settings import ExchangeConfig
 from tests.actors.stub_server import Reply, StubServer, reset, say, whole
@@ -116,6 +118,23 @@ def test_the_exchanges_clock_is_gone_by(connection: Connection, server: StubServ
     assert abs(int(server.asked[-1].query["timestamp"]) - connection.now()) < 5_000
     assert abs(answer.sent_at - connection.now()) < 5_000
     assert connection.offset_ms < -1e10
+
+
+def test_requests_are_signed_with_the_time_they_are_judged_by(connection: Connection, server: StubServer) -> None:
+    """Our clock is set back after the exchange's was read: neither `now` nor a request's time goes with it."""
+    server.routes["/api/v3/order"] = say(whole(ORDER))
+    connection.trading.milliseconds = lambda: 5
+    assert create(connection).failure is None
+
+    assert abs(int(server.asked[-1].query["timestamp"]) - connection.now()) < 5_000
+
+
+@pytest.mark.parametrize("name", exchanges())
+def test_every_exchange_is_signed_for_by_that_clock(name: str) -> None:
+    """Each of the ten classes takes its time from the one place that is minded."""
+    made = watched(getattr(ccxt.pro, name), lambda: 123, UsedCounts())({"timeout_on_exit": 0})
+
+    assert made.nonce() == 123
 
 
 def test_the_exchanges_counts_are_kept_for_their_window(connection: Connection) -> None:

@@ -59,6 +59,10 @@ def watched(base: Any, now: Callable[[], Millis], used: UsedCounts) -> Any:
         by_itself: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]] | None = None
         """Sends what ccxt asks for without being asked to: a stream's log-in, and what keeps it open."""
 
+        def nonce(self) -> Any:
+            """The time that a request is signed with: that of `now`, by which it is judged, whatever ours is set to."""
+            return now() if "timeDifference" in self.options else super().nonce()
+
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             if REQUEST.get() is None and self.by_itself is not None:
                 return await self.by_itself(lambda: self._fetch(url, method, headers, body))
