@@ -217,6 +217,7 @@ def test_a_halt_is_noticed_by_its_silence_and_its_end_by_its_first_trade(exchang
         noticed = other.wait("the halt", lambda: other.market.status()["stopped"] == {ETH: "halted"}, 12)
         exchange.control("pair", symbol="ETHUSDT", status="TRADING")
         over = other.wait("its end", lambda: not other.market.status()["stopped"], 5)
+        other.wait("the unlocking", lambda: len(other.portfolio.messages) == 2)
 
         assert noticed > 1.0
         assert over < 5.0
