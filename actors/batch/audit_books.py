@@ -27,6 +27,7 @@ from actors.batch.audit_entries import (
 )
 from actors.batch.findings import Findings
 from actors.segment import Row
+from engine.change import changed
 from engine.errors import IllegalTransition
 from engine.market import told_stake
 from engine.naming import account_of
@@ -283,7 +284,7 @@ class _Settling:
         if order is None:
             return
         if kind == "OrderFilled":
-            self._book(seq, order, fill_of(body, ts))
+            self._book(seq, order, fill_of(body, ts), body.get("order_id"))
             return
         try:
             after = order_after(order, kind, body, ts)
@@ -315,7 +316,8 @@ class _Settling:
         if order is not None:
             self._book(0, order, fill)
 
-    def _book(self, seq: int, order: Order, fill: Fill) -> None:
+    def _book(self, seq: int, order: Order, fill: Fill, order_id: str | None = None) -> None:
+        """Book a fill; `order_id` is the venue's order that made it: a stop that has triggered may be another one by then."""
         trade = self.trade
         if fill.fill_id in trade.fills:
             if seq:
@@ -324,7 +326,7 @@ class _Settling:
             return
         trade.fills[fill.fill_id] = (seq, fill)
         try:
-            after = order.with_fill(fill)
+            after = changed(order.with_fill(fill), order_id=order_id or order.order_id)
         except KeyError:
             self._findings.differ(
                 "order", order.client_order_id, f"Entry {seq}: a fill cannot come to a {order.status} order."

@@ -134,6 +134,7 @@ def test_a_stop_follows_the_price(exchange: Exchange, tmp_path: Path) -> None:
     assert 0 <= row["first_ms"] < 5_000
     assert gaps_there(exchange) < AT_ONCE_MS
     assert [] == differences(exchange, bot.files)
+    assert [] == bot.audit()
 
 
 @pytest.mark.parametrize("exchange", ["spot", "futures"], indirect=True)
