@@ -197,7 +197,7 @@ class HearingActor(EngineActor, abc.ABC):
             pair=take.pair,
             ts=self.now(),
             orders=snapshot.orders,
-            fills=tuple(filled.fill for filled in snapshot.fills),
+            fills=snapshot.fills,
             unknown=snapshot.unknown,
             position=snapshot.position,
             final=snapshot.final,

@@ -21,9 +21,9 @@ from engine import booking, entry, funding, leaving, pursuit, reviewing, shortag
 from engine.actions import Alarm, Cancel, SetTimer
 from engine.change import changed
 from engine.doubts import ask_again, cannot_come, doubt, replacement_of, still_works
-from engine.messages import TakeSnapshot, VenueOrder, VenueSnapshot, WatchPrice
+from engine.messages import OrderFilled, TakeSnapshot, VenueOrder, VenueSnapshot, WatchPrice
 from engine.naming import named
-from engine.order import RESTING, Fill, Order
+from engine.order import RESTING, Order
 from engine.types import ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose, Side
 from engine.work import Trade, Work
 
@@ -82,7 +82,7 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
         _learn_order_id(work, told)
     adopt(work, lost, snap.fills)
     funding.book_missed(work, snap.payments)  # before what closes the trade, whose profit they belong to
-    _book_all(work, snap.fills, snap.orders)
+    _book_all(work, snap.fills)
     for told in snap.orders:
         order = trade.orders.get(told.client_order_id)
         if order is not None:
@@ -105,21 +105,17 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     pursuit.pursue(work)
 
 
-def _book_all(work: Work, fills: Sequence[Fill], orders: Sequence[VenueOrder]) -> None:
-    """Book the fills of this trade's orders as they happened; of one moment, what was bought before what was sold.
+def _book_all(work: Work, fills: Sequence[OrderFilled]) -> None:
+    """Book the fills of this trade's orders as they happened; of one moment, what was bought before what was sold."""
 
-    `orders` tell the venue's ids: a stop that has triggered may have filled under another one.
-    """
-    order_ids = {told.client_order_id: told.order_id for told in orders}
+    def moment(filled: OrderFilled) -> tuple[Millis, bool]:
+        order = work.trade.orders.get(filled.fill.client_order_id)
+        return filled.fill.ts, order is not None and order.purpose is not Purpose.ENTRY
 
-    def moment(fill: Fill) -> tuple[Millis, bool]:
-        order = work.trade.orders.get(fill.client_order_id)
-        return fill.ts, order is not None and order.purpose is not Purpose.ENTRY
-
-    for fill in sorted(fills, key=moment):
-        order = work.trade.orders.get(fill.client_order_id)
+    for filled in sorted(fills, key=moment):
+        order = work.trade.orders.get(filled.fill.client_order_id)
         if order is not None:
-            booking.book(work, order, fill, order_ids.get(fill.client_order_id, ""))
+            booking.book(work, order, filled.fill, filled.order_id)
 
 
 def _learn_order_id(work: Work, told: VenueOrder) -> None:
@@ -190,7 +186,7 @@ def _after_restart(work: Work) -> None:
         work.do(SetTimer("grace", max(left, 1), market=True))
 
 
-def adopt(work: Work, orders: Sequence[VenueOrder], fills: Sequence[Fill]) -> None:
+def adopt(work: Work, orders: Sequence[VenueOrder], fills: Sequence[OrderFilled]) -> None:
     """Make orders of ours that the journal lost part of the pair's trading again, trade by trade.
 
     What is held already takes orders of its own trade and of later ones; else each lost trade begins
@@ -213,7 +209,7 @@ def adopt(work: Work, orders: Sequence[VenueOrder], fills: Sequence[Fill]) -> No
     work.do(Alarm("recovered", f"{text}; {trade.position.amount:f} held"))
 
 
-def _adopt_trade(work: Work, orders: Sequence[VenueOrder], fills: Sequence[Fill]) -> None:
+def _adopt_trade(work: Work, orders: Sequence[VenueOrder], fills: Sequence[OrderFilled]) -> None:
     trade = work.trade
     if not trade.position.amount and not trade.working():
         first = min(orders, key=lambda o: o.ts)
@@ -227,7 +223,7 @@ def _adopt_trade(work: Work, orders: Sequence[VenueOrder], fills: Sequence[Fill]
         order = _adopted(work, told)
         work.enlist(order)
         work.emit("OrderAccepted", client_order_id=order.client_order_id, order_id=order.order_id)
-    _book_all(work, fills, orders)  # those of orders that were known too: what an exit left was entered before
+    _book_all(work, fills)  # those of orders that were known too: what an exit left was entered before
 
 
 def _side_of(orders: Sequence[VenueOrder]) -> Side:

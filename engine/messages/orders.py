@@ -189,6 +189,7 @@ class VenueSnapshot(Message):
     `unknown` are the asked client ids that the venue does not have; `final` says that it could not
     still accept them. `orders` include foreign ones; the prefix of the client id tells whose.
     `position` is the base held on the venue (spot: the base coin's balance, free and locked).
+    Each of `fills` names the order that made it, which for a triggered stop may be another than the one that was placed.
     `payments` are funding since then, oldest first. `foreign` are executions of others' orders since then.
     """
 
@@ -196,7 +197,7 @@ class VenueSnapshot(Message):
     pair: str
     ts: Millis
     orders: tuple[VenueOrder, ...]
-    fills: tuple[Fill, ...]
+    fills: tuple[OrderFilled, ...]
     unknown: tuple[str, ...]
     position: Decimal | None = None
     final: bool = True

@@ -182,11 +182,12 @@ def test_a_stop_that_triggered_is_booked_under_the_id_that_it_fills_with() -> No
         player.play(time, event)
     stop = next(order for order in player.trade.orders.values() if order.purpose is Purpose.STOP)
     told = m.VenueOrder(
-        client_order_id=stop.client_order_id, order_id="became", status=OrderStatus.FILLED, side=stop.side,
+        client_order_id=stop.client_order_id, order_id="placed", status=OrderStatus.FILLED, side=stop.side,
         type=stop.type, amount=stop.amount, price=D(90), trigger_price=None, filled=stop.amount, ts=now,
     )  # fmt: skip
     fill = Fill(fill_id="f9", client_order_id=stop.client_order_id, ts=now, price=D(90), amount=stop.amount)
-    seen = m.VenueSnapshot(request_id="", pair=PAIR, ts=now, orders=(told,), fills=(fill,), unknown=())
+    made = m.OrderFilled(pair=PAIR, fill=fill, order_id="became")
+    seen = m.VenueSnapshot(request_id="", pair=PAIR, ts=now, orders=(told,), fills=(made,), unknown=())
     outcome = player.step(seen, now)
     filled = [action for action in outcome.actions if isinstance(action, Emit) and action.kind == "OrderFilled"]
 

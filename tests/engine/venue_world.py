@@ -108,7 +108,7 @@ class World:
         if isinstance(event, m.OrderFilled):
             heard = (event.fill,)
         elif isinstance(event, m.VenueSnapshot):
-            heard = event.fills
+            heard = tuple(filled.fill for filled in event.fills)
         for fill in heard:
             self.booked[fill.fill_id] = fill
 
@@ -253,9 +253,8 @@ class World:
         hidden = 0 if self.tail_lost else hidden
         waiting = {a.order.client_order_id for a in self.sending if isinstance(a, Place)}
         asked = [c for c, o in self.trade.orders.items() if not o.is_done and c not in waiting]
-        fills = [filled.fill for filled in self.exchange.fills]
-        fills = fills[: len(fills) - hidden] if hidden else fills
-        of_fills = {fill.client_order_id for fill in fills}
+        fills = self.exchange.fills[: len(self.exchange.fills) - hidden]
+        of_fills = {filled.fill.client_order_id for filled in fills}
         orders = [o for c, o in self.at_venue.items() if c in asked or c in of_fills or not o.is_done]
         late = {o.client_order_id for o in self.delayed}
         return m.VenueSnapshot(

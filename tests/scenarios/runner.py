@@ -302,7 +302,7 @@ class Player:
             fee_cost=cost,
         )
 
-    def _on_filled(self, words: list[str], now: int) -> m.Message:
+    def _on_filled(self, words: list[str], now: int) -> m.OrderFilled:
         return m.OrderFilled(pair=PAIR, fill=self._fill(words, now), order_id=f"V{words[0]}")
 
     def _paid(self, words: list[str], now: int) -> m.FundingPaid:
@@ -354,7 +354,7 @@ class Player:
     def _on_snapshot(self, words: list[str], now: int) -> m.Message:
         """`snapshot i1=NEW i2=CANCELED/4 t7i1=FILLED/10:buy:limit:10@100 fill(i1 4 @ 100 id f1) paid(p1 -0.5) unknown=i3 [open]`."""
         text = " ".join(words)
-        fills = tuple(self._fill(found.split(), now) for found in re.findall(r"fill\((.*?)\)", text))
+        fills = tuple(self._on_filled(found.split(), now) for found in re.findall(r"fill\((.*?)\)", text))
         payments = tuple(self._paid(found.split(), now) for found in re.findall(r"paid\((.*?)\)", text))
         text = re.sub(r"(fill|paid)\(.*?\)", "", text)
         orders, unknown = [], []

@@ -157,12 +157,8 @@ class Looks:
             self._take(market, behind, orders, old=True)
         unknown, final = await self._asked(question, market, orders, listed_at)
         fills = self._fills(market, trades)
-        mine = {filled.fill.client_order_id: filled.order_id for filled in fills}
-        listed = tuple(
-            replace(order, order_id=mine.get(order.client_order_id) or order.order_id)  # a triggered stop has two
-            for order in orders.values()
-            if self._is_wanted(order, mine, question.client_order_ids)
-        )
+        mine = {filled.fill.client_order_id for filled in fills}
+        listed = tuple(order for order in orders.values() if self._is_wanted(order, mine, question.client_order_ids))
         payments = await self._payments.of(pair, since) if since and market.is_futures else ()
         position = await self._holdings.position(market)
         self._note(pair, position)
