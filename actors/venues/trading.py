@@ -48,6 +48,7 @@ __all__ = [
     "Missed",
     "Permit",
     "PermitWanted",
+    "RealMarket",
     "Refused",
     "Remark",
     "RequestEnded",
@@ -271,3 +272,25 @@ class TradingVenue(Protocol):
     def usage(self, now: Millis) -> Mapping[str, int]:
         """What the venue itself has counted in the current window of each pool."""
         ...
+
+
+class RealMarket:
+    """The part of a `TradingVenue` whose market is a real one: it goes on by itself, whoever steps it."""
+
+    def match(
+        self,
+        pair: str,
+        ts: Millis,
+        low: Decimal,
+        high: Decimal,
+        open: Decimal | None = None,
+        *,
+        entries_only: bool = False,
+    ) -> None:
+        """See `TradingVenue`; a real market matches by itself."""
+
+    def settle(self, due: Sequence[FundingRate]) -> None:
+        """See `TradingVenue`; a real market settles by itself."""
+
+    def advance(self, now: Millis) -> None:
+        """See `TradingVenue`; a real market goes on by itself."""

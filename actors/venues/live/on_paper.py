@@ -62,7 +62,11 @@ RATES_MAX: Final = 100
 POLL_S: Final = 0.1
 RETRY_MS: Final = 10_000
 
+GONE: Final = "the bot did not watch from that minute's beginning, and candles tell no more of it than its end"
+"""Why nobody can say what was met in the first moments of a gap."""
+
 Fault = Callable[[str, str, str], None]
+Look = Callable[[str], Awaitable[None]]
 
 
 class ExchangeMarket(VenueMarket):
@@ -339,10 +343,6 @@ class ExchangeMarket(VenueMarket):
             return Decimal(str(told))
         rows = await reader.candles(pair, MINUTE, ts, 2)
         return None if not rows else exact(rows[0].open)
-
-
-Look = Callable[[str], Awaitable[None]]
-GONE: Final = "the bot did not watch from that minute's beginning, and candles tell no more of it than its end"
 
 
 def _nobody() -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final
@@ -33,8 +33,7 @@ from actors.venues.live.orders import Cancelling, Orders
 from actors.venues.live.payments import Payments
 from actors.venues.live.requests import URGENCY, Requests, Telling
 from actors.venues.live.user import ECHO_S, UserStream
-from actors.venues.trading import BalancesMoved, Found, Permit, Remark, Sent, VenueEvent
-from engine.margin import FundingRate
+from actors.venues.trading import BalancesMoved, Found, Permit, RealMarket, Remark, Sent, VenueEvent
 from engine.market import Market
 from engine.messages import TakeSnapshot
 from engine.order import Order
@@ -63,7 +62,7 @@ PATIENCE: Final = 3
 """An order's end is told without fills that so many reads have not brought: the pair goes on asking."""
 
 
-class CcxtVenue:
+class CcxtVenue(RealMarket):
     """A `TradingVenue` over ccxt; see the module's rules. The connection's markets are loaded, and it outlives this."""
 
     def __init__(
@@ -192,26 +191,6 @@ class CcxtVenue:
     def usage(self, now: Millis) -> Mapping[str, int]:
         """See `TradingVenue`."""
         return self._connection.usage(now)
-
-    # ------------------------------------------------------------ a live market goes on by itself
-
-    def match(
-        self,
-        pair: str,
-        ts: Millis,
-        low: Decimal,
-        high: Decimal,
-        open: Decimal | None = None,
-        *,
-        entries_only: bool = False,
-    ) -> None:
-        """See `TradingVenue`; an exchange matches by itself."""
-
-    def settle(self, due: Sequence[FundingRate]) -> None:
-        """See `TradingVenue`; an exchange settles by itself."""
-
-    def advance(self, now: Millis) -> None:
-        """See `TradingVenue`; an exchange goes on by itself."""
 
     # ------------------------------------------------------------ what is heard (on the loop)
 

@@ -9,7 +9,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
@@ -23,12 +23,12 @@ from actors.venues.trading import (
     Found,
     Looked,
     Permit,
+    RealMarket,
     Refused,
     RequestEnded,
     Sent,
     VenueEvent,
 )
-from engine.margin import FundingRate
 from engine.market import Market
 from engine.messages import CancelRejected, OrderAccepted, OrderRejected, TakeSnapshot
 from engine.order import Order
@@ -51,7 +51,7 @@ class Waiting:
     order_id: str = ""
 
 
-class PatientVenue:
+class PatientVenue(RealMarket):
     """A `TradingVenue` around a paper venue whose market is a real exchange's; see the module's rules."""
 
     def __init__(self, venue: PaperVenue, market: ExchangeMarket, limits: Limits) -> None:
@@ -119,21 +119,6 @@ class PatientVenue:
         self._venue.grant(request_id, permit, now)
 
     # ------------------------------------------------------------ the market goes on
-
-    def match(
-        self,
-        pair: str,
-        ts: Millis,
-        low: Decimal,
-        high: Decimal,
-        open: Decimal | None = None,
-        *,
-        entries_only: bool = False,
-    ) -> None:
-        """See `TradingVenue`; a real market goes on by itself."""
-
-    def settle(self, due: Sequence[FundingRate]) -> None:
-        """See `TradingVenue`; a real market settles by itself."""
 
     def advance(self, now: Millis) -> None:
         """See `TradingVenue`."""
