@@ -16,7 +16,8 @@ from actors.place import Place
 from actors.reaching import Patience, connected, listed, looked_at, patiently
 from actors.runtime import MarketClock
 from actors.venues.capabilities import Capability, capability
-from actors.venues.live.examining import described
+from actors.venues.ccxt import Connection
+from actors.venues.live.examining import described, too_much_leverage
 from actors.venues.live.market import LiveMarket
 from actors.venues.live.on_paper import ExchangeMarket
 from actors.venues.live.venue import CcxtVenue
@@ -114,10 +115,10 @@ def dry_place(config: Config, facts: StrategyFacts, files: Files, patience: Pati
     connection = connected(config, facts.timeframe, keyed=False)
     try:
         pairs, gone = patiently(connection, patience, lambda: listed(connection, config, strict=first))
+        markets, notes = paper_markets(connection, config, pairs)
     except BaseException:
         connection.close()
         raise
-    markets = as_listed(connection.markets(), config.paper)
     seen, limits = ExchangeMarket(connection), shared_by(can.limits(connection.reported), sharers)
 
     def venue(_: str, __: Mapping[int, Millis]) -> PatientVenue:
@@ -144,22 +145,35 @@ def dry_place(config: Config, facts: StrategyFacts, files: Files, patience: Pati
         tick_ms=config.feed.tick_ms,
         latency_ms=config.paper.latency_ms,
         findings=tuple(f"{pair} is configured and not on the exchange any more" for pair in gone),
-        notes=(*can.notes(settings), *paper_notes(markets, pairs)),
+        notes=(*can.notes(settings), *notes),
         ready=lambda _: [f"paper: orders are filled here, {PAPER_ASKS.format(config.exchange.name)}"],
         close=connection.close,
     )
 
 
-def paper_notes(markets: Mapping[str, Market], pairs: Sequence[str]) -> tuple[str, ...]:
-    """What an exchange does not tell without keys, and what that means on paper: a sentence each."""
-    blind = [pair for pair in pairs if markets[pair].is_futures and not markets[pair].tiers]
+def paper_markets(
+    connection: Connection, config: Config, pairs: Sequence[str]
+) -> tuple[Mapping[str, Market], tuple[str, ...]]:
+    """The exchange's markets as they are traded on paper, and what of `pairs` it does not tell without keys: a sentence each.
+
+    Raises:
+        ConfigError: more leverage is wanted than a pair may have.
+    """
+    told, paper = connection.markets(), config.paper
+    markets = as_listed(told, paper, config.exchange.name)
+    problems = too_much_leverage(markets, config, pairs)
+    if problems:
+        raise ConfigError(problems)
+    blind = [pair for pair in pairs if markets[pair].is_futures and not told[pair].tiers]
     if not blind:
-        return ()
-    most = max(markets[pair].leverage_max for pair in blind)
-    why = (
-        "the exchange tells margin tiers to account holders only: on paper nothing is liquidated, and leverage is taken"
+        return markets, ()
+    rate, most = paper.maintenance_rate, max(markets[pair].leverage_max for pair in blind)
+    note = (
+        "the exchange tells margin tiers to account holders only: on paper a position is liquidated when less than "
+        f"{f'{rate * 100:f}'.rstrip('0').rstrip('.')} % of its worth is left (paper.maintenance_rate), "
+        f"and leverage is taken up to {most:f}"
     )
-    return (f"{why} up to {most:f} (paper.leverage_max)",)
+    return markets, (note,)
 
 
 def _able(config: Config, facts: StrategyFacts) -> tuple[Capability, Settings]:

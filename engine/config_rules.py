@@ -163,6 +163,7 @@ RULES: Final[dict[str, Rule]] = {
     "paper.fee_coin_price": above(0),
     "paper.fee_coin_wallet": at_least(0),
     "paper.leverage_max": at_least(1),
+    "paper.maintenance_rate": between("0.001", "0.5"),
     "paper.weight_per_minute": at_least(100),
     "paper.orders_per_10s": at_least(10),
     "paper.orders_per_day": at_least(100),

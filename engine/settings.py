@@ -193,6 +193,11 @@ class PaperConfig:
     fee_coin_price: Decimal = doc("what one fee_coin is worth in the stake currency", ONE)
     fee_coin_wallet: Decimal = doc("how much of fee_coin there is to start with", ZERO)
     leverage_max: Decimal = doc("highest leverage of an order, where an exchange does not tell", D(20))
+    maintenance_rate: Decimal = doc(
+        "at a real exchange's prices, where it does not tell without keys: the part of a futures position's worth that must "
+        "be left of its margin, else it is liquidated; leverage goes up to half of its inverse",
+        D("0.025"),
+    )
     weight_per_minute: int = doc("request weight the exchange allows in a minute", 6_000)
     orders_per_10s: int = doc(
         "orders the exchange allows in 10 market seconds; an entry with a stop on the exchange takes two, a fifth is kept for exits",

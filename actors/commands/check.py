@@ -105,15 +105,14 @@ def would_trade(config: Config, facts: StrategyFacts) -> tuple[list[str], list[s
 
 def _would_trade_on_paper(config: Config, facts: StrategyFacts) -> tuple[list[str], list[str]]:
     """As `would_trade`, of a real exchange's market without an account there."""
-    from actors.live_place import paper_notes
+    from actors.live_place import paper_markets
     from actors.reaching import connected, listed, no_patience, patiently
-    from actors.venues.paper.reading import as_listed
 
     first = not traded_before(Files.beside(config.history.db), config.account)
     connection = connected(config, facts.timeframe, keyed=False)
     try:
         pairs, gone = patiently(connection, no_patience, lambda: listed(connection, config, strict=first))
-        markets = as_listed(connection.markets(), config.paper)
+        markets, notes = paper_markets(connection, config, pairs)
     finally:
         connection.close()
     halted = [pair for pair in pairs if not markets[pair].active]
@@ -124,7 +123,7 @@ def _would_trade_on_paper(config: Config, facts: StrategyFacts) -> tuple[list[st
     )
     return list(pairs), [
         f"fees        {fees}, as the exchange lists them",
-        *(f"note        {note}" for note in paper_notes(markets, pairs)),
+        *(f"note        {note}" for note in notes),
         *(f"note        {pair} is halted on the exchange; no entries there until trading goes on" for pair in halted),
         *(f"note        {pair} is configured and not on the exchange any more" for pair in gone),
         'live        mode = "live", your keys, the confirmation under [live] and a db of its own are all that it takes',

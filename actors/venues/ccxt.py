@@ -80,6 +80,7 @@ class Connection:
         self.used = UsedCounts()
         self.health = Health()
         self.market_doubts = asyncio.Event()
+        self._hides_tiers = False
         self._offset_ms = 0.0
         self._base = time.time() * 1_000 - _steady_ms()
 
@@ -271,10 +272,12 @@ class Connection:
         return told
 
     async def _with_tiers(self, markets: Mapping[str, Market], ask: Ask) -> Mapping[str, Market]:
-        """Futures with their margin tiers, which some exchanges tell to account holders only."""
-        if not (self.futures and self._keys and self.trading.has.get("fetchLeverageTiers")):
+        """Futures with their margin tiers, which some exchanges tell to account holders only: those are asked once."""
+        asker = self.trading if self._keys else self.data
+        if self._hides_tiers or not (self.futures and asker.has.get("fetchLeverageTiers")):
             return markets
-        told = await ask("leverage_tiers", self.trading.fetch_leverage_tiers)
+        told = await ask("leverage_tiers", asker.fetch_leverage_tiers)
+        self._hides_tiers = not self._keys and told.failure is not None and told.failure.verdict is Verdict.REFUSED
         if told.failure is not None and self._markets:  # those that are known stay true
             return {pair: _with_tiers_of(market, self._markets.get(pair)) for pair, market in markets.items()}
         tiers = told.value if isinstance(told.value, Mapping) else {}

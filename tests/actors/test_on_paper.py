@@ -13,15 +13,27 @@ from actors.venues.live.metered import Meter
 from actors.venues.live.on_paper import ExchangeMarket
 from actors.venues.live.reading import Reader
 from actors.venues.paper.patient import PATIENCE_MS, PatientVenue
+from actors.venues.paper.reading import as_listed
 from actors.venues.paper.venue import HOUR_MS, PaperVenue
 from actors.venues.paper.venue_market import PromptVenueMarket
 from actors.venues.ports import PriceRange
-from actors.venues.trading import Looked, Permit, RequestEnded, Sent
+from actors.venues.trading import Looked, Permit, Refused, RequestEnded, Sent
+from engine.exits import liquidation_level
 from engine.margin import FundingRate
-from engine.messages import CancelRejected, FundingPaid, OrderAccepted, OrderFilled, OrderRejected, TakeSnapshot
+from engine.market import Market
+from engine.messages import (
+    CancelRejected,
+    FundingPaid,
+    OrderAccepted,
+    OrderCanceled,
+    OrderFilled,
+    OrderRejected,
+    TakeSnapshot,
+)
 from engine.order import Order
+from engine.position import Position
 from engine.settings import ExchangeConfig, PaperConfig
-from engine.types import ZERO, Millis, OrderSide, OrderType, Purpose
+from engine.types import ONE, ZERO, Millis, OrderSide, OrderType, Purpose
 from tests.actors.live_feed import LIMITS
 from tests.actors.ticks import PAIR, Ticks, an_order, undisturbed
 from tests.exchange.client import Exchange
@@ -126,6 +138,7 @@ class Still:
     def __init__(self, at: Millis) -> None:
         self.at = at
         self.data = None
+        self.listed = Ticks({PAIR: []}).markets()
 
     def now(self) -> Millis:
         return self.at
@@ -134,8 +147,8 @@ class Still:
         del now
         return {"weight_1m": 7}
 
-    def markets(self) -> Mapping[str, object]:
-        return Ticks({PAIR: []}).markets()
+    def markets(self) -> Mapping[str, Market]:
+        return self.listed
 
 
 class Desk:
@@ -229,3 +242,55 @@ def test_the_exchange_counts_questions_and_the_venue_orders(desk: Desk) -> None:
     desk.tell(101.0)
 
     assert desk.venue.usage(desk.clock.at) == {"weight_1m": 7, "orders_10s": 1}
+
+
+def test_a_halted_pair_takes_no_order(desk: Desk) -> None:
+    """What the exchange would refuse is refused here at once, though a price is known; afterwards it is taken."""
+    desk.bought()
+    desk.tell(101.0)
+    market = desk.clock.listed[PAIR]
+    desk.clock.listed = {PAIR: replace(market, active=False)}
+    refused = desk.bought("b")
+    desk.clock.listed = {PAIR: market}
+
+    assert isinstance(refused, Refused)
+    assert refused.code == "MARKET_CLOSED"
+    assert not isinstance(desk.bought("c"), Refused)
+
+
+def test_the_orders_of_a_delisted_pair_end_and_none_is_taken(desk: Desk) -> None:
+    """A stop that rests there is cancelled, as the exchange does, and what is sent then is refused as DELISTED."""
+    desk.bought()
+    desk.tell(101.0)
+    guard = an_order("g", side=OrderSide.SELL, type=OrderType.STOP, trigger_price=D(90), purpose=Purpose.STOP)
+    desk.venue.submit(guard, desk.clock.at, PERMIT)
+    desk.venue.events()
+    desk.clock.listed = {}
+    desk.venue.advance(desk.clock.at)
+    (ended,) = [event for event in desk.venue.events() if isinstance(event, OrderCanceled)]
+    refused = desk.venue.submit(replace(guard, client_order_id="h"), desk.clock.at, PERMIT)
+
+    assert ended.client_order_id == "g"
+    assert isinstance(refused, Refused)
+    assert refused.code == "DELISTED"
+
+
+@pytest.mark.parametrize(
+    ("rate", "leverage_max", "listed", "most"),
+    [("0.025", 20, 1, 20), ("0.01", 20, 1, 20), ("0.025", 50, 1, 20), ("0.03", 20, 1, 16), ("0.01", 20, 75, 50)],
+)
+def test_futures_without_tiers_have_one_of_the_configuration(
+    rate: str, leverage_max: int, listed: int, most: int
+) -> None:
+    """A long is liquidated where its margin is down to the configured rate; leverage leaves it twice that to begin with."""
+    market = replace(Ticks({FUTURE: []}).markets()[FUTURE], leverage_max=D(listed))
+    paper = PaperConfig(maintenance_rate=D(rate), leverage_max=D(leverage_max))
+    found = as_listed({FUTURE: market, BTC: replace(market, pair=BTC)}, paper, "binance")
+    margin = ONE / D(most)
+    held = Position(amount=D(2), cost=D(200), leverage=D(most))
+
+    assert (found[FUTURE].leverage_max, found[BTC].tiers) == (most, ())
+    level = liquidation_level(held, found[FUTURE], ZERO)
+    assert level is not None
+    left = 2 * level - (200 - 200 * margin)  # what the coins are worth, less what was borrowed
+    assert abs(left - 2 * level * D(rate)) < D("0.02")

@@ -150,3 +150,62 @@ def test_a_leveraged_short_is_guarded_and_stopped_out(tmp_path: Path) -> None:
         assert price < trigger <= float(row["close_rate"])
         assert [] == bot.audit()
         assert [] == asked_more(server)
+
+
+@pytest.mark.timeout(240)
+def test_what_a_silent_stream_did_not_tell_is_read_from_candles(still: Exchange, tmp_path: Path) -> None:
+    """The sockets stay open and say nothing while the price falls through the stop and comes back: it is sold then."""
+    price = price_of(still, "ETHUSDT")
+    with DryBot(tmp_path, still, ["ETH/USDT"], strategy_parameters=HOLD) as bot:
+        trigger = guarded(bot)
+        time.sleep(3)
+        still.control("fault", kind="stall", probability=1)
+        still.control("price", symbol="ETHUSDT", price=round(price * 0.97, 2))
+        time.sleep(1.5)
+        still.control("price", symbol="ETHUSDT", price=round(price * 0.999, 2))
+        fell_until = time.time() * 1_000
+        bot.wait_for("closed trades", CLOSED, 1, 90)
+        still.control("clear")
+    fill = bot.fills_of("stop")[0]
+
+    assert trigger * 1.001 > float(fill["price"]) > price * 0.969
+    assert fill["ts"] < fell_until + 1_000
+    assert [] == bot.audit()
+
+
+@pytest.mark.timeout(180)
+def test_started_during_an_outage_it_waits_and_begins(still: Exchange, tmp_path: Path) -> None:
+    """Without an exchange nothing is begun and that is said; when it answers, entries are filled at its prices."""
+    fault = still.control("fault", kind="unavailable", probability=1)
+    with DryBot(tmp_path, still, ["ETH/USDT"], strategy_parameters=HOLD) as bot:
+        wait_until("a word of the outage", lambda: "binance does not answer" in bot.log(), 90)
+        assert not bot.files.journal.exists()
+        still.control("clear", id=fault["id"])
+        guarded(bot)
+
+    assert "binance answers again" in bot.log()
+    assert [] == bot.audit()
+
+
+@pytest.mark.timeout(240)
+def test_a_future_is_left_before_it_would_be_liquidated(tmp_path: Path) -> None:
+    """Without keys no tiers are told: the stop at the venue stands where the configured margin rate has it, and is met."""
+    with Exchange("--pairs", "1", "--still", futures=True) as server:
+        price = price_of(server, "BTCUSDT")
+        sections = {
+            "strategy_parameters": HOLD,
+            "strategy_overrides": {"stoploss": -0.99},
+            "trading": {"leverage": 10},
+            "paper": {"maintenance_rate": 0.02},
+        }
+        with DryBot(tmp_path, server, ["BTC/USDT:USDT"], **sections) as bot:
+            trigger = guarded(bot)
+            server.control("price", market="futures", symbol="BTCUSDT", price=round(price * 0.92, 1))
+            bot.wait_for("closed trades", CLOSED, 1, 60)
+        (row, *_) = sql(bot.files, "SELECT exit_reason FROM closed_trades ORDER BY close_time")
+
+        level = price * (1 - 0.1) / (1 - 0.02)  # semantics 1.10; a part of 0.05 of the way is kept clear of
+        assert trigger == pytest.approx(level + 0.05 * (price - level), rel=2e-3)
+        assert row["exit_reason"] == "stoploss_on_exchange"
+        assert [] == bot.audit()
+        assert "a position is liquidated when less than 2 % of its worth is left" in bot.log()

@@ -158,14 +158,18 @@ def _check_markets(markets: Mapping[str, Market], config: Config, pairs: Sequenc
     halted = [pair for pair in pairs if pair in markets and not markets[pair].active]
     if halted:
         found.notes.append(f"{_some(halted)}: halted on the exchange; no entries there until trading goes on")
+    found.problems += too_much_leverage(markets, config, pairs)
+
+
+def too_much_leverage(markets: Mapping[str, Market], config: Config, pairs: Sequence[str]) -> list[Problem]:
+    """That more leverage is wanted than some of these pairs may have, if it is."""
     wanted = config.trading.leverage
     less = [pair for pair in pairs if pair in markets and wanted > markets[pair].leverage_max > ONE]
-    if less:
-        most = min(markets[pair].leverage_max for pair in less)
-        why = f"{_some(less)} may have {_bare(most)} at most"
-        found.problems.append(
-            Problem("trading.leverage", _bare(wanted), why, f"Write {_bare(most)}, or leave them out")
-        )
+    if not less:
+        return []
+    most = min(markets[pair].leverage_max for pair in less)
+    why = f"{_some(less)} may have {_bare(most)} at most"
+    return [Problem("trading.leverage", _bare(wanted), why, f"Write {_bare(most)}, or leave them out")]
 
 
 def _balances(told: Any) -> tuple[tuple[str, Decimal, Decimal], ...]:

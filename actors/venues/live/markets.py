@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Any, Final
 
 from engine.margin import MarginTier
@@ -117,8 +117,23 @@ def with_tiers(market: Market, told: Any, exchange: str) -> Market:
         market,
         tiers=tuple(sorted(tiers, key=lambda tier: tier.notional_min)),
         leverage_max=max(tier.leverage_max for tier in tiers),
-        liquidation="binance" if exchange.startswith("binance") else market.liquidation,
+        liquidation=_formula(market, exchange),
     )
+
+
+def with_rate(market: Market, rate: Decimal, leverage_max: Decimal, exchange: str) -> Market:
+    """A futures market with one tier for positions of all sizes, where the exchange does not tell the tiers.
+
+    Its maintenance margin is `rate` of what is held. Leverage goes up to `leverage_max`, and only so far that a
+    position begins with twice that margin, as on Binance a tier's largest one does: more would be liquidated by a breath.
+    """
+    most = max(ONE, min(leverage_max, (ONE / (2 * rate)).to_integral_value(ROUND_FLOOR)))
+    tier = MarginTier(rate=rate, leverage_max=most)
+    return replace(market, tiers=(tier,), leverage_max=most, liquidation=_formula(market, exchange))
+
+
+def _formula(market: Market, exchange: str) -> str:
+    return "binance" if exchange.startswith("binance") else market.liquidation
 
 
 def _tier(told: Any) -> MarginTier | None:

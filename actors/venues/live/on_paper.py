@@ -8,6 +8,7 @@ Rules
     After a gap, however long, the candles of that time are read: a resting order meets them before anything later.
     What no candle can tell, the first moments of a gap in a minute that was not watched from its beginning, is said.
     Funding is read after each full hour, and paid when its rate is told.
+    A pair that the exchange has halted takes no order, as there; the orders of one that is gone end, as there.
 
 Two threads meet here: the gateway's, which asks, and the connection's loop, which brings.
 """
@@ -26,6 +27,7 @@ from actors.venues.ports import PriceRange
 from engine.candles import MINUTE, Candle
 from engine.margin import FundingRate
 from engine.market import Market
+from engine.matching import Refused
 from engine.sightings import Sightings
 from engine.types import Millis, exact
 
@@ -106,6 +108,18 @@ class ExchangeMarket(VenueMarket):
         """What the exchange has counted of our questions."""
         used: dict[str, int] = self._connection.usage(now)
         return used
+
+    def refusal(self, pair: str) -> Refused | None:
+        """Why the exchange would take no order of this pair now, whatever the order; None where it would."""
+        market = self.markets().get(pair)
+        if market is None:
+            return Refused("DELISTED", f"the exchange does not trade {pair} any more")
+        return None if market.active else Refused("MARKET_CLOSED", f"the exchange has halted trading of {pair}")
+
+    def gone(self) -> list[str]:
+        """The pairs with orders that the exchange trades no more."""
+        markets = self.markets()
+        return [pair for pair in self._ordered if pair not in markets]
 
     def listen(self, wake: Callable[[], None]) -> None:
         """`wake` is called, on the loop, when an order that waits may go on."""

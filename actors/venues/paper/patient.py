@@ -87,7 +87,10 @@ class PatientVenue(RealMarket):
     # ------------------------------------------------------------ requests
 
     def submit(self, order: Order, now: Millis, permit: Permit) -> Acknowledged | Refused | Sent:
-        """See `TradingVenue`; at once where the price is known."""
+        """See `TradingVenue`; at once where the price is known, or where nothing is traded."""
+        refusal = self._market.refusal(order.pair)
+        if refusal is not None:
+            return refusal
         waiting = self._waiting.get(order.pair, ())
         if any(other.order is not None and other.client_order_id == order.client_order_id for other in waiting):
             self._events.append(RequestEnded(permit_id=permit.permit_id, request="order", outcome="Sent"))
@@ -123,6 +126,8 @@ class PatientVenue(RealMarket):
     def advance(self, now: Millis) -> None:
         """See `TradingVenue`."""
         self._venue.advance(now)
+        for pair in self._market.gone():
+            self._venue.end(pair, now)
         self._serve(now)
 
     def events(self) -> tuple[VenueEvent, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from actors.venues.live.markets import with_rate
 from actors.venues.paper.record import VenueRecord
 from actors.venues.ports import PriceRange
 from actors.venues.trading import Snapshot
@@ -39,17 +40,22 @@ def configured(markets: Mapping[str, Market], config: PaperConfig) -> dict[str, 
     }
 
 
-def as_listed(markets: Mapping[str, Market], config: PaperConfig) -> dict[str, Market]:
+def as_listed(markets: Mapping[str, Market], config: PaperConfig, exchange: str) -> dict[str, Market]:
     """A real exchange's markets as it lists them; only what it does not tell without keys is the configuration's."""
-    most = config.leverage_max
     return {
         pair: replace(
-            market,
-            leverage_max=most if market.leverage_max <= ONE else market.leverage_max,
+            _with_margin(market, config, exchange),
             maker_fee=market.taker_fee if config.fills == "candle" else market.maker_fee,
         )
         for pair, market in markets.items()
     }
+
+
+def _with_margin(market: Market, config: PaperConfig, exchange: str) -> Market:
+    if market.tiers or not market.is_futures:
+        return market
+    most = config.leverage_max if market.leverage_max <= ONE else market.leverage_max
+    return with_rate(market, config.maintenance_rate, most, exchange)
 
 
 def position_of(clearing: Clearing, market: Market) -> Decimal:

@@ -191,6 +191,11 @@ class PaperVenue:
         self._events.extend(exchange.cancel(found, now))
         return Canceled()
 
+    def end(self, pair: str, now: Millis) -> None:
+        """End a pair's orders, as exchanges do when they trade it no more."""
+        for kept in self._exchange.orders(pair):
+            self._events.extend(self._exchange.cancel(kept.order.client_order_id, now))
+
     def find(self, pair: str, client_order_id: str) -> Found | None:
         """See `TradingVenue`."""
         del pair  # our ids are unique over all pairs
@@ -352,12 +357,10 @@ class PaperVenue:
 
     def usage(self, now: Millis) -> Mapping[str, int]:
         """See `TradingVenue`; the weight begins anew with the process, as it is the process that counts it."""
-        record = self._opened()
-        self._flush()
         return {
             "weight_1m": self._weight.at(now),
-            "orders_10s": record.orders_since(now // 10_000 * 10_000),
-            "orders_1d": record.orders_since(now // DAY_MS * DAY_MS),
+            "orders_10s": self.orders_since(now // 10_000 * 10_000),
+            "orders_1d": self.orders_since(now // DAY_MS * DAY_MS),
         }
 
     def orders_since(self, since: Millis) -> int:
