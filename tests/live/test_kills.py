@@ -18,7 +18,7 @@ def test_killed_before_the_answer(tmp_path: Path) -> None:
     """Answers come 150 ms late and the kill comes before them: no order is lost or doubled, and the books agree."""
     with Exchange("--pairs", "4", "--seed", "4", "--funds", "USDT=5000") as exchange:
         bot = bot_of(tmp_path, exchange, 4, every=12)
-        exchange.control("fault", kind="slow", endpoint="POST *rder", probability=1, seconds=0.15)
+        exchange.control("fault", kind="slow", endpoint="POST *rder*", probability=1, seconds=0.15)
         exchange.control("fault", kind="delay", stream="user*", probability=1, seconds=0.2)
         for what in ("entry", "stop", "exit"):
             seen = {order["id"] for order in our_orders(exchange)}

@@ -25,7 +25,7 @@ def show(folder: Path, *, quick: bool) -> str:
     """All pairs enter with the same candle; each call takes 50 ms."""
     pairs = 20 if quick else 50
     with Exchange("--pairs", str(pairs), "--seed", "6", "--funds", "USDT=20000") as exchange:
-        exchange.control("fault", kind="slow", endpoint="POST *rder", probability=1, seconds=CALL_S)
+        exchange.control("fault", kind="slow", endpoint="POST *rder*", probability=1, seconds=CALL_S)
         exchange.control("limits", orders={"10S": ORDERS_10S, "1D": 200_000})
         parameters = {"every": 60, "hold": 30, "together": True}
         with LiveBot(folder, exchange, pairs_of(exchange, pairs), strategy_parameters=parameters) as bot:

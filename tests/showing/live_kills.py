@@ -16,16 +16,16 @@ from tests.live.ledger import differences, is_exit, naked, placed
 from tests.showing.common import JUDGED, last_seq, sql
 
 FAULTS: Final[Sequence[Mapping[str, Any]]] = (
-    {"kind": "lost", "endpoint": "POST *rder", "probability": 0.03},
-    {"kind": "hang", "endpoint": "POST *rder", "probability": 0.01, "seconds": 3},
-    {"kind": "cut", "endpoint": "POST *rder", "probability": 0.02},
-    {"kind": "broken_json", "endpoint": "POST *rder", "probability": 0.02},
-    {"kind": "done_unavailable", "endpoint": "POST *rder", "probability": 0.02},
-    {"kind": "done_unavailable_code", "endpoint": "POST *rder", "probability": 0.02, "code": -1007},
-    {"kind": "reset_before", "endpoint": "POST *rder", "probability": 0.02},
-    {"kind": "unavailable", "endpoint": "POST *rder", "probability": 0.01},
-    {"kind": "late", "endpoint": "POST *rder", "probability": 0.01, "seconds": 2},
-    {"kind": "slow", "endpoint": "POST *rder", "probability": 0.3, "seconds": 0.15},
+    {"kind": "lost", "endpoint": "POST *rder*", "probability": 0.03},
+    {"kind": "hang", "endpoint": "POST *rder*", "probability": 0.01, "seconds": 3},
+    {"kind": "cut", "endpoint": "POST *rder*", "probability": 0.02},
+    {"kind": "broken_json", "endpoint": "POST *rder*", "probability": 0.02},
+    {"kind": "done_unavailable", "endpoint": "POST *rder*", "probability": 0.02},
+    {"kind": "done_unavailable_code", "endpoint": "POST *rder*", "probability": 0.02, "code": -1007},
+    {"kind": "reset_before", "endpoint": "POST *rder*", "probability": 0.02},
+    {"kind": "unavailable", "endpoint": "POST *rder*", "probability": 0.01},
+    {"kind": "late", "endpoint": "POST *rder*", "probability": 0.01, "seconds": 2},
+    {"kind": "slow", "endpoint": "POST *rder*", "probability": 0.3, "seconds": 0.15},
     {"kind": "lost", "endpoint": "DELETE *rder", "probability": 0.04},
     {"kind": "reset_before", "endpoint": "DELETE *rder", "probability": 0.03},
     {"kind": "unavailable", "endpoint": "GET *", "probability": 0.02},
@@ -41,6 +41,15 @@ FAULTS: Final[Sequence[Mapping[str, Any]]] = (
     {"kind": "close", "stream": "*@kline_*", "probability": 0.0002},
 )
 """All at once; probabilities are of each request or event."""
+
+TRAILED: Final[Mapping[str, Any]] = {
+    "entry": "market",
+    "exit": "market",
+    "stoploss_on_exchange": True,
+    "stoploss_on_exchange_interval": 1,
+    "stoploss_on_exchange_step": 0.0005,
+}
+"""A stop is replaced while its answers are lost, too."""
 
 BOUND_S: Final = 20.0
 """The longest that a position may be without a stop or an exit at the exchange while a bot runs, its recovery included."""
@@ -83,7 +92,7 @@ def windows(folder: Path, *, quick: bool, futures: bool = False) -> str:
         (folder / what).mkdir()
         with Exchange("--pairs", "6", "--seed", "4", "--funds", "USDT=5000", futures=futures) as exchange:
             bot = bot_of(folder / what, exchange, 6, every=12)
-            endpoint = "POST *rder"
+            endpoint = "POST *rder*"
             exchange.control("fault", kind="slow", endpoint=endpoint, probability=1, seconds=0.15)
             exchange.control("fault", kind="delay", stream="user*", probability=1, seconds=0.2)
             before = 0
@@ -101,13 +110,11 @@ def windows(folder: Path, *, quick: bool, futures: bool = False) -> str:
 
 
 def bot_of(folder: Path, exchange: Exchange, pairs: int, *, every: int) -> LiveBot:
-    """A bot whose pairs trade all the time."""
-    more: dict[str, Mapping[str, Any]] = {}
+    """A bot whose pairs trade all the time, and whose stops follow the price."""
+    more: dict[str, Mapping[str, Any]] = {"strategy_parameters": {"every": every, "hold": every // 3}}
+    more["strategy_overrides"] = {"trailing_stop": True, "order_types": TRAILED, "can_short": exchange.futures}
     if exchange.futures:
-        more = {"trading": {"leverage": 3}, "strategy_parameters": {"every": every, "hold": every // 3}}
-        more["strategy_overrides"] = {"can_short": True}
-    else:
-        more = {"strategy_parameters": {"every": every, "hold": every // 3}}
+        more["trading"] = {"leverage": 3}
     return LiveBot(folder, exchange, pairs_of(exchange, pairs), runtime={"log_level": "INFO"}, **more)
 
 
@@ -145,6 +152,7 @@ def settled(bot: LiveBot, exchange: Exchange, *, least: int = 0, rest_s: float =
     if gap_s > BOUND_S:
         raise Failed(f"{where} was without a stop for {gap_s:.1f} s while a bot ran")
     (row,) = sql(bot.files, "SELECT count(*) AS orders, sum(cost) AS turnover FROM orders")
+    (stops,) = sql(bot.files, "SELECT count(*) - count(DISTINCT trade_id) AS again FROM orders WHERE purpose = 'stop'")
     (trades,) = sql(bot.files, "SELECT count(*) AS n FROM closed_trades")
     if row["orders"] < least:
         raise Failed(f"{row['orders']} orders are too few to show anything; at least {least} were to be sent")
@@ -152,7 +160,7 @@ def settled(bot: LiveBot, exchange: Exchange, *, least: int = 0, rest_s: float =
     if doubts:
         raise Failed(f"{len(doubts)} orders are still in doubt: {doubts[:3]}")
     return (
-        f"{row['orders']} orders, {trades['n']} trades, none still in doubt, turnover {Decimal(str(row['turnover'])):.0f};"
+        f"{row['orders']} orders, {stops['again']} of them stops that followed another, {trades['n']} trades, none still in doubt, turnover {Decimal(str(row['turnover'])):.0f};"
         f" books and audit equal; longest without a stop {gap_s:.1f} s of a running bot ({whole_s:.1f} s with restarts),"
         f" with a stop for less than is held {part_s:.1f} s; no 429"
     )
