@@ -28,6 +28,7 @@ from engine.messages import (
 )
 from engine.order import Fill, Order, OrderEvent
 from engine.position import fee_in_quote
+from engine.telling import tell_changed
 from engine.types import OrderStatus, Purpose
 from engine.work import PlaceAborted, Work
 
@@ -186,14 +187,7 @@ def _entered(work: Work, *, first: bool) -> None:
 
 
 def _changed(work: Work) -> None:
-    position = work.trade.position
-    work.emit(
-        "TradeChanged",
-        amount=position.amount,
-        stake=position.stake,
-        open_rate=position.open_rate,
-        realized=position.booked,
-    )
+    tell_changed(work)
     work.exposure()
 
 

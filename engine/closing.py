@@ -11,7 +11,7 @@ from engine.codec import to_plain
 from engine.ended import summed_up
 from engine.messages import WatchPrice
 from engine.strategy import TRADES
-from engine.telling import show_trade
+from engine.telling import show_trade, tell_changed
 from engine.types import ZERO, Purpose, Side, trade_order
 from engine.work import Trade, Work
 
@@ -46,15 +46,8 @@ def close_dust(work: Work) -> None:
 
 def take_away(work: Work, amount: Decimal) -> None:
     """Let what is not there to be sold leave the position at what it had cost; the record says how much it was."""
-    position = work.trade.position = work.trade.position.moved_away(amount)
-    work.emit(
-        "TradeChanged",
-        amount=position.amount,
-        stake=position.stake,
-        open_rate=position.open_rate,
-        realized=position.booked,
-        moved=amount,
-    )
+    work.trade.position = work.trade.position.moved_away(amount)
+    tell_changed(work, moved=amount)
 
 
 def is_left_behind(work: Work, code: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from engine.messages import TradeTold
+from engine.messages import Plain, TradeTold
 from engine.order import Order
 from engine.types import ZERO, Purpose, Side
 from engine.work import Trade, Work
@@ -113,3 +113,10 @@ def order_view(order: Order) -> dict[str, Any]:
         "updated_ts": order.updated_at,
         "tag": order.tag,
     }
+
+
+def tell_changed(work: Work, **more: Plain) -> None:
+    """Record what is held now, and what it has cost; `more` says what else is to be known of the change."""
+    position = work.trade.position
+    held = {"amount": position.amount, "stake": position.stake, "open_rate": position.open_rate}
+    work.emit("TradeChanged", **held, realized=position.booked, **more)
