@@ -73,15 +73,15 @@ def spread(work: Callable[[T], Any], items: Sequence[T], processes: int, size: i
         def nameless() -> IO[bytes]:
             return files.enter_context(tempfile.TemporaryFile(dir=where))
 
-        todo = nameless()
-        todo.write(b"".join(map(_NUMBER.pack, range(len(items)))))
-        todo.seek(0)
+        queue = nameless()
+        queue.write(b"".join(map(_NUMBER.pack, range(len(items)))))
+        queue.seek(0)
         places = [_Place(nameless(), nameless()) for _ in range(min(processes, len(items)))]
         sys.stdout.flush()
         # A Ctrl-C before all are there would leave those that are to themselves: it waits.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        children = [_child(work, items, todo.fileno(), place) for place in places]
-        failed = _ended(children, todo.fileno(), mask)
+        children = [_child(work, items, queue.fileno(), place) for place in places]
+        failed = _ended(children, queue.fileno(), mask)
         why = Unfinished("its process ended early") if failed else STOPPED
         found = dict(result for place in places for result in _results(place))
         return [found.get(number, why) for number in range(len(items))]
@@ -95,14 +95,14 @@ def _roomy(size: int) -> Path | None:
     return None
 
 
-def _child(work: Callable[[T], Any], items: Sequence[T], todo: int, place: _Place) -> int:
+def _child(work: Callable[[T], Any], items: Sequence[T], queue: int, place: _Place) -> int:
     child = os.fork()
     if child:
         return child
     status = 1
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        while token := os.read(todo, _NUMBER.size):
+        while token := os.read(queue, _NUMBER.size):
             (number,) = _NUMBER.unpack(token)
             start = _write(place.data, work(items[number]))
             place.index.write(_RESULT.pack(number, start))
@@ -112,7 +112,7 @@ def _child(work: Callable[[T], Any], items: Sequence[T], todo: int, place: _Plac
         os._exit(status)
 
 
-def _ended(children: Sequence[int], todo: int, mask: set[signal.Signals | int]) -> bool:
+def _ended(children: Sequence[int], queue: int, mask: set[signal.Signals | int]) -> bool:
     """Wait for all; whether one failed. Ctrl-C, heard again by `mask`, takes away what nobody has begun."""
     left, failed = list(children), False
     while True:
@@ -123,7 +123,7 @@ def _ended(children: Sequence[int], todo: int, mask: set[signal.Signals | int]) 
                     failed |= bool(os.waitpid(left[0], 0)[1])
                 left.pop(0)
         except KeyboardInterrupt:
-            os.lseek(todo, 0, os.SEEK_END)
+            os.lseek(queue, 0, os.SEEK_END)
         else:
             return failed
 
