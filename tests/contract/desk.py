@@ -217,12 +217,24 @@ class PaperWorld:
 
 
 class ExchangeWorld:
-    """The local exchange through the unmodified ccxt class; late orders are possible for two seconds and a half only."""
+    """The local exchange through the unmodified ccxt class; late orders are possible for two seconds and a half only.
 
-    def __init__(self, exchange: Exchange, key: str = "key", runs: Mapping[int, Millis] | None = None) -> None:
+    `as_known`: for as long as is known of Binance.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        key: str = "key",
+        runs: Mapping[int, Millis] | None = None,
+        *,
+        as_known: bool = False,
+    ) -> None:
         self.exchange = exchange
+        known = capability("binance", futures=exchange.futures)
+        window = known.options["recvWindow"] if as_known else HORIZON_MS - 300
         told = exchange.options()
-        told = {**told, "timeout": TIMEOUT_MS, "options": {**told["options"], "recvWindow": HORIZON_MS - 300}}
+        told = {**told, "timeout": TIMEOUT_MS, "options": {**told["options"], "recvWindow": window}}
         self.connection = Connection(
             ExchangeConfig(name="binance", options=told),
             futures=exchange.futures,
@@ -231,7 +243,7 @@ class ExchangeWorld:
         self.connection.start()
         loaded = self.connection.spawn(self.connection.load()).result(20)
         assert loaded.failure is None, loaded.failure
-        ability = replace(capability("binance", futures=exchange.futures), horizon_ms=HORIZON_MS)
+        ability = known if as_known else replace(known, horizon_ms=HORIZON_MS)
         self.pair = FUTURE if exchange.futures else PAIR
         self.live = CcxtVenue(self.connection, ability, INSTALLATION, began=runs)
         self.venue: TradingVenue = self.live

@@ -153,7 +153,7 @@ def test_a_users_own_window_moves_the_horizon() -> None:
     """An exchange takes a request for as long as `recvWindow` says; what the user sets there is what is waited for."""
     able = ALL["binance spot"]
 
-    assert (able.horizon_ms, able.under({}).horizon_ms) == (4_000, 4_000)
+    assert (able.horizon_ms, able.under({}).horizon_ms) == (3_000, 3_000)
     assert able.under({"options": {"recvWindow": 10_000}}).horizon_ms == 11_000
     assert ALL["kraken spot"].under({"options": {"recvWindow": 10_000}}).horizon_ms == 60_000
     for name in ("bybit spot", "bybit futures", "mexc spot"):
