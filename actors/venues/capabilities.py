@@ -84,6 +84,7 @@ class Capability:
     stop: StopRule | None = None
     lists: ListRule = field(default_factory=ListRule)
     stream_fills: bool = False
+    answer_fills: bool = False
     open_by_pair: bool = False
     setup: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     leverage_in_order: str = ""
@@ -345,6 +346,7 @@ def _capability(exchange: str, market: str, about: Mapping[str, Any], given: Map
         stop=StopRule(**given["stop"]) if "stop" in given else None,
         lists=lists_of(given.get("lists", {})),
         stream_fills=given.get("stream_fills", False),
+        answer_fills=given.get("answer_fills", False),
         open_by_pair=given.get("open_by_pair", False),
         setup=given.get("setup", {}),
         leverage_in_order=given.get("leverage_in_order", ""),

@@ -2,6 +2,7 @@
 
 Rules
     A request leaves once. The incarnation that handed it over and its permit are checked at the socket.
+    What an answer tells of executions, where it names them as the exchange's lists do, is heard at once.
     Accepted is what has the exchange's id; an answer without one is in doubt, as is all that `failure` does
     not know to have been refused. What is in doubt is never sent again: the pair looks it up.
     An answer that is long in coming leaves its order in doubt too: it is looked up while the request still waits.
@@ -26,7 +27,7 @@ from actors.venues.live.failure import Failure, NotLeaving, Verdict
 from actors.venues.live.replacing import replaced
 from actors.venues.live.requests import Requests, Telling
 from actors.venues.live.wire import Answer
-from actors.venues.live.words import order_of, text
+from actors.venues.live.words import fills_in, order_of, text
 from actors.venues.trading import Permit
 from engine.market import Market
 from engine.messages import CancelRejected, OrderInDoubt, OrderRejected
@@ -197,6 +198,9 @@ class Orders:
                 order.pair,
                 replace(found, client_order_id=order.client_order_id, type=kind, ts=found.ts or known.sent_at),
             )
+        if self._ability.answer_fills:  # told again by the stream they are known by their ids
+            for executed in fills_in(told, order_id):
+                self._books.hear_fill(market, executed)
 
     def _failed(self, order: Order, failure: Failure) -> None:
         if failure.verdict is Verdict.IN_DOUBT:

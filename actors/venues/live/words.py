@@ -158,6 +158,28 @@ def fill_of(told: Any, client_order_id: str, market: Market, now: Millis) -> Ord
     return OrderFilled(pair=market.pair, fill=fill, order_id=text(told.get("order")))
 
 
+def fills_in(told: Mapping[str, Any], order_id: str) -> list[dict[str, Any]]:
+    """The executions that the answer to an order carries (Binance's `FULL`), as `fill_of` reads them.
+
+    Whatever fills in the answer has taken what was there. They are taken all or not at all: one without the exchange's
+    id, its price or its fee, or others than the order has filled by its own word, leave it to the stream and the lists.
+    """
+    found: list[dict[str, Any]] = [
+        {**one, "order": order_id} for one in rows(told.get("trades")) if isinstance(one, Mapping)
+    ]
+    sums = ZERO
+    for one in found:
+        info, amount = one.get("info"), positive(one.get("amount"))
+        told_id = text(info.get("tradeId")) if isinstance(info, Mapping) else ""
+        fee = one.get("fee")
+        named = is_fee_told(fee) and isinstance(fee, Mapping) and bool(text(fee.get("currency")))
+        if not told_id or told_id != text(one.get("id")) or amount is None or not named:
+            return []
+        one["timestamp"], one["takerOrMaker"] = told.get("lastUpdateTimestamp"), "taker"
+        sums += amount
+    return found if sums == (number(told.get("filled")) or ZERO) else []
+
+
 def _fee(told: Mapping[str, Any]) -> tuple[Decimal, str]:
     """What was charged and in which coin; several fees in one coin are summed, of several coins the first counts."""
     fees = [told.get("fee"), *rows(told.get("fees"))]
