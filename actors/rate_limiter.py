@@ -89,13 +89,15 @@ class RateLimiterActor(EngineActor):
         if message.used is not None:
             self._limiter.report(message.pool, message.used, now, message.sent_at)
         if message.retry_after_ms:
-            self._limiter.penalize(now + message.retry_after_ms)
-            for neighbour in () if message.passed_on else self._neighbours:
+            self._limiter.penalize(now + message.retry_after_ms, signed=message.signed)
+            for neighbour in () if message.passed_on or message.signed else self._neighbours:
                 self.tell(neighbour, replace(message, used=None, passed_on=True))
             if message.passed_on:
                 return  # whom it was said to has told the user
             what = "has banned us" if message.banned else "wants silence"
             text = f"the exchange {what} for {message.retry_after_ms / 1_000:g} s: nothing is sent until then"
+            if message.signed:
+                text = f"the exchange refuses our key: nothing is sent with it for {message.retry_after_ms / 1_000:g} s"
             text += f" ({message.why})" if message.why else ""
             severity = "alarm" if message.banned else "warning"
             self.notify(severity, "rate_limit", text)

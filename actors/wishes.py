@@ -6,6 +6,7 @@ permit (`PermitWanted`), is given it, and says when its request is done with (`R
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from actors.outbox import Owner
@@ -90,7 +91,7 @@ class Wishes:
         if ended.retry_after_ms:
             self.book.silence(now + ended.retry_after_ms)
             silence = UsageReported(pool="", retry_after_ms=ended.retry_after_ms, banned=ended.banned, why=ended.why)
-            self._actor.tell(self._limiter, silence)
+            self._actor.tell(self._limiter, replace(silence, signed=ended.signed))
 
     def settle(self) -> None:
         """Tell the limiter what became of permits."""

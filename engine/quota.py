@@ -54,7 +54,8 @@ class Limits:
     With `reserve_is_urgent` the stops that entries have reserved are part of the urgent share, not besides it.
     `permit_ms` is how long a permit holds, `reserve_ms` how long a stop's budget is kept, `flight_ms` how long
     a request may be without an answer. `margin_ms` is the longest way to the exchange for a request whose
-    answer is not reported; `clock_ms` is the error of our clock against the exchange's.
+    answer is not reported; `clock_ms` is the error of our clock against the exchange's. `public` are the kinds that
+    carry no key.
     """
 
     pools: tuple[Pool, ...]
@@ -67,6 +68,26 @@ class Limits:
     flight_ms: Millis = 60_000
     margin_ms: Millis = 0
     clock_ms: Millis = 0
+    public: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class Silence:
+    """Until when an exchange wants to hear nothing: of anybody, or of our key (`signed`), which public reads do not carry."""
+
+    public: frozenset[str]
+    all_until: Millis = 0
+    signed_until: Millis = 0
+
+    def want(self, until: Millis, *, signed: bool) -> None:
+        """Keep silent until then; one that is under way is not made shorter."""
+        self.signed_until = max(self.signed_until, until)
+        if not signed:
+            self.all_until = max(self.all_until, until)
+
+    def until(self, kind: str) -> Millis:
+        """When a request of this kind may leave again."""
+        return self.all_until if kind in self.public else self.signed_until
 
 
 def paper_limits(config: PaperConfig, speed: Decimal = ONE) -> Limits:
@@ -99,6 +120,7 @@ def exchange_limits(
     reported: Sequence[Pool] = (),
     *,
     clock_ms: Millis = 100,
+    public: frozenset[str] = frozenset(),
 ) -> Limits:
     """The limits of a real exchange: its facts, and over them what it says itself of the same windows.
 
@@ -113,6 +135,7 @@ def exchange_limits(
         flight_ms=30_000,
         margin_ms=1_000,
         clock_ms=clock_ms,
+        public=public,
     )
 
 

@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final
 
-from engine.quota import GUARD, RANK, Limits, Pool, Window, window_of
+from engine.quota import GUARD, RANK, Limits, Pool, Silence, Window, window_of
 from engine.types import Millis, Priority
 
 __all__ = ["STOP", "Denied", "Grant", "Limits", "Pool", "RateLimiter", "Wait", "read_permit"]
@@ -117,7 +117,7 @@ class RateLimiter:
         }
         self._stop_cost = {window.name: weight for window, weight in self._costs.get(STOP, ())}
         self._now: Millis = 0
-        self._closed_until: Millis = 0
+        self._silence = Silence(limits.public)
         self._numbers = 0
         self._lines: dict[_Key, _Line] = {}
         self._wishes: dict[str, tuple[_Key, _Wish]] = {}
@@ -144,7 +144,7 @@ class RateLimiter:
         if holder is not None:
             return self._permits[holder].grant
         rank = RANK[priority]
-        if not self._lines and self._now >= self._closed_until and not self._blocked(cost, rank, reserve):
+        if not self._lines and self._now >= self._silence.until(request) and not self._blocked(cost, rank, reserve):
             return self._grant(request_id, request, rank, reserve)
         if any(weight > window.total for window, weight in cost):
             return Denied(request_id, f"a {request} costs more than the exchange allows at all")
@@ -160,21 +160,20 @@ class RateLimiter:
             line.live += 1
             heappush(self._deadlines, (not_after, wish.number, request_id))
         self._settle()
-        return self._answer(request_id, cost, rank, reserve, not_after)
+        return self._answer(request_id, request, rank, reserve, not_after)
 
-    def _answer(
-        self, request_id: str, cost: tuple[tuple[Window, int], ...], rank: int, reserve: int, not_after: Millis
-    ) -> Grant | Wait | Denied:
+    def _answer(self, request_id: str, kind: str, rank: int, reserve: int, not_after: Millis) -> Grant | Wait | Denied:
+        cost, silent_until = self._costs[kind], self._silence.until(kind)
         if request_id not in self._wishes:
             mine = next(decided for decided in self._decided if decided.request_id == request_id)
             self._decided.remove(mine)
             return mine
         # Permits may be given back, but what has been sent stays counted until its window ends.
-        until = max([self._closed_until, *(w.end for w, _ in self._blocked(cost, rank, reserve))])
+        until = max([silent_until, *(w.end for w, _ in self._blocked(cost, rank, reserve))])
         hopeless = [w for w, weight in cost if w.end > not_after and w.hopeless(rank, weight)]
-        if self._closed_until > not_after or hopeless:
+        if silent_until > not_after or hopeless:
             self._leave(*self._wishes[request_id])
-            what = "the exchange wants silence" if self._closed_until > not_after else f"{hopeless[0].name} is used up"
+            what = "the exchange wants silence" if silent_until > not_after else f"{hopeless[0].name} is used up"
             return Denied(request_id, what)
         return Wait(until)
 
@@ -191,8 +190,10 @@ class RateLimiter:
             return None
         times = [self._deadlines[0][0] + 1, *(window.end for window in self._windows.values())]
         times.extend(permit.grant.expires + 1 for permit in list(self._permits.values())[:1])
-        if self._closed_until > self._now:
-            times = [self._deadlines[0][0] + 1, self._closed_until]
+        silence = {self._silence.until(kind) for _, kind, _ in self._lines}
+        if min(silence) > self._now:  # nobody gets anything before
+            times = [self._deadlines[0][0] + 1]
+        times.extend(until for until in silence if until > self._now)
         return max(min(times), self._now + 1)
 
     # ------------------------------------------------------------ what became of permits
@@ -235,9 +236,9 @@ class RateLimiter:
         if window is not None:
             window.believe(-(-used // window.sharers), now, sent_at)
 
-    def penalize(self, until: Millis) -> None:
-        """The exchange wants silence (Retry-After, a ban): nobody gets anything before `until`."""
-        self._closed_until = max(self._closed_until, until)
+    def penalize(self, until: Millis, *, signed: bool = False) -> None:
+        """The exchange wants silence (Retry-After, a ban): nobody gets anything before `until`, or nothing `signed`."""
+        self._silence.want(until, signed=signed)
 
     @property
     def is_known(self) -> bool:
@@ -290,13 +291,11 @@ class RateLimiter:
 
     def _settle(self) -> None:
         """Serve the lines, the urgent first; what one of them waits for is kept from those behind it."""
-        if not self._lines or self._now < self._closed_until:
-            return
         held: dict[str, int] = {}
         for key in sorted(self._lines, key=lambda k: (k[0], self._lines[k].wishes[0].number)):
             rank, kind, reserve = key
             line, cost = self._lines[key], self._costs[kind]
-            while line.live:
+            while line.live and self._now >= self._silence.until(kind):
                 blocked = self._blocked(cost, rank, reserve, held)
                 if blocked:
                     self._hold(held, blocked, cost, line.live)

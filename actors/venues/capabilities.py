@@ -227,7 +227,7 @@ class Capability:
 
     def limits(self, reported: Sequence[Pool] = ()) -> Limits:
         """What may be asked of this exchange in what time; see `engine.quota.exchange_limits`."""
-        return exchange_limits(self.pools, self.costs, reported)
+        return exchange_limits(self.pools, self.costs, reported, public=frozenset(PUBLIC))
 
     @property
     def stop_beside(self) -> bool:

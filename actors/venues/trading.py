@@ -133,7 +133,8 @@ class RequestEnded:
     """A request has come to an end, whatever it was: its permit, for the books.
 
     `waited_ms` is how long an order was on its way to the socket, `took_ms` how long its answer took: None
-    where there was no way to go. With `retry_after_ms` the exchange wants silence; `why` in its words.
+    where there was no way to go. With `retry_after_ms` the exchange wants silence; `why` in its words. `signed`: of
+    requests with our key only.
     """
 
     permit_id: str
@@ -146,6 +147,7 @@ class RequestEnded:
     retry_after_ms: Millis = 0
     banned: bool = False
     why: str = ""
+    signed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

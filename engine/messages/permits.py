@@ -69,6 +69,7 @@ class UsageReported(Message):
 
     `sent_at` is when the request left whose answer says so, where that is known: near a window's edge the
     answer may be of the window before. `passed_on`: it was said to another account at the same exchange.
+    `signed`: our key is refused for a while, and what does not carry it may go on.
     """
 
     pool: str
@@ -78,3 +79,4 @@ class UsageReported(Message):
     banned: bool = False
     why: str = ""
     passed_on: bool = False
+    signed: bool = False

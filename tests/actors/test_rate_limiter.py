@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from actors.rate_limiter import RateLimiterActor
@@ -212,3 +213,28 @@ def test_the_paper_exchange_counts_as_binance_does() -> None:
         (1_500, 10_000),
         (200_000, 86_400_000),
     ]
+
+
+def test_a_key_that_is_refused_is_said_and_silences_nobody_else() -> None:
+    """What carries the key waits, other accounts at the exchange have keys of their own, and the user is told which it is."""
+    sim = SimRuntime(1, start_ms=0)
+    seen, neighbour, notifier = Seen(), Seen(), Seen()
+    for name, heard in (("root", Seen()), ("pair:A", seen), ("limiter@b", neighbour), ("notifier", notifier)):
+        sim.spawn(name, probe(heard))
+    limits = replace(LIMITS, costs={"order": {"orders": 1}, "candles": {"orders": 1}}, public=frozenset({"candles"}))
+    sim.spawn("limiter", lambda ctx: RateLimiterActor(ctx, limits, neighbours=["limiter@b"]))
+    sim.tell("limiter", UsageReported(pool="orders", used=0))
+    sim.tell("limiter", UsageReported(pool="", retry_after_ms=5_000, why="-2015", signed=True))
+    for request in ("order", "candles"):
+        wish = AcquirePermit(
+            request_id=request, request=request, priority=Priority.EXIT, not_after=60_000, reply_to="pair:A"
+        )
+        sim.tell("limiter", wish)
+    sim.settle()
+    at_once = [message.request_id for message in seen.of(PermitGranted)]
+    sim.run_for(5_000)
+
+    assert at_once == ["candles"]
+    assert [message.request_id for message in seen.of(PermitGranted)] == ["candles", "order"]
+    assert neighbour.of(UsageReported) == []
+    assert "refuses our key" in notifier.of(Notify)[0].text

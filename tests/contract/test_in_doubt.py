@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from actors.venues.live.failure import SILENCE_MS
 from actors.venues.live.venue import CHECK_S
 from actors.venues.trading import Looked, PermitWanted, RequestEnded
 from engine.messages import (
@@ -191,21 +192,23 @@ def test_silence_is_told_to_the_limiter(desk: Desk, exchange: Exchange) -> None:
     desk.submit(an_order(1, desk.world.now()))
     (ended,) = [event for event in desk.of(RequestEnded) if event.retry_after_ms]
 
+    assert not ended.signed
     assert (ended.retry_after_ms, ended.banned, ended.request) == (7_000, False, "order")
     assert ended.took_ms is not None
     assert "-1003" in ended.why
 
 
 def test_a_key_that_is_taken_away_is_said(desk: Desk, exchange: Exchange) -> None:
-    """Binance says the same of a key that is no good any more and of one that rests: it is tried again, and its words are told."""
+    """Binance says the same of a key that is no good any more and of one that rests: what carries the key waits, and its words are told."""
     desk.look(1)
     name = desk.world.connection.trading.apiKey  # type: ignore[attr-defined]
     exchange.control("user", key=name, secret="secret", name=name, can_trade=False)
     desk.submit(an_order(1, desk.world.now()))
     desk.wait(lambda: any(event.why for event in desk.of(RequestEnded)), "the reason")
-    (why,) = [event.why for event in desk.of(RequestEnded) if event.why]
+    (ended,) = [event for event in desk.of(RequestEnded) if event.why]
 
-    assert "Invalid API-key, IP, or permissions" in why
+    assert "Invalid API-key, IP, or permissions" in ended.why
+    assert (ended.signed, ended.retry_after_ms) == (True, SILENCE_MS)
     assert there(desk, exchange) == []
 
 

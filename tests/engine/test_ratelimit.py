@@ -178,6 +178,20 @@ def test_silence_is_kept_by_all() -> None:
     assert [g.request_id for g in made.poll(20_000)] == ["g"]
 
 
+def test_a_key_that_is_refused_holds_what_carries_it() -> None:
+    """While our key is refused public requests go on, and do not wait behind those that carry it; a ban holds all."""
+    made = limiter(replace(LIMITS, public=frozenset({"candles"})))
+    made.penalize(20_000, signed=True)
+
+    assert made.acquire("g", "order", GUARD, 0, 30_000) == Wait(20_000)
+    assert isinstance(made.acquire("c", "candles", DATA, 10, 30_000), Grant)
+    made.penalize(15_000)
+    assert made.acquire("d", "candles", DATA, 20, 30_000) == Wait(15_000)
+    assert made.next_at() == 15_000
+    assert [g.request_id for g in made.poll(15_000)] == ["d"]
+    assert [g.request_id for g in made.poll(20_000)] == ["g"]
+
+
 def test_who_cannot_be_served_in_time_is_told() -> None:
     """A wish ends when its time does, at once when the window outlasts it, or when it is too large for any."""
     made = limiter()

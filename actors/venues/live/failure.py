@@ -46,7 +46,8 @@ class Failure:
 
     `code` is one of `OrderRejected`'s where the verdict is REFUSED, else UNREACHABLE, TOO_LATE, NO_PERMIT or
     empty. `retry_after_ms` is how long the exchange wants silence, for everybody; `banned` says that it
-    has shut us out. `clock`: it did not believe our time. `key`: it did not accept our key. `same`: it is so already.
+    has shut us out. `clock`: it did not believe our time. `key`: it did not accept our key, and where it wants silence
+    that is of what carries the key. `same`: it is so already.
     """
 
     verdict: Verdict
@@ -129,6 +130,8 @@ _NO_ORDER: Final = re.compile(
 )
 _SAME: Final = re.compile(r"not (been )?(modified|changed)|no need to (change|modify)", re.IGNORECASE)
 """What was to be set is so already, in words that ccxt takes for a refusal: Bybit's leverage, for one."""
+_KEY_RESTS: Final = re.compile(r'"code"\s*:\s*"?-2015(?![0-9])')
+"""Binance's word for a key that was good before: it is no good any more, may not do this, or rests; ccxt cannot tell."""
 _BANNED_UNTIL: Final = re.compile(r"banned until (\d{13})")
 
 
@@ -227,7 +230,8 @@ def _silence(text: str, exchanged: Exchanged, now_ms: int) -> Failure:
         wait = max(int(until[1]) - now_ms, 0)
     else:
         wait = BAN_MS if banned else SILENCE_MS
-    return Failure(Verdict.SILENCE, "NO_PERMIT", text, retry_after_ms=max(wait, 1), banned=banned)
+    key = exchanged.status not in (418, 429) and bool(_KEY_RESTS.search(text))
+    return Failure(Verdict.SILENCE, "NO_PERMIT", text, retry_after_ms=max(wait, 1), banned=banned, key=key)
 
 
 def sentence_of(error: BaseException) -> str:

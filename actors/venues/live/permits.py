@@ -146,6 +146,7 @@ def ended_of(kind: str, permit: Permit, answer: Any, *, pair: str = "*", client_
         retry_after_ms=failure.retry_after_ms if failure is not None else 0,
         banned=failure.banned if failure is not None else False,
         why=failure.reason if failure is not None and failure.retry_after_ms else "",
+        signed=failure is not None and failure.key,
     )
 
 
