@@ -51,7 +51,9 @@ class Limits:
     """An exchange's pools and what each kind of request costs in them.
 
     `urgent_percent` of a window is left to GUARD and EXIT, `restart_percent` to the time after a restart.
-    With `reserve_is_urgent` the stops that entries have reserved are part of the urgent share, not besides it.
+    With `reserve_is_urgent` the stops that entries have reserved are part of the urgent share, not besides it; in windows
+    of `brief_ms` or less they stay a part of it when they are sent: entries and their stops may fill such a window,
+    however soon the stops come, and whoever is urgent beyond that waits no longer than it lasts.
     `permit_ms` is how long a permit holds, `reserve_ms` how long a stop's budget is kept, `flight_ms` how long
     a request may be without an answer. `margin_ms` is the longest way to the exchange for a request whose
     answer is not reported; `clock_ms` is the error of our clock against the exchange's. `public` are the kinds that
@@ -63,6 +65,7 @@ class Limits:
     urgent_percent: int = 20
     restart_percent: int = 3
     reserve_is_urgent: bool = False
+    brief_ms: Millis = 10_000
     permit_ms: Millis = 5_000
     reserve_ms: Millis = 30_000
     flight_ms: Millis = 60_000
@@ -191,6 +194,7 @@ class Window:
     """One pool and what is used of its current window."""
 
     __slots__ = (
+        "brief",
         "clock_ms",
         "counted",
         "counted_next",
@@ -202,6 +206,9 @@ class Window:
         "sent",
         "sharers",
         "size",
+        "stops",
+        "stops_next",
+        "stops_out",
         "total",
         "unknown",
         "urgent",
@@ -215,12 +222,16 @@ class Window:
         self.total = pool.limit - self.restart
         self.urgent = pool.limit * limits.urgent_percent // 100
         self.joint = limits.reserve_is_urgent
+        self.brief = pool.window_ms <= limits.brief_ms
         self.clock_ms = 0 if pool.rolling else limits.clock_ms
         self.sharers = pool.sharers
         self.index = -1
         self.counted = 0
         self.counted_next = 0
         self.outstanding = 0
+        self.stops = 0
+        self.stops_next = 0
+        self.stops_out = 0
         self.sent = 0
         self.unknown = False
 
@@ -238,18 +249,21 @@ class Window:
         index = (now - self.clock_ms) // self.size
         if index <= self.index:
             return
-        self.counted = self.counted_next if index == self.index + 1 else 0
-        self.counted_next = 0
+        follows = index == self.index + 1
+        self.counted, self.stops = (self.counted_next, self.stops_next) if follows else (0, 0)
+        self.counted_next = self.stops_next = 0
         self.unknown = self.unknown and self.index == -1
         self.index = index
 
-    def count(self, weight: int, first: Millis, last: Millis) -> None:
-        """Count what the exchange got between `first` and `last`, by our clock."""
+    def count(self, weight: int, first: Millis, last: Millis, stops: int = 0) -> None:
+        """Count what the exchange got between `first` and `last`, by our clock; `stops` of it had been reserved."""
         first, last = (first - self.clock_ms) // self.size, (last + self.clock_ms) // self.size
         if first <= self.index <= last:
             self.counted += weight
+            self.stops += stops
         if last > self.index:
             self.counted_next += weight
+            self.stops_next += stops
 
     def believe(self, used: int, now: Millis, sent_at: Millis | None) -> None:
         """What the exchange has counted, as its answer to a request of `sent_at` says: more than we know of is true.
@@ -267,8 +281,11 @@ class Window:
             most = self.restart if rank <= URGENT else self.restart // 2 if rank == READING else 0
         elif rank <= URGENT:
             most = self.total - (0 if rank == GUARD else reserved)
+        elif self.joint:
+            sent = self.stops + self.stops_out if self.brief else 0
+            most = self.total - max(self.urgent - sent, reserved)
         else:
-            most = self.total - (max(self.urgent, reserved) if self.joint else self.urgent + reserved)
+            most = self.total - (self.urgent + reserved)
         return most - self.counted - self.outstanding
 
     def hopeless(self, rank: int, weight: int) -> bool:
@@ -315,17 +332,21 @@ class RollingWindow(Window):
         self.now = now
         self.unknown = self.unknown and now < self.known_at
         while self.parts and (self.parts[0][0] + 1) * self.step + self.size <= now:
-            self.counted -= self.parts.popleft()[1]
+            _, weight, stops = self.parts.popleft()
+            self.counted -= weight
+            self.stops -= stops
 
-    def count(self, weight: int, first: Millis, last: Millis) -> None:
+    def count(self, weight: int, first: Millis, last: Millis, stops: int = 0) -> None:
         """Count what came by `last`; with what came later, where that was counted before."""
         del first
         self.counted += weight
+        self.stops += stops
         part = last // self.step
         if self.parts and self.parts[-1][0] >= part:
             self.parts[-1][1] += weight
+            self.parts[-1][2] += stops
         else:
-            self.parts.append([part, weight])
+            self.parts.append([part, weight, stops])
 
     def believe(self, used: int, now: Millis, sent_at: Millis | None) -> None:
         """As of an aligned window; what we did not know of is taken to have come just now."""

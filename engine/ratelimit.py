@@ -97,6 +97,8 @@ class _Permit:
     request_id: str
     kind: str
     grant: Grant
+    reserved: bool = False
+    """Whether it is a stop whose budget had been reserved."""
 
 
 _Key = tuple[int, str, int]  # rank, kind, reserve: wishes that stand in one line
@@ -345,14 +347,16 @@ class RateLimiter:
         self._numbers += 1
         expires = self._now + self._limits.permit_ms
         grant = Grant(request_id, f"{self._epoch}.{self._numbers}.{expires}", expires)
+        reserved = rank == GUARD and kind == STOP and not reserve and bool(self._reserves)
         for window, weight in self._costs[kind]:
             window.outstanding += weight
-        self._permits[grant.permit_id] = _Permit(request_id, kind, grant)
+            window.stops_out += weight if reserved else 0
+        self._permits[grant.permit_id] = _Permit(request_id, kind, grant, reserved)
         self._holders[request_id] = grant.permit_id
         if reserve:
             self._reserves[grant.permit_id] = (self._now + self._limits.reserve_ms, reserve)
             self._reserved += reserve
-        elif rank == GUARD and kind == STOP and self._reserves:
+        elif reserved:
             permit_id, (until, count) = next(iter(self._reserves.items()))
             self._reserved -= 1
             if count == 1:
@@ -369,9 +373,11 @@ class RateLimiter:
 
     def _book(self, permit: _Permit, first: Millis, last: Millis) -> None:
         for window, weight in self._costs[permit.kind]:
+            stops = weight if permit.reserved else 0
             window.outstanding -= weight
+            window.stops_out -= stops
             window.sent += weight
-            window.count(weight, first, last)
+            window.count(weight, first, last, stops)
 
     def _drop(self, permit_id: str) -> _Permit | None:
         permit = self._permits.pop(permit_id, None)
@@ -379,6 +385,7 @@ class RateLimiter:
             del self._holders[permit.request_id]
             for window, weight in self._costs[permit.kind]:
                 window.outstanding -= weight
+                window.stops_out -= weight if permit.reserved else 0
         return permit
 
     def _leave(self, key: _Key, wish: _Wish) -> None:

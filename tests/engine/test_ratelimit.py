@@ -83,6 +83,25 @@ def test_a_reservation_may_be_part_of_the_urgent_share() -> None:
     assert orders(limiter(replace(LIMITS, reserve_is_urgent=True)), 9) == ["Grant"] * 8 + ["Wait"]
 
 
+@pytest.mark.parametrize(("seconds", "pairs"), [(10, 5), (60, 4)], ids=["a window of seconds", "a longer one"])
+def test_stops_that_come_at_once_leave_room_for_as_many_entries(seconds: int, pairs: int) -> None:
+    """Where each entry's stop is sent before the next entry asks, a short window is used whole; a longer one keeps its share."""
+    pools = (Pool("weight", 100, 60_000), Pool("orders", 10, seconds * 1_000))
+    made = limiter(replace(LIMITS, reserve_is_urgent=True, pools=pools))
+    granted = 0
+    for number in range(10):
+        entry = made.acquire(f"entry{number}", "order", ENTRY, number, 500_000, reserve=1)
+        if isinstance(entry, Grant):
+            granted += 1
+            made.spent(entry.permit_id, number)
+            stop = made.acquire(f"stop{number}", "stop", GUARD, number, 500_000)
+            assert isinstance(stop, Grant)
+            made.spent(stop.permit_id, number)
+
+    assert granted == pairs
+    assert len(made.poll(seconds * 1_000)) == 5  # those that waited have the next window whole
+
+
 def test_the_urgent_overtakes_those_who_wait() -> None:
     """When the window ends, the guard that came last is served first."""
     made = limiter()
