@@ -45,6 +45,8 @@ def main() -> int:
             except Failed as failure:
                 figures, ok = str(failure), False
                 failed += 1
+                if given.keep:
+                    figures += f" (kept in {Path(folder).rename(f'{folder}-kept')})"
         print(f"{'ok    ' if ok else 'FAILED'} {name} ({time.monotonic() - began:.0f} s): {figures}", flush=True)
     return 1 if failed else 0
 

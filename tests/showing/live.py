@@ -10,6 +10,7 @@ from tests.showing import live_candles, live_entries, live_fixtures, live_kills,
 SHOWS: Final[dict[str, Callable[..., str]]] = {
     "candles": live_candles.show,
     "entries": live_entries.show,
+    "entries_hundred": live_entries.show_hundred,
     "fixtures": live_fixtures.show,
     "streams": live_streams.show,
     "streams_futures": live_streams.show_futures,
