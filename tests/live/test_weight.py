@@ -60,12 +60,13 @@ def test_every_request_is_counted(tmp_path: Path, futures: bool) -> None:
         with bot:
             bot.wait_for("closed trades", CLOSED, 1, 120)
             first = uncounted(bot, exchange) - at_start
-            exchange.control("kick", which="user")
-            exchange.control("kick", which="streams")
+            market = "futures" if futures else "spot"
+            for which in ("user", "streams"):
+                exchange.control("kick", which=which, market=market)
             bot.wait_for("closed trades", CLOSED, 3, 120)
             time.sleep(1.0)
             last = uncounted(bot, exchange) - at_start
-            requests = exchange.control("requests")["futures" if futures else "spot"]
+            requests = exchange.control("requests")[market]
 
         renewed = [name for _, name, _ in requests if name == "PUT /fapi/v1/listenKey"]
         if futures:  # some kinds are counted at their dearest (one pair's best price): more than is used, never less

@@ -86,7 +86,7 @@ def _cut_off(bot: LiveBot, exchange: Exchange) -> None:
     """The account's socket is closed, and none is accepted for a while: what happens meanwhile is told to nobody."""
     del bot
     exchange.control("fault", kind="refuse_stream", stream="connect:user")
-    exchange.control("kick", which="user")
+    exchange.control("kick", which="user", market="futures" if exchange.futures else "spot")
 
 
 def _rest_outage(bot: LiveBot, exchange: Exchange) -> None:
