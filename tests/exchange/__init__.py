@@ -1,4 +1,6 @@
-"""A local exchange for the tests: Binance's spot and USD-M futures API over real sockets, with a ledger of its own.
+"""A local exchange for the tests: Binance's and Bybit's APIs over real sockets, with a ledger of its own.
+
+Binance's spot and USD-M futures are here, with the market that both share; Bybit's door to the spot market is `bybit`.
 
 It is there so that the whole bot, and the unmodified ccxt classes below it, can be run against an exchange that
 misbehaves as ordered, and then be compared with what the exchange itself wrote down. It shares no code with the bot.

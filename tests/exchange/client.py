@@ -1,6 +1,6 @@
 """How clients get here: ccxt's options, calls of the control endpoints, and the exchange as a child process.
 
-`python -m tests.exchange.client PORT [--futures]` prints the line for a configuration's `[exchange]`.
+`python -m tests.exchange.client PORT [--futures | --bybit]` prints the line for a configuration's `[exchange]`.
 """
 
 from __future__ import annotations
@@ -46,6 +46,18 @@ def options(port: int, *, futures: bool = False) -> dict[str, Any]:
     return {"urls": {"api": urls}, "options": chosen}
 
 
+def bybit_options(port: int) -> dict[str, Any]:
+    """The same for `ccxt.bybit`; candles of a second, which Bybit has not, are named for it."""
+    http, ws = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}/v5"
+    private = {"spot": {"unified": f"{ws}/private"}, "contract": f"{ws}/private"}
+    urls = {"public": http, "private": http, "ws": {"public": {"spot": f"{ws}/public/spot"}, "private": private}}
+    return {
+        "urls": {"api": urls},
+        "timeframes": {"1s": "1s"},
+        "options": {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}},
+    }
+
+
 def as_toml(value: Any) -> str:
     """An inline TOML value, for a configuration file."""
     if isinstance(value, Mapping):
@@ -72,11 +84,12 @@ class Control:
 
 
 class Exchange:
-    """The exchange as a process of its own, for a `with`: `port`, `control`, `options()`."""
+    """The exchange as a process of its own, for a `with`: `port`, `control`, `options()`; `name`: by whose door."""
 
-    def __init__(self, *arguments: str, futures: bool = False, port: int = 0) -> None:
+    def __init__(self, *arguments: str, futures: bool = False, port: int = 0, name: str = "binance") -> None:
         self.arguments = arguments
         self.futures = futures
+        self.name = name
         self.port = port
 
     def __enter__(self) -> Self:
@@ -100,9 +113,11 @@ class Exchange:
 
     def options(self, **more: Any) -> dict[str, Any]:
         """Ccxt's constructor arguments: the addresses, the key of the account `main`, no throttler."""
-        made = options(self.port, futures=self.futures)
+        made = bybit_options(self.port) if self.name == "bybit" else options(self.port, futures=self.futures)
         return {**made, "apiKey": "key", "secret": "secret", "enableRateLimit": False, **more}
 
 
 if __name__ == "__main__":
-    print("options =", as_toml(options(int(sys.argv[1]), futures="--futures" in sys.argv)))
+    number = int(sys.argv[1])
+    made = bybit_options(number) if "--bybit" in sys.argv else options(number, futures="--futures" in sys.argv)
+    print("options =", as_toml(made))

@@ -33,7 +33,7 @@ class ControlPanel:
             for name in (
                 "state", "price", "play", "script", "candles", "pair", "fault", "clear", "faults", "ledger", "order",
                 "cancel", "fill", "deposit", "user", "clock", "limits", "requests", "sockets", "kick", "fund",
-                "liquidate", "modes", "expire", "outage", "reset", "say",
+                "liquidate", "modes", "expire", "outage", "reset", "say", "restart",
             )
         }  # fmt: skip
 
@@ -72,6 +72,7 @@ class ControlPanel:
                 }
                 for name, venue in world.venues.items()
             },
+            "bybit": {"breaches": _fields(world.bybit.limits.breaches)},
             "faults": [fault.facts() for fault in world.faults.ordered],
             "failures": world.failures,
         }
@@ -271,6 +272,10 @@ class ControlPanel:
             for name, hub in world.hubs.items()
         }
 
+    def restart(self, asking: Asking) -> Any:
+        """Bybit: orders that have ended are told by the history only, and no more by `realtime`, as after a release."""
+        return {"forgotten": self.world.bybit_orders.restart()}
+
     def say(self, asking: Asking) -> Any:
         """`event`: send this down the account's stream, whatever it is."""
         stream = self.world.user_streams[asking.get("market", "spot")]
@@ -322,7 +327,8 @@ class ControlPanel:
     def requests(self, asking: Asking) -> Any:
         """Every request so far: real seconds, `METHOD /path`, status (0: a fault ate it); `since` these seconds."""
         since = float(asking.get("since", 0))
-        return {name: [row for row in door.log if row[0] >= since] for name, door in self.world.doors.items()}
+        doors = {**self.world.doors, "bybit": self.world.bybit}
+        return {name: [row for row in door.log if row[0] >= since] for name, door in doors.items()}
 
 
 def _fields(record: Any) -> dict[str, Any]:

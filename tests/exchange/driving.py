@@ -21,7 +21,7 @@ def drive(exchange: Exchange, work: Work, *, timeout: int = 10_000, **options: A
     """
 
     async def all_of_it() -> Any:
-        binance = ccxt.pro.binance(exchange.options(timeout_on_exit=10, **options))
+        binance = getattr(ccxt.pro, exchange.name)(exchange.options(timeout_on_exit=10, **options))
         try:
             await binance.load_markets()
             binance.timeout = timeout

@@ -140,7 +140,7 @@ class FuturesVenue(Venue[FuturesAccount]):
             raise
         order.updated = self.clock.now()
         self.tell(order, "AMENDMENT")
-        self._take(account, order, self.quotes[order.symbol])
+        self.take(account, order, self.quotes[order.symbol])
         return order
 
     # ------------------------------------------------------------ margin

@@ -16,7 +16,7 @@ from aiohttp import WSMsgType, web
 from tests.exchange import frames
 from tests.exchange.clock import Clock
 from tests.exchange.faults import Faults
-from tests.exchange.quotes import INTERVALS
+from tests.exchange.quotes import INTERVALS, Candle, Quote
 from tests.exchange.sockets import Socket
 from tests.exchange.venue import Venue
 
@@ -47,7 +47,7 @@ class Hub:
         self._dirty: set[str] = set()
         self._boundary: dict[str, int] = {}
         self._live: dict[str, dict[str, set[Socket]]] = {}
-        venue.moved = self.moved
+        venue.movers.append(self.moved)
 
     # ------------------------------------------------------------ a socket's life
 
@@ -61,19 +61,20 @@ class Hub:
         self.sockets.add(socket)
         self.opened += 1
         for stream in filter(None, request.query.get("streams", "").split("/")):
-            self._subscribe(socket, stream)
+            self.subscribe(socket, stream)
         try:
             async for message in ws:
                 if message.type is WSMsgType.TEXT:
-                    self._heard(socket, message.data)
+                    self.heard(socket, message.data)
         finally:
             for stream in list(socket.streams):
-                self._unsubscribe(socket, stream)
+                self.unsubscribe(socket, stream)
             self.sockets.discard(socket)
             socket.end()
         return ws
 
-    def _heard(self, socket: Socket, text: str) -> None:
+    def heard(self, socket: Socket, text: str) -> None:
+        """A request on a socket."""
         if socket.talks_too_much():
             self.kicked += 1
             socket.close(1008, "Too many requests")
@@ -95,28 +96,62 @@ class Hub:
             socket.answer({"error": {"code": 2, "msg": "Invalid request: too many streams"}, "id": number})
             return
         for name in names:
-            (self._subscribe if method == "SUBSCRIBE" else self._unsubscribe)(socket, name)
+            (self.subscribe if method == "SUBSCRIBE" else self.unsubscribe)(socket, name)
         socket.answer({"result": None, "id": number})
 
-    @staticmethod
-    def _known(stream: str) -> bool:
+    # ------------------------------------------------------------ a dialect's names and frames
+
+    def parts(self, stream: str) -> tuple[str, str]:
+        """The pair and the kind of a stream: `BTCUSDT` and `kline_1m`."""
         symbol, _, rest = stream.partition("@")
+        return symbol.upper(), rest
+
+    def named(self, symbol: str, rest: str) -> str:
+        """The stream of this kind of a pair."""
+        return f"{symbol.lower()}@{rest}"
+
+    def kline(self, quote: Quote, interval: str, candle: Candle, now: int, *, closed: bool) -> str:
+        """The frame of a candle."""
+        return frames.kline(quote, interval, INTERVALS[interval], candle, now, closed=closed)
+
+    def now_of(self, quote: Quote, rest: str, now: int) -> dict[str, Any] | None:
+        """What goes out once a second of a pair that has moved; None: nothing of this kind."""
+        if rest == "miniTicker":
+            return frames.mini_ticker(quote, now)
+        if rest == "ticker":
+            return frames.ticker(quote, now)
+        if rest.startswith("markPrice"):
+            return frames.mark_price(quote, now, *self.funding(quote.listing.symbol))
+        return None
+
+    def at_once(self, quote: Quote, rest: str, now: int) -> dict[str, Any] | None:
+        """What goes out with each trade; None: nothing of this kind."""
+        if rest == "bookTicker":
+            return frames.book_ticker(quote, now)
+        return frames.trade(quote, now, rest) if rest in ("trade", "aggTrade") else None
+
+    # ------------------------------------------------------------ subscriptions
+
+    def _known(self, stream: str) -> bool:
+        symbol, rest = self.parts(stream)
         return stream in ALL_STREAMS or (bool(symbol) and rest in SYMBOL_STREAMS)
 
-    def _subscribe(self, socket: Socket, stream: str) -> None:
+    def subscribe(self, socket: Socket, stream: str) -> None:
+        """From now on the socket gets this."""
         socket.streams.add(stream)
         self.listeners.setdefault(stream, set()).add(socket)
-        symbol, _, rest = stream.partition("@")
-        self._live.setdefault(symbol.upper(), {})[rest] = self.listeners[stream]
+        symbol, rest = self.parts(stream)
+        self._live.setdefault(symbol, {})[rest] = self.listeners[stream]
         if rest.startswith("kline_"):
             interval = rest.removeprefix("kline_")
             step = INTERVALS[interval]
             now = self.clock.now()
             self._boundary.setdefault(interval, now - now % step + step)
-            if (quote := self.venue.quotes.get(symbol.upper())) is not None:
+            if (quote := self.venue.quotes.get(symbol)) is not None:
                 quote.live(interval, now)
 
-    def _unsubscribe(self, socket: Socket, stream: str) -> None:
+    def unsubscribe(self, socket: Socket, stream: str) -> None:
+        """And now not any more."""
         socket.streams.discard(stream)
         there = self.listeners.get(stream, set())
         there.discard(socket)
@@ -131,14 +166,12 @@ class Hub:
             return
         quote = self.venue.quotes[symbol]
         now = self.clock.now()
-        if there := live.get("bookTicker"):
-            self._send(there, symbol, "bookTicker", frames.book_ticker(quote, now))
-        for event in ("trade", "aggTrade"):
-            if there := live.get(event):
-                self._send(there, symbol, event, frames.trade(quote, now, event))
+        for rest, there in live.items():
+            if there and (frame := self.at_once(quote, rest, now)) is not None:
+                self._send(there, symbol, rest, frame)
 
     def _send(self, there: set[Socket], symbol: str, rest: str, frame: dict[str, Any]) -> None:
-        text, stream = orjson.dumps(frame).decode(), f"{symbol.lower()}@{rest}"
+        text, stream = orjson.dumps(frame).decode(), self.named(symbol, rest)
         for socket in there:
             socket.event(stream, symbol, text)
 
@@ -169,13 +202,12 @@ class Hub:
         quote = self.venue.quotes.get(symbol)
         if quote is None or quote.quiet or quote.listing.status != "TRADING":
             return
-        step = INTERVALS[interval]
         candles = quote.live(interval, now)
         late = [candle for candle in candles[-20:-1] if candle.ts >= ts]
         for candle in late:
-            text = frames.kline(quote, interval, step, candle, now, closed=True)
+            text = self.kline(quote, interval, candle, now, closed=True)
             for socket in there:
-                socket.event(f"{symbol.lower()}@kline_{interval}", symbol, text)
+                socket.event(self.named(symbol, f"kline_{interval}"), symbol, text)
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, set()
@@ -195,16 +227,11 @@ class Hub:
                 continue
             if rest.startswith("kline_"):
                 interval = rest.removeprefix("kline_")
-                candle = quote.live(interval, now)[-1]
-                text = frames.kline(quote, interval, INTERVALS[interval], candle, now, closed=False)
+                text = self.kline(quote, interval, quote.live(interval, now)[-1], now, closed=False)
                 for socket in there:
-                    socket.event(f"{symbol.lower()}@{rest}", symbol, text)
-            elif rest == "miniTicker":
-                self._send(there, symbol, rest, frames.mini_ticker(quote, now))
-            elif rest == "ticker":
-                self._send(there, symbol, rest, frames.ticker(quote, now))
-            elif rest.startswith("markPrice"):
-                self._send(there, symbol, rest, frames.mark_price(quote, now, *self.funding(symbol)))
+                    socket.event(self.named(symbol, rest), symbol, text)
+            elif (frame := self.now_of(quote, rest, now)) is not None:
+                self._send(there, symbol, rest, frame)
 
     def _flush_all(self, dirty: set[str], now: int) -> None:
         quotes = [self.venue.quotes[symbol] for symbol in sorted(dirty)]

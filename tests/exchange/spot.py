@@ -127,12 +127,29 @@ class SpotVenue(Venue[SpotAccount]):
         if kind in TRIGGERED_TYPES and sum(order.waiting for order in there) >= 5:
             raise filter_failure("MAX_NUM_ALGO_ORDERS")
 
+    def amend(self, order: Order, qty: Decimal, price: Decimal, stop: Decimal) -> None:
+        """Change a working order in place: it keeps its ids and what it has filled; refused, it is as it was."""
+        account, quote = self.accounts[order.account], self.quotes[order.symbol]
+        before = order.qty, order.price, order.stop_price
+        self.release(account, order)
+        order.qty, order.price, order.stop_price = qty, price, stop
+        try:
+            self.reserve(account, order, self.worst(order, quote))
+        except Refusal:
+            order.qty, order.price, order.stop_price = before
+            self.reserve(account, order, self.worst(order, quote))
+            raise
+        order.updated = self.clock.now()
+        self.tell(order, "REPLACED")
+        if not order.waiting and self.crosses(order, quote):
+            self.take(account, order, quote)
+
     # ------------------------------------------------------------ funds
 
     def reserve(self, account: SpotAccount, order: Order, worst: Decimal) -> None:
         """Lock the quote coin of a buy, the base coin of a sell."""
         listing = self.listings[order.symbol]
-        asset, amount = (listing.quote, order.qty * worst) if order.buys else (listing.base, order.qty)
+        asset, amount = (listing.quote, order.remaining * worst) if order.buys else (listing.base, order.remaining)
         if account.ledger.at("free", asset) < amount:
             raise Refusal(*NO_FUNDS)
         order.reserved, order.reserved_asset = amount, asset
@@ -211,6 +228,8 @@ class SpotVenue(Venue[SpotAccount]):
         account.updated = now
         self.publish(account.name, {"e": "balanceUpdate", "E": now, "a": asset, "d": f"{amount:.8f}", "T": now})
         self.publish(account.name, self.position_event(account, [asset]))
+        for hear in self.hearers:
+            hear(account.name, None, None)
 
     # ------------------------------------------------------------ the user's stream
 
@@ -223,6 +242,8 @@ class SpotVenue(Venue[SpotAccount]):
         if trade is not None and trade.fee_asset not in assets:
             assets.append(trade.fee_asset)
         self.publish(account.name, self.position_event(account, assets))
+        for hear in self.hearers:
+            hear(account.name, order, trade)
 
     def report(self, order: Order, what: str, trade: Trade | None, cancel_id: str | None) -> dict[str, Any]:
         """The event of one change of an order."""

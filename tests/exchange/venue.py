@@ -46,7 +46,8 @@ class Venue(Generic[A]):
         self.trades: dict[tuple[str, str], list[Trade]] = {}
         self.next_order = 1_000_000
         self.publish: Callable[[str, dict[str, Any]], None] = lambda account, event: None
-        self.moved: Callable[[str], None] = lambda symbol: None
+        self.movers: list[Callable[[str], None]] = []
+        self.hearers: list[Callable[[str, Order | None, Trade | None], None]] = []
 
     def forget(self) -> None:
         """No accounts, no orders, no trades; every pair is listed and traded at its first price, as at the start."""
@@ -130,17 +131,17 @@ class Venue(Generic[A]):
             if self.triggered(order, quote.last):
                 raise self.would_trigger()
             order.waiting = True
-        elif order.tif in ("GTX", "PO") and self._crosses(order, quote):
+        elif order.tif in ("GTX", "PO") and self.crosses(order, quote):
             raise self.would_take()
         order.id = self.next_order + 1
-        self.reserve(account, order, self._worst(order, quote))
+        self.reserve(account, order, self.worst(order, quote))
         self.next_order += 1
         order.created = order.updated = self.clock.now()
         order.original_type = order.original_type or order.type
         self.keep(account, order)
         self.tell(order, "NEW")
         if not order.waiting:
-            self._take(account, order, quote)
+            self.take(account, order, quote)
         return order
 
     def keep(self, account: A, order: Order) -> None:
@@ -193,7 +194,8 @@ class Venue(Generic[A]):
         """The price moves to `ticks`; orders that wait for it are triggered and filled."""
         quote = self.quotes[symbol]
         quote.trade(ticks, volume, self.clock.now())
-        self.moved(symbol)
+        for moved in self.movers:
+            moved(symbol)
         if self.open.get(symbol) and self.listings[symbol].status == "TRADING":
             self.match(symbol)
 
@@ -221,15 +223,17 @@ class Venue(Generic[A]):
         """A waiting order becomes a market or a limit order."""
         order.waiting = False
         order.updated = self.clock.now()
-        self._take(self.accounts[order.account], order, quote)
+        self.take(self.accounts[order.account], order, quote)
 
     # ------------------------------------------------------------ filling
 
-    def _crosses(self, order: Order, quote: Quote) -> bool:
+    def crosses(self, order: Order, quote: Quote) -> bool:
+        """Whether it would be filled as things are."""
         limit = order.rests_at
         return limit is None or (quote.ask <= limit if order.buys else quote.bid >= limit)
 
-    def _worst(self, order: Order, quote: Quote) -> Decimal:
+    def worst(self, order: Order, quote: Quote) -> Decimal:
+        """The price that an order's funds must do for."""
         best = quote.ask if order.buys else quote.bid
         if order.rests_at is not None:
             return order.price
@@ -238,10 +242,10 @@ class Venue(Generic[A]):
     def _offered(self, quote: Quote, qty: Decimal) -> Decimal:
         return qty if quote.left is None else min(qty, quote.left)
 
-    def _take(self, account: A, order: Order, quote: Quote) -> None:
+    def take(self, account: A, order: Order, quote: Quote) -> None:
         """Take what is there within the order's limit; what is left rests or ends."""
         best = quote.ask if order.buys else quote.bid
-        if self._crosses(order, quote):
+        if self.crosses(order, quote):
             offered = self._offered(quote, order.remaining)
             if not (order.tif == "FOK" and offered < order.remaining):
                 self._fill(account, order, best, offered, maker=False)

@@ -9,8 +9,15 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.exchange.bybit.account import Account
+from tests.exchange.bybit.door import BybitDoor
+from tests.exchange.bybit.hub import BybitHub
+from tests.exchange.bybit.limits import Visits
+from tests.exchange.bybit.market import Market
+from tests.exchange.bybit.orders import Orders
+from tests.exchange.bybit.stream import BybitStream
 from tests.exchange.clock import Clock
-from tests.exchange.door import Door, User
+from tests.exchange.door import BinanceDoor, Endpoint, User
 from tests.exchange.faults import Faults
 from tests.exchange.futures import FuturesVenue
 from tests.exchange.hub import Hub
@@ -23,7 +30,7 @@ from tests.exchange.rest_spot import SpotRest
 from tests.exchange.spot import SpotAccount, SpotVenue
 from tests.exchange.user_stream import UserStream
 from tests.exchange.venue import Venue
-from tests.exchange.windows import futures_limits, spot_limits
+from tests.exchange.windows import Limits, futures_limits, spot_limits
 from tests.exchange.ws_api import WsApi
 
 
@@ -54,11 +61,15 @@ class World:
         self.players = {"spot": Player(self.spot, settings.seed, rate=rate, volatility=settings.volatility)}
         limits = spot_limits(self.clock.wall)
         spot_rest = SpotRest(self.spot, limits, self.users)
-        self.doors = {"spot": Door(self.clock, self.users, self.faults, limits, spot_rest.endpoints())}
+        self.doors = {"spot": self._binance(limits, spot_rest.endpoints())}
         self.venues: dict[str, Venue[Any]] = {"spot": self.spot}
         self.hubs = {"spot": Hub(self.spot, self.clock, self.faults, talk_limit=5)}
-        self.user_streams: dict[str, WsApi | UserStream] = {"spot": WsApi(self.doors["spot"])}
+        self.user_streams: dict[str, WsApi | UserStream | BybitStream] = {"spot": WsApi(self.doors["spot"])}
         self.spot.publish = self.user_streams["spot"].publish
+        self.bybit_orders = Orders(self.spot)
+        self.bybit = self._bybit()
+        self.hubs["bybit"] = BybitHub(self.spot, self.clock, self.faults, talk_limit=1000)
+        self.user_streams["bybit"] = BybitStream(self.spot, self.bybit)
         self.margin: MarginRest | None = None
         if settings.futures:
             self._add_futures()
@@ -66,13 +77,24 @@ class World:
         self.failures: list[str] = []
         self.add_user(User(name="main", key="key", secret="secret"), settings.funds)
 
+    def _binance(self, limits: Limits, endpoints: dict[tuple[str, str], Endpoint]) -> BinanceDoor:
+        return BinanceDoor(self.clock, self.users, self.faults, limits=limits, endpoints=endpoints)
+
+    def _bybit(self) -> BybitDoor:
+        """The second door to the same spot market."""
+        parts = (Market(self.spot), Account(self.spot), self.bybit_orders)
+        endpoints = {name: endpoint for part in parts for name, endpoint in part.endpoints().items()}
+        limits = Visits(self.clock.wall)
+        return BybitDoor(self.clock, self.users, self.faults, limits=limits, endpoints=endpoints)
+
     def _add_futures(self) -> None:
         settings = self.settings
         venue = FuturesVenue(listings(settings.pairs, settings.seed, futures=True), self.clock, settings.seed + 1)
         limits = futures_limits(self.clock.wall)
         self.margin = MarginRest(venue)
         endpoints = {**FuturesRest(venue, limits, self.users).endpoints(), **self.margin.endpoints()}
-        door = self.doors["futures"] = Door(self.clock, self.users, self.faults, limits, endpoints, futures=True)
+        door = self.doors["futures"] = self._binance(limits, endpoints)
+        door.futures = True
         hub = self.hubs["futures"] = Hub(venue, self.clock, self.faults, talk_limit=10)
         hub.funding = self.margin.next_funding
         stream = self.user_streams["futures"] = UserStream(door, self.margin)
@@ -104,8 +126,9 @@ class World:
             venue.forget()
             self.doors[name].limits.forget()
             self.players[name].paused.clear()
-            self.hubs[name].kick()
-            self.user_streams[name].kick()
+        for hub, stream in zip(self.hubs.values(), self.user_streams.values(), strict=True):
+            hub.kick(), stream.kick()
+        self.bybit.limits.forget()
         self.add_user(User(name="main", key="key", secret="secret"), self.settings.funds)
 
     def spawn(self, work: Any) -> None:
@@ -130,6 +153,12 @@ class World:
             raise
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
+        if request.path == "/v5/public/spot":
+            return await self.hubs["bybit"].serve(request)
+        if request.path == "/v5/private":
+            return await self.user_streams["bybit"].serve(request)
+        if request.path.startswith("/v5/"):
+            return await self.bybit.answer(request)
         if request.path.startswith("/stream"):
             return await self.hubs["spot"].serve(request)
         if request.path == "/ws-api/v3":

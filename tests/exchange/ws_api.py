@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import WSMsgType, web
 
-from tests.exchange.door import Asked, Door, User, check_signature, check_time, reset
+from tests.exchange.door import Asked, BinanceDoor, User, check_signature, check_time, reset
 from tests.exchange.errors import Refusal, missing
 from tests.exchange.sockets import Socket
 
@@ -42,7 +42,7 @@ FAULTS: Final = ("reset_before", "refuse", "hang_before", "lost", "hang", "broke
 class WsApi:
     """The sockets of the websocket API, and who listens to which account there."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: BinanceDoor) -> None:
         self.door = door
         self.sockets: set[Socket] = set()
         self.kicked = 0
