@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from tests.exchange.orders import TRIGGERED_TYPES, ZERO, Order, Trade
 from tests.exchange.spot import SpotAccount, SpotVenue
+
+
+UNSAID: Final = (
+    "blockTradeId", "orderIv", "takeProfit", "stopLoss", "tpslMode", "tpLimitPrice", "slLimitPrice", "tpTriggerBy",
+    "slTriggerBy", "triggerBy", "lastPriceOnCreated", "placeType", "smpOrderId",
+)  # fmt: skip
+"""What spot's orders have and say nothing in."""
 
 
 def plain(value: Decimal) -> str:
@@ -54,7 +61,6 @@ def order_row(order: Order) -> dict[str, Any]:
     return {
         "orderId": str(order.id),
         "orderLinkId": order.client_id,
-        "blockTradeId": "",
         "symbol": order.symbol,
         "price": plain(order.price),
         "qty": plain(order.quote_qty or order.qty),
@@ -74,25 +80,14 @@ def order_row(order: Order) -> dict[str, Any]:
         "timeInForce": _tif(order),
         "orderType": "Market" if _is_market(order) else "Limit",
         "stopOrderType": "tpslOrder" if is_stop(order) else "",
-        "orderIv": "",
         "marketUnit": ("quoteCoin" if order.quote_qty else "baseCoin") if _is_market(order) else "",
         "triggerPrice": plain(order.stop_price),
-        "takeProfit": "",
-        "stopLoss": "",
-        "tpslMode": "",
-        "tpLimitPrice": "",
-        "slLimitPrice": "",
-        "tpTriggerBy": "",
-        "slTriggerBy": "",
         "triggerDirection": 0,
-        "triggerBy": "",
-        "lastPriceOnCreated": "",
         "reduceOnly": False,
         "closeOnTrigger": False,
-        "placeType": "",
+        **dict.fromkeys(UNSAID, ""),
         "smpType": "None",
         "smpGroup": 0,
-        "smpOrderId": "",
         "createdTime": str(order.created),
         "updatedTime": str(order.updated),
     }
