@@ -8,7 +8,6 @@ from typing import Any, Final
 from tests.exchange.orders import TRIGGERED_TYPES, ZERO, Order, Trade
 from tests.exchange.spot import SpotAccount, SpotVenue
 
-
 UNSAID: Final = (
     "blockTradeId", "orderIv", "takeProfit", "stopLoss", "tpslMode", "tpLimitPrice", "slLimitPrice", "tpTriggerBy",
     "slTriggerBy", "triggerBy", "lastPriceOnCreated", "placeType", "smpOrderId",
