@@ -23,6 +23,7 @@ from typing import Any, Final, TypeVar
 from loguru import logger
 
 from actors.venues.capabilities import unsure_codes
+from actors.venues.light import import_lightly
 from actors.venues.live.failure import Failure, Verdict, failure_of, unread
 from actors.venues.live.given import kind_of, repeating
 from actors.venues.live.health import Health
@@ -83,6 +84,7 @@ class Connection:
         self._hides_tiers = False
         self._offset_ms = 0.0
         self._base = time.time() * 1_000 - _steady_ms()
+        self._trusted: Any = None
 
     # ------------------------------------------------------------ life
 
@@ -166,7 +168,9 @@ class Connection:
         base = _pro(self.name)
         instance = watched(base, self.now, self.used)(self._settings(base(), keys))
         instance.own_session = False
+        instance.ssl_context = self._trusted  # reading the certificates takes 30 ms, in which the loop sends no order
         instance.open()
+        self._trusted = instance.ssl_context
         instance.session = self._session(instance)
         self._instances[instance] = instance.session
         return instance
@@ -386,6 +390,7 @@ def odd_options(name: str, options: Mapping[str, Any]) -> list[Problem]:
 
 
 def _pro(name: str) -> Any:
+    import_lightly()
     import ccxt.pro
 
     base = getattr(ccxt.pro, name, None)
