@@ -38,7 +38,7 @@ class _Package(ModuleType):
         if name.isidentifier() and importlib.util.find_spec(f"{self.__name__}.{name}") is not None:
             importlib.import_module(f"{self.__name__}.{name}")
             return self.__dict__[name]
-        self.__class__ = ModuleType
+        self.__class__ = ModuleType  # type: ignore[assignment]  # a package as any other from now on
         run = self.__spec__.loader if self.__spec__ is not None else None
         assert isinstance(run, _Loader)
         run.real.exec_module(self)
