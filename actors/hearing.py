@@ -16,6 +16,7 @@ from actors.venues.trading import (
     Looked,
     Missed,
     PermitWanted,
+    ReadsRefused,
     Remark,
     RequestEnded,
     TradingVenue,
@@ -34,6 +35,7 @@ from engine.messages import (
     Plain,
     RecordRefused,
     ReportUsage,
+    SetTradingState,
     StateLoaded,
     TakeSnapshot,
     UsageReported,
@@ -41,7 +43,7 @@ from engine.messages import (
     VenueSnapshot,
     VenueStirred,
 )
-from engine.types import Millis
+from engine.types import Millis, TradingState
 
 BALANCES_MS: Final = 1_000
 """Balances are told so often at most."""
@@ -72,6 +74,7 @@ class HearingActor(EngineActor, abc.ABC):
         self._wishes = Wishes(self, limiter)
         self._permits = self._wishes.book
         self._usage_due = False
+        self._unread = ""
         self._balances_due = self.epoch > 1  # at the start the portfolio asks, when it is there
         self._balances_timer = False
         self._counts = dict.fromkeys(
@@ -109,6 +112,8 @@ class HearingActor(EngineActor, abc.ABC):
         super().on_epoch_announced(message)
         if message.role == "portfolio":
             self._balances_due = True
+            if self._unread:
+                self._hold_entries()
 
     # ------------------------------------------------------------ permits
 
@@ -169,6 +174,8 @@ class HearingActor(EngineActor, abc.ABC):
                 self.notify(event.severity, event.event, event.text)
             elif isinstance(event, BalancesMoved):
                 self._balances_due = True
+            elif isinstance(event, ReadsRefused):
+                self._unreadable(event.reason)
             else:
                 self._happened(event)
 
@@ -207,6 +214,21 @@ class HearingActor(EngineActor, abc.ABC):
         if snapshot.final:
             self._doubted.difference_update(take.client_order_ids)
         self._answers.put(take.reply_to, told)
+
+    def _unreadable(self, reason: str) -> None:
+        """Nothing new is begun on an account that cannot be read; what is held is guarded and left as ever."""
+        was, self._unread = self._unread, reason
+        if reason and not was:
+            text = f"the exchange refuses what must be read ({reason}): no entries until it does not; it is asked again"
+            self.notify("alarm", "reads_refused", text)
+        elif was and not reason:
+            self.notify("info", "reads_refused", "the account can be read again: entries go on")
+        self._hold_entries()
+
+    def _hold_entries(self) -> None:
+        state = TradingState.EXITS_ONLY if self._unread else TradingState.ACTIVE
+        reason = self._unread or "the account can be read again"
+        self.tell("portfolio", SetTradingState(state=state, reason=reason, source="reads"))
 
     # ------------------------------------------------------------ telling
 

@@ -36,7 +36,7 @@ from engine.summed import Summed
 from engine.types import ZERO, Millis, TradingState, trade_order
 from engine.venue_capital import VenueCapital
 
-OF_THIS_RUN: Final = ("disk", "shutdown")
+OF_THIS_RUN: Final = ("disk", "shutdown", "reads")
 """Hands of the kill switch that are not kept: who has them says so again, and nobody else would let go."""
 STRICTNESS = {TradingState.ACTIVE: 0, TradingState.EXITS_ONLY: 1, TradingState.STOPPED: 2}
 Hold = tuple[TradingState, str]

@@ -48,6 +48,7 @@ __all__ = [
     "Missed",
     "Permit",
     "PermitWanted",
+    "ReadsRefused",
     "RealMarket",
     "Refused",
     "Remark",
@@ -179,10 +180,17 @@ class BalancesMoved:
     """`balances` has something new."""
 
 
+@dataclass(frozen=True, slots=True)
+class ReadsRefused:
+    """The exchange refuses again and again what must be read of the account; without a `reason` it does not any more."""
+
+    reason: str
+
+
 Answered = OrderAccepted | OrderRejected | OrderInDoubt | CancelRejected
 """What becomes of a request that was `Sent`."""
 
-VenueEvent = Happened | Answered | PermitWanted | RequestEnded | Looked | Missed | Remark | BalancesMoved
+VenueEvent = Happened | Answered | PermitWanted | RequestEnded | Looked | Missed | Remark | BalancesMoved | ReadsRefused
 """All that a venue tells; the first two are messages to the pair that they name."""
 
 

@@ -163,11 +163,11 @@ class CensusAnswered(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetTradingState(Message):
-    """control, portfolio's own limits, disk watch → portfolio: turn the kill switch."""
+    """control, portfolio's own limits, disk watch, gateway → portfolio: turn the kill switch."""
 
     state: TradingState
     reason: str
-    source: str  # user | drawdown | daily_loss | disk | shutdown | foreign_order
+    source: str  # user | drawdown | daily_loss | disk | shutdown | foreign_order | reads
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

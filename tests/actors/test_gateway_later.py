@@ -14,6 +14,7 @@ from actors.venues.trading import (
     Missed,
     Permit,
     PermitWanted,
+    ReadsRefused,
     Remark,
     RequestEnded,
     Sent,
@@ -24,19 +25,23 @@ from engine.market import Market
 from engine.messages import (
     AcquirePermit,
     BalancesChanged,
+    EpochAnnounced,
+    Notify,
     OrderAccepted,
     OrderInDoubt,
     OrderRejected,
     PermitDenied,
     PermitsSpent,
     Record,
+    SetTradingState,
     TakeSnapshot,
     UsageReported,
     VenueMissed,
     VenueSnapshot,
 )
 from engine.order import Order
-from engine.types import Millis, Priority
+from engine.types import Millis, Priority, TradingState
+from tests.actors.probes import Seen, probe
 from tests.actors.test_gateway import Granter, World, names
 from tests.actors.ticks import PAIR, D
 
@@ -248,6 +253,23 @@ def test_what_else_a_venue_tells_goes_where_it_belongs() -> None:
     assert unknown == []
     assert heard == [VenueMissed(pair=PAIR)]
     assert world.portfolio.of(BalancesChanged)[-1].balances == venue.held
+
+
+def test_an_account_that_cannot_be_read_takes_no_entries() -> None:
+    """The kill switch is turned for as long as reads are refused, for a portfolio that is new too; the user is told once."""
+    world, venue = late_world()
+    notices = Seen()
+    world.sim.spawn("notifier", probe(notices))
+    come(world, venue, ReadsRefused("my_trades of BTC/USDT: no"))
+    come(world, venue, ReadsRefused("my_trades of BTC/USDT: no"))
+    world.sim.tell("gateway", EpochAnnounced(name="portfolio", epoch=2))
+    come(world, venue, ReadsRefused(""))
+    turned = world.portfolio.of(SetTradingState)
+
+    assert [message.state for message in turned] == [TradingState.EXITS_ONLY] * 3 + [TradingState.ACTIVE]
+    assert {message.source for message in turned} == {"reads"}
+    assert "my_trades of BTC/USDT: no" in turned[0].reason
+    assert [message.severity for message in notices.of(Notify)] == ["alarm", "info"]
 
 
 def test_doubt_that_comes_later_is_doubt() -> None:

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from actors.venues.live.failure import Failure, Verdict
-from actors.venues.live.requests import Requests, Telling
+from actors.venues.live.requests import REFUSALS_MOST, Requests, Telling, Unreadable
 from actors.venues.live.wire import Answer
 from actors.venues.trading import Permit, PermitWanted
 
@@ -33,10 +35,17 @@ class Exchange:
         return self.answers.pop(0)
 
 
-def listed(exchange: Exchange, asked: Callable[[], None]) -> list[Any]:
-    """What a list is read as."""
+def requests_of(exchange: Exchange) -> tuple[Requests, Telling]:
+    """The requests of an account at it, which wait for nothing."""
     telling = Telling()
-    made = Requests(exchange, telling, 0.0)  # type: ignore[arg-type]
+    return Requests(exchange, telling, 0.0), telling  # type: ignore[arg-type]
+
+
+def listed(
+    exchange: Exchange, asked: Callable[[], None], requests: tuple[Requests, Telling] | None = None
+) -> list[Any]:
+    """What a list is read as."""
+    made, telling = requests or requests_of(exchange)
 
     def grant() -> None:
         for event in telling.take():
@@ -56,6 +65,29 @@ def test_a_refused_list_is_asked_for_again() -> None:
     exchange = Exchange([Answer(failure=REFUSED), Answer(failure=REFUSED), Answer(value=[{"id": "1"}])])
 
     assert listed(exchange, lambda: None) == [{"id": "1"}]
+
+
+def test_a_list_that_is_refused_for_good_is_given_up_and_tried_again() -> None:
+    """After some refusals whoever looks is told; from then on each refusal is told at once, until there is a list."""
+    exchange = Exchange([Answer(failure=REFUSED)] * (REFUSALS_MOST + 1) + [Answer(value=[{"id": "1"}])])
+    requests = requests_of(exchange)
+    left = []
+    for _ in range(2):
+        with pytest.raises(Unreadable, match="the key may not read"):
+            listed(exchange, lambda: None, requests)
+        left.append(len(exchange.answers))
+
+    assert left == [2, 1]
+    assert listed(exchange, lambda: None, requests) == [{"id": "1"}]
+
+
+def test_a_key_that_rests_for_long_is_refused() -> None:
+    """Binance says the same of a key that rests and of one that is no good any more: nobody waits for it for ever."""
+    rests = Failure(Verdict.SILENCE, "NO_PERMIT", "-2015", retry_after_ms=1, key=True)
+    exchange = Exchange([Answer(failure=rests)] * REFUSALS_MOST**2)
+
+    with pytest.raises(Unreadable, match="-2015"):
+        listed(exchange, lambda: None)
 
 
 def test_a_pair_that_is_gone_has_nothing() -> None:

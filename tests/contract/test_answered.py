@@ -1,4 +1,4 @@
-"""What the answer to an order is good for: until when one that is lost may still be accepted, and the fills that it carries."""
+"""What the answer to an order is good for: until when one that is lost may still be accepted, the fills that it carries, and a refusal for good."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from actors.venues.live import looks
 from actors.venues.live.looks import LAG_MS
-from actors.venues.trading import RequestEnded
+from actors.venues.trading import Looked, ReadsRefused, RequestEnded
 from engine.messages import OrderCanceled, OrderFilled
 from engine.types import OrderType, TimeInForce
 from tests.contract.desk import Desk, ExchangeWorld, an_order, client_id
@@ -114,3 +115,26 @@ def test_an_answer_that_lacks_something_is_left_to_the_others(desk: Desk, exchan
 
     assert len({event.fill.fill_id for event in told}) == len(told) == 3
     assert sorted(desk.look(1, since=1).fills, key=str) == sorted(told, key=str)
+
+
+def test_what_is_refused_for_good_is_said_and_tried_again(
+    desk: Desk, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look whose list is refused again and again ends without an answer, and is told; the next ones bring all that was missed."""
+    monkeypatch.setattr(looks, "AGAIN_S", 0.1)
+    desk.submit(an_order(1, desk.world.now(), type=OrderType.MARKET, price=D(60_000)))
+    desk.look()
+    exchange.control("fault", endpoint="GET /api/v3/myTrades", kind="refuse", code=-1102, msg="Mandatory.", count=1_000)
+    question = desk._question("pair", 1)
+    desk.venue.look(question, desk.world.now())
+    (refused, *_) = desk.wait(lambda: desk.of(ReadsRefused), "the word of it")
+    desk.venue.look(question, desk.world.now())
+    desk.wait(lambda: len(desk.of(ReadsRefused)) == 2, "the word of it again")
+    answered = [event for event in desk.of(Looked) if event.question == question]
+    exchange.control("clear")
+    told = desk.look(1)
+
+    assert "my_trades of BTC/USDT" in refused.reason
+    assert answered == []
+    assert [filled.fill.amount for filled in told.fills] == [D("0.01")]
+    assert [event.reason for event in desk.of(ReadsRefused)[2:]] == [""]

@@ -42,6 +42,8 @@ class Account:
         seen: set[tuple[str, str]] = set()
         for kind, call in self._ability.open_lists(None):
             answer = await self._requests.read(kind, self._requests.method(call))
+            if answer.failure is not None:
+                return
             seen |= {self._take(told, traded) for told in rows(answer.value)}
         self._said &= seen  # what is gone need not be remembered
 

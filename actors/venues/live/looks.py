@@ -9,6 +9,8 @@ Rules
     A pair's first question is answered from the lists of the whole account where these tell all that it must know
     (`engine.reconcile.is_told_by_lists`), so that a restart costs the same however many pairs there are. Their
     executions are read later, behind all else; what is in them that nobody knows is looked at then.
+    What the exchange refuses for good ends the look without an answer, and is told (`ReadsRefused`): whoever asked asks
+    again, and is asked for after `AGAIN_S`, so that nothing is lost and nobody waits unseen.
     Who asks again while a look is under way is answered with the newest question's id, after all has been read once
     more: what made him ask may have happened after its lists were read. Who merely repeats himself waits for one more
     reading at most; who is told that something was missed, for one that began after that.
@@ -31,9 +33,9 @@ from actors.venues.live.books import Books
 from actors.venues.live.histories import Histories
 from actors.venues.live.holdings import SEEN_S, Holdings
 from actors.venues.live.payments import Payments
-from actors.venues.live.requests import URGENCY, Requests, Telling
+from actors.venues.live.requests import URGENCY, Requests, Telling, Unreadable
 from actors.venues.live.words import became_of, fill_of, order_of, text
-from actors.venues.trading import Looked, Missed, Snapshot
+from actors.venues.trading import Looked, Missed, ReadsRefused, Snapshot
 from engine.market import Market
 from engine.messages import ForeignFill, OrderFilled, TakeSnapshot, VenueOrder
 from engine.reconcile import CLIENT_ID, is_told_by_lists
@@ -44,6 +46,9 @@ OVERLAP_MS: Final = 60_000
 
 PACE_S: Final = 1.0
 """So often one pair's executions are read behind all else."""
+
+AGAIN_S: Final = 30.0
+"""What was refused for good is asked for again so much later, at the earliest."""
 
 FAILED_S: Final = 2.0
 """A look that a fault of ours has ended is begun anew after this."""
@@ -87,6 +92,7 @@ class Looks:
         self._seen_at = seen_at
         self._lists_since = 0.0
         self._doubts: Counter[str] = Counter()
+        self._refused: dict[str, float] = {}
         self.held: set[str] = set()
 
     def forget(self) -> None:
@@ -101,9 +107,11 @@ class Looks:
         is_new = question.reply_to not in self._questions
         self._questions[question.reply_to] = question
         if is_new:
-            self._requests.connection.spawn(self._answer(question.reply_to))
+            again_at = self._refused.get(question.pair, float("-inf")) + AGAIN_S
+            self._requests.connection.spawn(self._answer(question.reply_to, again_at))
 
-    async def _answer(self, asker: str) -> None:
+    async def _answer(self, asker: str, again_at: float) -> None:
+        await asyncio.sleep(max(again_at - time.monotonic(), 0.0))
         is_repeated = False
         while (question := self._questions.get(asker)) is not None:
             doubts = self._doubts[question.pair]
@@ -111,10 +119,15 @@ class Looks:
             URGENCY.set(Priority.EXIT if question.client_order_ids or question.held else Priority.RECONCILE)
             try:
                 snapshot = await self._read(question)
+            except Unreadable as refused:
+                self._questions.pop(asker, None)
+                self._refuse(question.pair, str(refused))
+                return
             except Exception:  # noqa: BLE001 - whoever asked must be answered
                 logger.exception("looking at {} failed", question.pair)
                 await asyncio.sleep(FAILED_S)
                 continue
+            self._is_read(question.pair)
             newest = self._questions.get(asker)
             if newest is None:
                 return
@@ -127,6 +140,14 @@ class Looks:
                 self._telling.put(Looked(newest, snapshot))
                 return
             is_repeated = True
+
+    def _refuse(self, pair: str, reason: str) -> None:
+        self._refused[pair] = time.monotonic()
+        self._telling.put(ReadsRefused(reason))
+
+    def _is_read(self, pair: str) -> None:
+        if self._refused.pop(pair, None) is not None and not self._refused:
+            self._telling.put(ReadsRefused(""))
 
     def doubt(self, pair: str) -> None:
         """Something may have happened unheard: whoever trades the pair is to look, and lists do not answer him."""
@@ -195,8 +216,14 @@ class Looks:
         while self._unread:
             pair = next((pair for pair in self._unread if pair in self.held), next(iter(self._unread)))
             question, market = self._unread.pop(pair), self._requests.connection.markets().get(pair)
-            if market is not None and await self._has_more(question, market):
-                self.doubt(pair)
+            try:
+                if market is not None and await self._has_more(question, market):
+                    self.doubt(pair)
+                self._is_read(pair)
+            except Unreadable as refused:
+                self._unread[pair] = question
+                self._refuse(pair, str(refused))
+                await asyncio.sleep(AGAIN_S)
             await asyncio.sleep(PACE_S)
 
     async def _missed_payments(self) -> None:
@@ -216,7 +243,10 @@ class Looks:
         URGENCY.set(Priority.EXIT)
         before = [(known, known.filled) for known in self._books.all() if not known.ended]
         before = [(known, filled) for known, filled in before if known.accepted or known.in_doubt]
-        listed = await self._open_of({known.pair for known, _ in before})
+        try:
+            listed = await self._open_of({known.pair for known, _ in before})
+        except Unreadable:  # each of them looks, and says what cannot be read
+            return sorted({known.pair for known, _ in before})
         found = set()
         for known, filled in before:
             told = listed.get(known.client_order_id)
@@ -348,5 +378,10 @@ class Looks:
             return
         known = self._books.get(self._books.owner(pair, order_id))
         placed_at = known.told.ts if known is not None and known.told is not None else 0
-        for told in await self._histories.of_order(market, order_id, max(placed_at - OVERLAP_MS, 0)):
+        try:
+            executions = await self._histories.of_order(market, order_id, max(placed_at - OVERLAP_MS, 0))
+        except Unreadable:
+            self.doubt(pair)
+            return
+        for told in executions:
             self._books.hear_fill(market, told)

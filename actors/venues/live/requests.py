@@ -29,8 +29,15 @@ LONGEST_WAIT_S: Final = 30.0
 """A read that came to nothing is tried again after the first, then after twice that, and so on up to this."""
 
 
+REFUSALS_MOST: Final = 4
+"""So often a read is asked for that the exchange refuses, before it counts as refused for good: seven seconds."""
+
 URGENCY: Final[ContextVar[Priority]] = ContextVar("urgency", default=Priority.RECONCILE)
 """How urgent the reads of a task are: a pair that holds something comes before those that hold nothing."""
+
+
+class Unreadable(Exception):
+    """The exchange refuses what must be read, again and again; the text says what, and why."""
 
 
 class Telling:
@@ -75,6 +82,7 @@ class Requests:
         self._first_wait_s = first_wait_s
         self.turnstile = Turnstile(telling.put)
         self._telling = telling
+        self._refused: set[tuple[str, str]] = set()
 
     def method(self, call: Call) -> Callable[..., Any]:
         """A capability's call as a function of the instance that trades."""
@@ -133,12 +141,18 @@ class Requests:
         *args: Any,
         pair: str = "*",
     ) -> Answer:
-        """Ask until there is an answer or a refusal: what the network swallows is asked again, later each time."""
-        wait_s = self._first_wait_s
+        """Ask until there is an answer or a refusal: what the network swallows is asked again, later each time.
+
+        That a key rests and that it is no good any more is told in the same words: after some times it is a refusal.
+        """
+        wait_s, rested = self._first_wait_s, 0
         while True:
             answer = await self.once(kind, function, *args, pair=pair)
             failure = answer.failure
             if failure is None or (failure.verdict is Verdict.REFUSED and _is_final(failure)):
+                return answer
+            rested += failure.verdict is Verdict.SILENCE and failure.key
+            if rested >= REFUSALS_MOST:
                 return answer
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
@@ -147,17 +161,23 @@ class Requests:
         """A pair's list, as `read`; a refusal is no list: it is asked for again, or whoever looks would take it for an empty one.
 
         Of a pair that is not listed any more nothing can be asked, and nothing is there.
+
+        Raises:
+            Unreadable: it was refused `REFUSALS_MOST` times; after that each time, until it is not.
         """
-        wait_s, told = self._first_wait_s, ""
+        wait_s, tries = self._first_wait_s, 0
         while True:
             answer = await self.read(kind, function, *args, pair=pair)
             if answer.failure is None:
+                self._refused.discard((kind, pair))
                 return rows(answer.value)
             if pair not in self.connection.markets():
                 return []
-            if answer.failure.reason != told:
-                told = answer.failure.reason
-                logger.warning("{}: {} cannot be read, and is asked for again: {}", pair, kind, told)
+            tries += 1
+            if tries >= REFUSALS_MOST or (kind, pair) in self._refused:
+                self._refused.add((kind, pair))
+                raise Unreadable(f"{kind} of {pair}: {answer.failure.reason}")
+            logger.warning("{}: {} cannot be read, and is asked for again: {}", pair, kind, answer.failure.reason)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 

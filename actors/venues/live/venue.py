@@ -314,10 +314,11 @@ class CcxtVenue(RealMarket):
 
     async def _keep_comparing(self) -> None:
         """Read what was used of the day's limits; then compare and set the clock, again and again."""
-        await self._read_usage()
+        is_known = await self._read_usage()
         synchronized = time.monotonic()
         while True:
             await asyncio.sleep(RECONCILE_S)
+            is_known = is_known or await self._read_usage()
             self._balances_due = True
             await self._account.compare(self._asking)
             for pair in sorted(self._asking & (self._pairs_seen | self._looks.held)):
@@ -342,14 +343,15 @@ class CcxtVenue(RealMarket):
             await self._account.read_funding(self._asking & (self._pairs_seen | self._looks.held))
         await asyncio.Event().wait()  # there is no funding on spot
 
-    async def _read_usage(self) -> None:
-        """Ask how many orders this account has placed today, where an exchange counts them: only answers tell it."""
+    async def _read_usage(self) -> bool:
+        """Ask how many orders this account has placed today, where an exchange counts them: only answers tell it. Whether it did."""
         method = "fapiPrivateGetRateLimitOrder" if self._connection.futures else "privateGetRateLimitOrder"
         function = getattr(self._connection.trading, method, None)
         if function is None:
-            return
+            return True
         URGENCY.set(Priority.EXIT)  # until it is known nothing can be placed, stops neither
         answer = await self._requests.read("order_usage", functools.partial(function, {}))
         URGENCY.set(Priority.RECONCILE)
         if answer.failure is None:
             self._connection.used.take(answer.value, answer.sent_at, self._connection.now())
+        return answer.failure is None
