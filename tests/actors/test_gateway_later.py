@@ -262,7 +262,7 @@ def test_an_account_that_cannot_be_read_takes_no_entries() -> None:
     world.sim.spawn("notifier", probe(notices))
     come(world, venue, ReadsRefused("my_trades of BTC/USDT: no"))
     come(world, venue, ReadsRefused("my_trades of BTC/USDT: no"))
-    world.sim.tell("gateway", EpochAnnounced(name="portfolio", epoch=2))
+    world.tell(EpochAnnounced(name="portfolio", epoch=2))
     come(world, venue, ReadsRefused(""))
     turned = world.portfolio.of(SetTradingState)
 

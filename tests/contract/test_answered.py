@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from actors.venues.live import looks
 from actors.venues.live.looks import LAG_MS
 from actors.venues.trading import Looked, ReadsRefused, RequestEnded
 from engine.messages import OrderCanceled, OrderFilled
@@ -117,11 +116,10 @@ def test_an_answer_that_lacks_something_is_left_to_the_others(desk: Desk, exchan
     assert sorted(desk.look(1, since=1).fills, key=str) == sorted(told, key=str)
 
 
-def test_what_is_refused_for_good_is_said_and_tried_again(
-    desk: Desk, exchange: Exchange, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_refused_for_good_is_said_and_tried_again(desk: Desk, exchange: Exchange) -> None:
     """A look whose list is refused again and again ends without an answer, and is told; the next ones bring all that was missed."""
-    monkeypatch.setattr(looks, "AGAIN_S", 0.1)
+    world: Any = desk.world
+    world.live._looks.again_s = 0.1
     desk.submit(an_order(1, desk.world.now(), type=OrderType.MARKET, price=D(60_000)))
     desk.look()
     exchange.control("fault", endpoint="GET /api/v3/myTrades", kind="refuse", code=-1102, msg="Mandatory.", count=1_000)

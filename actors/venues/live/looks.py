@@ -63,6 +63,8 @@ LAG_MS: Final = 1_000
 class Looks:
     """The reading side of one account; on the connection's loop. `held`: pairs whose last look found something held.
 
+    `again_s` is `AGAIN_S`, which a test may make shorter.
+
     `runs` says when each run of the bot began: what one has sent, it has sent before the next one began.
     """
 
@@ -93,6 +95,7 @@ class Looks:
         self._lists_since = 0.0
         self._doubts: Counter[str] = Counter()
         self._refused: dict[str, float] = {}
+        self.again_s = AGAIN_S
         self.held: set[str] = set()
 
     def forget(self) -> None:
@@ -107,7 +110,7 @@ class Looks:
         is_new = question.reply_to not in self._questions
         self._questions[question.reply_to] = question
         if is_new:
-            again_at = self._refused.get(question.pair, float("-inf")) + AGAIN_S
+            again_at = self._refused.get(question.pair, float("-inf")) + self.again_s
             self._requests.connection.spawn(self._answer(question.reply_to, again_at))
 
     async def _answer(self, asker: str, again_at: float) -> None:
@@ -223,7 +226,7 @@ class Looks:
             except Unreadable as refused:
                 self._unread[pair] = question
                 self._refuse(pair, str(refused))
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(self.again_s)
             await asyncio.sleep(PACE_S)
 
     async def _missed_payments(self) -> None:
