@@ -40,9 +40,7 @@ T = TypeVar("T")
 
 TIMEOUT_MS: Final = 10_000
 """Longest a request may take; `[exchange] options = { timeout = … }` sets another."""
-
 CLOSE_S: Final = 5.0
-
 BELIEVED: Final = 0.5
 """A list of markets with less than so much of those known before is not believed: exchanges delist a few at a time."""
 
@@ -85,6 +83,7 @@ class Connection:
         self._offset_ms = 0.0
         self._base = time.time() * 1_000 - _steady_ms()
         self._trusted: Any = None
+        self._mould: Any = None
 
     # ------------------------------------------------------------ life
 
@@ -94,7 +93,8 @@ class Connection:
         Raises:
             Unconnected: ccxt has no such exchange, or it has no websockets there.
         """
-        _pro(self.name)
+        base = _pro(self.name)
+        self._mould = watched(base, self.now, self.used), base()  # made once: while one is made, no order is sent
         loop = asyncio.new_event_loop()
         self._loop = loop
         self._thread = threading.Thread(target=_run, args=(loop,), name=f"ccxt {self.name}", daemon=True)
@@ -165,8 +165,8 @@ class Connection:
             await session.close()
 
     def _made(self, keys: Mapping[str, str]) -> Any:
-        base = _pro(self.name)
-        instance = watched(base, self.now, self.used)(self._settings(base(), keys))
+        made, plain = self._mould
+        instance = made(self._settings(plain, keys))
         instance.own_session = False
         instance.ssl_context = self._trusted  # reading the certificates takes 30 ms, in which the loop sends no order
         instance.open()

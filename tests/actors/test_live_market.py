@@ -5,6 +5,7 @@ One feed goes through it all, so what a test leaves behind would show in those a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -180,6 +181,34 @@ def test_prices_of_watched_pairs_come_with_each_tick(exchange: Exchange, bot: Li
     assert {message.pair for message in told} == {BTC}
     assert round(float(max(m.high for m in told)), -3) == 62_000
     assert round(float(min(m.low for m in told)), -3) == 58_000
+
+
+def test_no_price_is_missed_while_the_line_of_prices_is_renewed() -> None:
+    """Most pairs are not watched any more, so a line of the others follows: each jump meanwhile is told."""
+    with Exchange("--pairs", "14", "--still") as exchange, LiveFeed(exchange, count=14, times=IMPATIENT) as bot:
+        for pair in bot.pairs:
+            tell(bot, "feed", WatchPrice(pair=pair, watch=True))
+        bot.wait("candles and prices of all", lambda: _subscribed(exchange) == [14, 14])
+        exchange.control("price", symbol="BTCUSDT", price=60_000)
+        bot.wait("the stream", lambda: bot.market.status()["prices_up"])
+        for pair in bot.pairs[2:]:
+            tell(bot, "feed", WatchPrice(pair=pair, watch=False))
+        jumps = []
+        while _subscribed(exchange) != [2, 14]:
+            jumps.append(60_000 + 100 * len(jumps))
+            exchange.control("price", symbol="BTCUSDT", price=jumps[-1])
+            assert len(jumps) < 1_000, _subscribed(exchange)
+            time.sleep(0.02)
+        bot.wait("the last jump", lambda: float(bot.pairs_told.of(MarketRange)[-1].close) > jumps[-1] - 50)
+
+        told = [message for message in bot.pairs_told.of(MarketRange) if message.pair == BTC]
+        assert [jump for jump in jumps if not any(m.low - 50 < jump < m.high + 50 for m in told)] == []
+        assert "stalled" not in bot.faults()
+
+
+def _subscribed(exchange: Exchange) -> list[int]:
+    """How many streams each socket has asked for."""
+    return sorted(exchange.control("sockets")["spot"]["streams"])
 
 
 def test_a_price_stream_that_says_nothing_is_found_out(exchange: Exchange, bot: LiveFeed) -> None:

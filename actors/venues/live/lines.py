@@ -6,15 +6,18 @@ A line is one `Stream` and the pairs that go by it. Its probe is a question to t
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final, Protocol
 
 from actors.venues.live.frames import Reader, rows_of
-from actors.venues.live.stream import Instances, Stream, StreamRenewed
+from actors.venues.live.stream import Instances, Stream
 from actors.venues.live.times import Times
 from engine.candles import Candle
 
 PAIRS_A_LINE: Final = 400
+OVERLAP_S: Final = 1.0
+"""So long the next line of prices is up before the present one is ended: by then all its pairs are subscribed."""
 CHUNK: Final = 10
 """Pairs of one request, unless more are known to be taken."""
 _CHUNKS: Final = {"binance": 100, "binanceusdm": 100, "binanceus": 100, "bybit": 10, "okx": 50}
@@ -118,7 +121,10 @@ class PriceSink(Protocol):
 
 
 class PriceLine(Stream):
-    """Book tops, or tickers where the venue has no stream of those, of the pairs that are watched just now."""
+    """Book tops, or tickers where the venue has no stream of those, of the pairs that are watched just now.
+
+    `outgrown` is called when most of the pairs that it follows are not watched any more.
+    """
 
     def __init__(
         self,
@@ -126,10 +132,12 @@ class PriceLine(Stream):
         wanted: Callable[[], Collection[str]],
         sink: PriceSink,
         times: Times,
+        outgrown: Callable[[], None],
     ) -> None:
         super().__init__(instances, "prices of open trades", times)
         self._wanted = wanted
         self._sink = sink
+        self._outgrown = outgrown
         self._subscribed: set[str] = set()
         self._changed = asyncio.Event()
         self._size = CHUNK
@@ -176,7 +184,7 @@ class PriceLine(Stream):
         wanted = set(self._wanted())
         gone = self._subscribed - wanted
         if len(gone) > max(10, len(wanted)):
-            raise StreamRenewed("most of its pairs are not watched any more")
+            self._outgrown()
         fresh = sorted((wanted - self._subscribed) & exchange.markets.keys())
         self._subscribed.update(fresh)
         if exchange.has.get("watchBidsAsks"):
@@ -193,3 +201,75 @@ class PriceLine(Stream):
         for ticker in result if isinstance(result, list) else (result,):
             if isinstance(ticker, dict) and "symbol" in ticker:
                 self._sink.price(ticker["symbol"], ticker)
+
+
+class PriceLines:
+    """The line of prices and, while it is renewed, the one that follows it: positions are guarded by these prices.
+
+    A line that is to be renewed goes on until the next one has been up for `OVERLAP_S`; meanwhile both tell, and no
+    price is missed. A line that breaks while another one is to follow it is started anew by itself, which does as well.
+    """
+
+    def __init__(
+        self, instances: Instances, wanted: Callable[[], Collection[str]], sink: PriceSink, times: Times
+    ) -> None:
+        self._make = functools.partial(PriceLine, instances, wanted, sink, times, self._wish)
+        self._times = times
+        self._wished = asyncio.Event()
+        self._restarts_before = 0
+        self._next: PriceLine | None = None
+        self.line = self._make()
+
+    @property
+    def restarts(self) -> int:
+        """How often the line had to be started anew; a line that followed another one in order is none."""
+        return self._restarts_before + self.line.restarts
+
+    def changed(self) -> None:
+        """Other pairs are wanted."""
+        self.line.changed()
+        if self._next is not None:
+            self._next.changed()
+
+    def renew(self, why: str) -> None:
+        """Have the line followed by one that begins from nothing; one that is not up begins so itself."""
+        if self.line.is_up:
+            self._wish()
+        else:
+            self.line.renew(why)
+
+    def _wish(self) -> None:
+        self._wished.set()
+
+    async def run(self) -> None:
+        """Keep a line going until this is cancelled."""
+        running: asyncio.Future[None] = asyncio.ensure_future(self.line.run())
+        try:
+            while True:
+                wish = asyncio.ensure_future(self._wished.wait())
+                await asyncio.wait((running, wish), return_when=asyncio.FIRST_COMPLETED)
+                wish.cancel()
+                if running.done():
+                    await running  # nothing ends a line but a fault of ours
+                running = await self._follow(running)
+                self._wished.clear()
+        finally:
+            running.cancel()
+
+    async def _follow(self, running: asyncio.Future[None]) -> asyncio.Future[None]:
+        """Open the next line beside the present one, and end that; returns the one that goes on."""
+        line, left = self._make(), OVERLAP_S
+        self._next = line
+        following: asyncio.Future[None] = asyncio.ensure_future(line.run())
+        try:
+            while left > 0 and self.line.is_up and not following.done():
+                await asyncio.sleep(self._times.check)
+                left = left - self._times.check if line.is_up else OVERLAP_S
+            if left <= 0:
+                self._restarts_before += self.line.restarts
+                running, following, self.line = following, running, line
+        finally:
+            self._next = None
+            following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        return running

@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from actors.venues.live.frames import Reader as FrameReader
-from actors.venues.live.lines import PAIRS_A_LINE, CandleLine, PriceLine
+from actors.venues.live.lines import PAIRS_A_LINE, CandleLine, PriceLine, PriceLines
 from actors.venues.live.permits import PermittedInstances, Turnstile, permitted
 from actors.venues.live.reading import Reader
 from actors.venues.live.stream import Stream
@@ -64,7 +64,7 @@ class LiveService:
             for at in range(0, len(streamed), PAIRS_A_LINE)
         ]
         self._line_of = {pair: line for line in self._lines for pair in line.pairs}
-        self._prices = PriceLine(instances, lambda: market.watched, self, times)
+        self._prices = PriceLines(instances, lambda: market.watched, self, times)
         self._deaf_at: dict[Stream, float] = {}
         self._price_heard: dict[str, float] = {}
         self._price_asked: dict[str, float] = {}
@@ -101,8 +101,8 @@ class LiveService:
         return {
             "lines_up": sum(line.is_up for line in self._lines),
             "lines": len(self._lines),
-            "line_restarts": sum(max(0, line.restarts) for line in (*self._lines, self._prices)),
-            "prices_up": self._prices.is_up,
+            "line_restarts": self._prices.restarts + sum(line.restarts for line in self._lines),
+            "prices_up": self._prices.line.is_up,
             "reachable": self._connection.health.is_reachable,
             "histories_waiting": len(self._histories),
         }
@@ -205,18 +205,20 @@ class LiveService:
         self._market.price(pair, ticker)
 
     def prices_up(self, line: PriceLine) -> None:
-        """Tell the market."""
-        self._market.prices_up(line)
+        """Tell the market, if it is the present line."""
+        if line is self._prices.line:
+            self._market.prices_up(line)
 
     def prices_down(self, line: PriceLine, why: str) -> None:
-        """Tell the market."""
-        self._market.prices_down(line, why)
+        """Tell the market, if it is the present line."""
+        if line is self._prices.line:
+            self._market.prices_down(line, why)
 
     async def _keep_prices(self) -> None:
         while True:
             await asyncio.sleep(self._times.price_poll)
             now = asyncio.get_running_loop().time()
-            patience = self._times.price_silence if self._prices.is_up else self._times.price_down
+            patience = self._times.price_silence if self._prices.line.is_up else self._times.price_down
             silent = [
                 pair
                 for pair in self._market.watched
@@ -241,11 +243,11 @@ class LiveService:
             before = self._market.last_price(pair)
             self._market.price(pair, ticker, asked=True)
             told = ticker.get("bid") and ticker.get("ask")  # a last price alone says nothing of the book's top
-            if told and before is not None and self._market.last_price(pair) != before and self._prices.is_up:
+            if told and before is not None and self._market.last_price(pair) != before and self._prices.line.is_up:
                 self._moved[pair] = self._moved.get(pair, 0) + 1
                 if self._moved[pair] >= MOVED_MAX:
                     self._moved.clear()
-                    self._prices.restart(f"the price of {pair} has moved, and it has not told")
+                    self._prices.line.restart(f"the price of {pair} has moved, and it has not told")
 
     async def _keep_onlooker(self) -> None:
         await self._market.onlooker.run(self._reader, self.watch_changed, self._look, self._market.fault)
@@ -260,9 +262,10 @@ class LiveService:
 
     def rejoin(self, pair: str) -> None:
         """A pair is listed again: streams that could not have it subscribe to it."""
-        line = self._line_of.get(pair)
-        for stream in (self._prices, *([] if line is None else [line])):
-            stream.renew(f"{pair} is listed again")
+        line, why = self._line_of.get(pair), f"{pair} is listed again"
+        self._prices.renew(why)
+        if line is not None:
+            line.renew(why)
 
     async def _keep_markets(self) -> None:
         """Read the markets again now and then, and soon after somebody has found reason to doubt them."""
