@@ -112,7 +112,7 @@ def _line(name: str, what: str, stream: str) -> list[Case]:
 def _account() -> list[Case]:
     gone, back = Sight("stream", f"{ORDERS} at binance broke"), Sight("stream", f"{ORDERS} at binance is open")
     return [
-        Case("orders stalled, idle", _fault("stall", USER), gone, back, 37.0, 6.0, loses=True, also=STOP),
+        Case("orders stalled, idle", _fault("stall", USER), gone, back, 35.0, 6.0, loses=True, also=STOP),
         *(
             Case(f"orders {told}", _fault(kind, USER), gone, back, 2.0, 6.0, loses=True, also=STOP)
             for kind, told in (("garbage", "no JSON"), ("close", "closed"), ("reset_stream", "reset"))
