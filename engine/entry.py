@@ -221,7 +221,7 @@ def start_trade(trade: Trade, side: Side, leverage: Decimal) -> None:
     trade.stop_failed = False
     trade.stop_touched_at = trade.retry_at = trade.replace_at = 0
     trade.custom_exit_ts = 0
-    trade.quoted = ()
+    trade.quoted = trade.denied = ()
     trade.filled_at = 0
     trade.payment_ids = ()
     trade.untold = ()

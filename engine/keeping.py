@@ -26,7 +26,7 @@ _NOT_KEPT: Final = frozenset(
     {
         "pair", "rules", "pending", "queued", "reconciled", "state", "quarantined", "strikes", "trading",
         "untold", "told", "shown", "review_due", "reviewed_at", "repriced_candle", "adjusted_at", "unadjusted_candle",
-        "replacement", "increasing", "reducing", "missing", "quoted",
+        "replacement", "increasing", "reducing", "missing", "quoted", "denied",
     }
 )  # fmt: skip
 _KEPT: Final = tuple(f.name for f in fields(Trade) if f.name not in _NOT_KEPT)

@@ -31,7 +31,7 @@ from engine.exits import (
 )
 from engine.messages import NO_SIGNAL, DataEnded, ForceExit, MarketRange, Signal
 from engine.order import RESTING, Order
-from engine.pricing import exit_price, waits_for_quote
+from engine.pricing import exit_price, is_denied_still, note_denied, waits_for_quote
 from engine.pursuit import move_stop, pursue, try_again
 from engine.sizing import within_distance
 from engine.telling import trade_facts
@@ -114,6 +114,8 @@ def advance(work: Work) -> None:
         if not allows(work, wish.reason):
             fates.say(work, wish.reason, "denied", Denial.STOPPED, wish.tag)
             continue
+        if _asks_book(work, look, wish) and is_denied_still(work, wish.reason, _candle_ms(work)):
+            continue
         asked = _at_price(work, look, wish)
         if asked is None:
             return
@@ -122,6 +124,8 @@ def advance(work: Work) -> None:
             return
         if not accepted:
             _stays(work, asked)
+            if asked.priced is not None:
+                note_denied(work, wish.reason)
             fates.say(work, wish.reason, "denied", Denial.DENIED_BY_STRATEGY, wish.tag)
         elif wish_for(work, asked, _type_of(work, wish.reason)):
             break

@@ -18,13 +18,15 @@ from typing import Any, Final
 from engine.messages import AskQuote, QuoteTold
 from engine.quotes import Priced, Quote
 from engine.settings import EntryPricingConfig, PricingConfig
-from engine.types import OrderSide, Priority, Purpose, Side, order_side
+from engine.types import Millis, OrderSide, Priority, Purpose, Side, order_side
 from engine.work import WAITING, Trade, Work
 
 ENTRY_QUOTE_MS: Final = 2_000
 """How long an entry waits for its quote; then it is denied."""
 EXIT_QUOTE_MS: Final = 1_000
 """How long an exit waits for its quote; then it takes the last price."""
+DENIED_MS: Final = 5_000
+"""An exit that the strategy has denied at the book's price is proposed to it again after this, or on the next candle."""
 KEY: Final = "quote"
 """What a quote is kept under among an evaluation's answers, alone or before the id of the order that it is for."""
 BOOK_LEVELS: Final = 1_000
@@ -117,6 +119,18 @@ def exit_price(work: Work, price: Decimal, *, key: str = KEY) -> Any:
         return price, None
     told = told_quote(work, pricing, Priority.EXIT, key=key)
     return told if told is WAITING else price_by(work, pricing, told, Purpose.EXIT, price)
+
+
+def note_denied(work: Work, reason: str) -> None:
+    """The strategy wants no exit for this reason at the book's price of now."""
+    others = tuple(told for told in work.trade.denied if told[0] != reason)
+    work.trade.denied = (*others, (reason, work.now))
+
+
+def is_denied_still(work: Work, reason: str, candle_ms: Millis) -> bool:
+    """Whether an exit that was denied at the book's price is not worth another question yet: books cost requests."""
+    at = dict(work.trade.denied).get(reason)
+    return at is not None and work.now - at < DENIED_MS and at // candle_ms == work.now // candle_ms
 
 
 def nearer(first: Decimal, second: Decimal, side: Side) -> Decimal:

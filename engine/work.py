@@ -115,7 +115,7 @@ class Trade:
     can lose a profit. `strikes` counts its callbacks' failures in a row. `unheard` are closed trades that the
     portfolio has not acknowledged, the oldest first. `untold` are orders whose fill the strategy is to hear of, `told`
     the ids of what it was told and has not answered, `review_due` says that resting orders are to be looked after.
-    `quoted` are the reasons that the book let a resting exit stay for, each with its candle. `replacement`, `increasing` and `reducing` are what waits for other orders to be gone. `custom_data` is the
+    `quoted` are the reasons that the book let a resting exit stay for, each with its candle, `denied` those that the strategy denied at its price, and when. `replacement`, `increasing` and `reducing` are what waits for other orders to be gone. `custom_data` is the
     strategy's own, kept with the trade. `missing` is what the venue holds less than we do, as of the last look. `shown` is how the trade was last shown to it (`telling`).
     """
 
@@ -161,6 +161,7 @@ class Trade:
     reviewed_at: Millis = -1
     repriced_candle: int = -1
     quoted: tuple[tuple[str, int], ...] = ()
+    denied: tuple[tuple[str, Millis], ...] = ()
     adjusted_at: Millis = -1
     unadjusted_candle: int = -1
     replacement: Replacement | None = None
