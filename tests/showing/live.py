@@ -11,6 +11,7 @@ SHOWS: Final[dict[str, Callable[..., str]]] = {
     "candles": live_candles.show,
     "entries": live_entries.show,
     "entries_hundred": live_entries.show_hundred,
+    "entries_futures": live_entries.show_futures,
     "fixtures": live_fixtures.show,
     "streams": live_streams.show,
     "streams_futures": live_streams.show_futures,
