@@ -17,6 +17,7 @@ from engine.settings import Config, ExchangeConfig
 
 _CCXT: Final = {"key": "apiKey", "secret": "secret", "password": "password"}
 _NEEDED: Final = ("key", "secret")
+_QUOTES: Final = frozenset("\"'`")
 
 
 def variables_of(account: str) -> dict[str, str]:
@@ -48,7 +49,24 @@ def keys_of(config: ExchangeConfig, account: str = "") -> dict[str, str]:
         variables = " and ".join(variables_here[name] for name in missing)
         cure = f"Set {variables}" if not config.keys_file else f'Write {missing[0]} = "…" into it, and run: chmod 600'
         raise ConfigError([Problem("exchange.keys_file", "", what, cure)])
+    for name, value in found.items():
+        odd = _odd_character(name, value)
+        if odd:
+            what = f"{where} has a {name} with {odd} in it, which is none of a {name}'s"
+            raise ConfigError([Problem("exchange.keys_file", "", what, "Copy it from the exchange once more, alone")])
     return {_CCXT[name]: value for name, value in found.items() if value}
+
+
+def _odd_character(name: str, value: str) -> str:
+    """What a key or a secret cannot have, and has; empty when all is well. A secret may be a text of several lines."""
+    if name == "password":
+        return ""
+    if value[:1] in _QUOTES or value[-1:] in _QUOTES:
+        return "a quotation mark"
+    if not value.isascii():
+        return "a letter that is not ASCII"
+    blank = any(letter.isspace() for letter in value) and (name == "key" or "\n" not in value)
+    return "a blank or a line break" if blank or "\0" in value else ""
 
 
 def check_apart(accounts: Sequence[Config]) -> None:

@@ -33,7 +33,7 @@ def read_private(path: Path | str) -> str:
     finally:
         os.close(fd)
     try:
-        text = raw.decode()
+        text = raw.decode("utf-8-sig")  # some editors begin a file with a mark
     except UnicodeDecodeError:
         raise TradepitError(f"{path} is not UTF-8 text.") from None
     if len(raw) > LARGEST:

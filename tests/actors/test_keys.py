@@ -90,3 +90,31 @@ def test_two_places_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("TRADEPIT_KEY", "AAA")
 
     assert "the environment has TRADEPIT_KEY too. Keep the keys in one place" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "why"),
+    [
+        ("TRADEPIT_KEY", '"AAA"', "a key with a quotation mark in it"),
+        ("TRADEPIT_KEY", "AAA\nAAA", "a key with a blank or a line break in it"),
+        ("TRADEPIT_SECRET", "'BBB'", "a secret with a quotation mark in it"),
+        ("TRADEPIT_SECRET", "BBB BBB", "a secret with a blank or a line break in it"),
+        ("TRADEPIT_SECRET", "BBBé", "a secret with a letter that is not ASCII in it"),
+    ],
+)
+def test_what_was_copied_with_more_around_it_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, why: str
+) -> None:
+    """Quotes, line breaks and letters that no key has are told before the exchange is asked."""
+    monkeypatch.setenv("TRADEPIT_KEY", "AAA")
+    monkeypatch.setenv("TRADEPIT_SECRET", "BBB")
+    monkeypatch.setenv(variable, value)
+
+    assert why in refusal()
+
+
+def test_a_secret_of_several_lines_and_a_mark_before_the_file_are_taken(tmp_path: Path) -> None:
+    """A private key in PEM is a secret at some exchanges, and editors write a mark before the first letter."""
+    path = keys_file(tmp_path, '\ufeffkey = "AAA"\nsecret = """-----BEGIN EC PRIVATE KEY-----\nBBB\n"""\n')
+
+    assert "-----BEGIN EC PRIVATE KEY-----\nBBB" == keys_of(config(path))["secret"]
