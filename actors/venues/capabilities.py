@@ -9,6 +9,7 @@ Rules
 
 from __future__ import annotations
 
+import difflib
 import functools
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -308,10 +309,11 @@ def capability(exchange: str, *, futures: bool = False) -> Capability:
     market = "futures" if futures else "spot"
     about = _facts().get(exchange)
     if about is None:
-        known = ", ".join(exchanges())
+        known, close = ", ".join(exchanges()), difflib.get_close_matches(exchange, exchanges(), n=1)
+        meant = f"Did you mean {close[0]}? " if close else ""
         raise CannotTrade(
-            f'exchange.name = "{exchange}": nothing is known of its order ids, stops and limits, so it is not traded '
-            f"live. Known are {known}"
+            f'exchange.name = "{exchange}": nothing is known of its order ids, stops and limits, so it is not traded, '
+            f"neither live nor at its prices. {meant}Known are {known}"
         )
     given = about.get(market, {"refused": "it has not been tried"})
     if "refused" in given:
