@@ -24,8 +24,8 @@ from loguru import logger
 
 from actors.venues.capabilities import unsure_codes
 from actors.venues.light import import_lightly
-from actors.venues.live.failure import Failure, Verdict, failure_of, unread
-from actors.venues.live.given import kind_of, repeating
+from actors.venues.live.failure import Failure, Verdict, failure_of, sentence_of, unread
+from actors.venues.live.given import SANDBOX, kind_of, repeating, untested
 from actors.venues.live.health import Health
 from actors.venues.live.markets import Listed, market_of, with_tiers
 from actors.venues.live.used import UsedCounts
@@ -354,7 +354,15 @@ def _steady_ms() -> float:
 def _run(loop: asyncio.AbstractEventLoop) -> None:
     use_money_context()
     asyncio.set_event_loop(loop)
+    loop.set_exception_handler(_unheard)
     loop.run_forever()
+
+
+def _unheard(loop: asyncio.AbstractEventLoop, about: dict[str, Any]) -> None:
+    """What failed inside ccxt with nobody waiting for it: whoever waits for its result hears of it in another way."""
+    del loop
+    error = about.get("exception")
+    logger.debug("{}: {}", about.get("message", "failed"), "" if error is None else sentence_of(error))
 
 
 def traits(name: str) -> dict[str, Any]:
@@ -375,10 +383,13 @@ def odd_options(name: str, options: Mapping[str, Any]) -> list[Problem]:
     """
     plain = _pro(name)()
     known = [key for key in dir(plain) if not key.startswith("_") and not callable(getattr(plain, key))]
-    found = repeating(options, "exchange.options")
+    found = [*repeating(options, "exchange.options"), *untested(options, "exchange.options")]
+    told = {problem.key for problem in found}
     for key, value in options.items():
-        usual = getattr(plain, key, None)
-        if key not in known:
+        usual = False if key in SANDBOX else getattr(plain, key, None)
+        if f"exchange.options.{key}" in told:
+            continue
+        if key not in known and key not in SANDBOX:
             close = difflib.get_close_matches(key, known, n=1)
             cure = f"Did you mean {close[0]}?" if close else "Leave it out"
             found.append(Problem(f"exchange.options.{key}", "", f"ccxt has no such setting of {name}", cure))
@@ -386,7 +397,16 @@ def odd_options(name: str, options: Mapping[str, Any]) -> list[Problem]:
             found.append(
                 Problem(f"exchange.options.{key}", "", f"it must be {kind_of(usual)}", "Write one, or leave it out")
             )
-    return found
+    return found or _impossible(_pro(name), options)
+
+
+def _impossible(base: Any, options: Mapping[str, Any]) -> list[Problem]:
+    try:
+        base(dict(options))
+    except Exception as error:  # noqa: BLE001 - whatever ccxt stumbles over is the user's to mend
+        why = f"ccxt cannot take them ({sentence_of(error)})"
+        return [Problem("exchange.options", "", why, "Look at them, or leave them out")]
+    return []
 
 
 def _pro(name: str) -> Any:

@@ -396,3 +396,29 @@ def test_ccxt_sends_an_order_once(server: StubServer) -> None:
         connection.close()
 
     assert server.paths().count("POST /api/v3/order") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "key"),
+    [
+        ("binance", {"sandboxMode": True}, "exchange.options.sandboxMode"),
+        ("binance", {"isSandboxModeEnabled": True}, "exchange.options.isSandboxModeEnabled"),
+        ("binance", {"options": {"test": True}}, "exchange.options.options.test"),
+        ("kraken", {"sandbox": True}, "exchange.options"),
+        ("binance", {"sandbox": "yes"}, "exchange.options.sandbox"),
+    ],
+)
+def test_nobody_trades_for_real_who_meant_a_test_network(name: str, options: dict[str, Any], key: str) -> None:
+    """What only looks like the way to a test network is refused, and so is the way itself where there is none."""
+    assert [key] == [problem.key for problem in odd_options(name, options)]
+
+
+def test_a_test_network_is_a_matter_of_one_option() -> None:
+    """Binance has one: the option is taken, and requests go there."""
+    assert [] == odd_options("binance", {"sandbox": True})
+    connection = Connection(ExchangeConfig(name="binance", options={"sandbox": True}))
+    connection.start()
+    try:
+        assert "testnet" in connection.data.urls["api"]["public"]
+    finally:
+        connection.close()

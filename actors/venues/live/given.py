@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from engine.errors import Problem
+
+SANDBOX: Final = ("sandbox", "testnet")
+"""What ccxt takes for a wish for the exchange's test network."""
+
+_LIKE_SANDBOX: Final = frozenset(
+    {
+        "sandbox",
+        "sandboxmode",
+        "setsandboxmode",
+        "issandboxmodeenabled",
+        "testnet",
+        "test",
+        "testmode",
+        "demo",
+        "demomode",
+    }
+)
 
 
 def repeating(options: Mapping[str, Any], where: str) -> list[Problem]:
@@ -18,6 +36,19 @@ def repeating(options: Mapping[str, Any], where: str) -> list[Problem]:
             found.append(Problem(f"{where}.{key}", f"{value}", why, "Leave it out: what may be asked again is"))
         elif isinstance(value, Mapping):
             found += repeating(value, f"{where}.{key}")
+    return found
+
+
+def untested(options: Mapping[str, Any], where: str) -> list[Problem]:
+    """The settings that look as if they led to a test network, and do not: ccxt goes by `sandbox` and `testnet` only."""
+    found = []
+    for key, value in options.items():
+        if re.sub("[^a-z]", "", key.lower()) in _LIKE_SANDBOX and key not in SANDBOX:
+            why = "it leads to no test network: orders would be real"
+            cure = "Write sandbox = true in its place, where the exchange has a test network"
+            found.append(Problem(f"{where}.{key}", f"{value}".lower(), why, cure))
+        elif isinstance(value, Mapping) and key != "urls":
+            found += untested(value, f"{where}.{key}")
     return found
 
 
