@@ -6,7 +6,7 @@ Used by the start of a live bot and by `check`, so both say the same of the same
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol, TypeVar
 
@@ -80,9 +80,27 @@ def _unfit(connection: Connection, timeframe: str) -> tuple[str, str] | None:
 async def looked_at(
     connection: Connection, config: Config, *, strict: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...], Account]:
-    """(the pairs to trade, those configured that are gone, what the account is found to be); `strict` refuses the gone."""
-    pairs, gone = await listed(connection, config, strict=strict)
+    """(the pairs to trade, those configured that are gone, what the account is found to be); `strict` refuses the gone.
+
+    Raises:
+        Outage: the exchange does not answer.
+        ConfigError: pairs are not there, or the account is not shown; both are told at once.
+    """
+    try:
+        pairs, gone = await listed(connection, config, strict=strict)
+    except ConfigError as unknown:
+        there = [pair for pair in config.trading.pairs if pair in connection.markets()]
+        if there:
+            raise ConfigError([*unknown.problems, *await _found_wrong(connection, config, there)]) from None
+        raise
     return pairs, gone, await examine(connection, config, pairs, strict=strict)
+
+
+async def _found_wrong(connection: Connection, config: Config, pairs: Sequence[str]) -> list[Problem]:
+    try:
+        return (await examine(connection, config, pairs, strict=True)).problems
+    except ConfigError as refused:
+        return list(refused.problems)
 
 
 async def listed(connection: Connection, config: Config, *, strict: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:

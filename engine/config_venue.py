@@ -35,6 +35,7 @@ def check_venue(config: Config, broken: set[str]) -> list[Problem]:
         return found
     if config.mode == PAPER:
         _check_feed(config, say)
+        _check_wallet(config, say)
     else:
         _check_confirmation(config, say)
     _check_pairs(config, say)
@@ -61,6 +62,14 @@ def _check_confirmation(config: Config, say: Any) -> None:
     elif not isinstance(stake, str) and stake > live.largest_stake:
         why = f"live.largest_stake is {live.largest_stake}"
         say("trading.stake_amount", stake, why, "Lower it, or confirm more under [live]")
+
+
+def _check_wallet(config: Config, say: Any) -> None:
+    """On paper what a stake takes must be there at the start, as in a live account."""
+    stake, wallet = config.trading.stake_amount, config.paper.wallet
+    if not isinstance(stake, str) and stake > wallet:
+        why = f"the paper account begins with {wallet:f} {config.trading.stake_currency}, and an entry takes {stake:f}"
+        say("paper.wallet", wallet, why, "Write a larger wallet, or lower trading.stake_amount")
 
 
 def _check_feed(config: Config, say: Any) -> None:

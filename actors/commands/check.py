@@ -20,7 +20,7 @@ from actors.opening import traded_before
 from engine.config import effective_facts, effective_protections, make_settings, masked
 from engine.config_accounts import speaking_of
 from engine.config_venue import PAPER
-from engine.errors import ConfigError
+from engine.errors import ConfigError, Problem
 from engine.settings import Config, Settings
 from engine.strategy import StrategyFacts
 
@@ -31,9 +31,15 @@ def run(arguments: argparse.Namespace) -> int:
     check_addresses(config.notify)
     check_apart(config.accounts)
     found: dict[str, Any] = {}
+    problems: list[Problem] = []
     for account in config.accounts or (config,):
-        with speaking_of(account.account):
-            found[account.account] = _checked(account, arguments)
+        try:
+            with speaking_of(account.account):
+                found[account.account] = _checked(account, arguments)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
     if arguments.json:
         print_json({"accounts": found} if config.accounts else found[""])
     return OK

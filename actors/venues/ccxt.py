@@ -11,7 +11,6 @@ Rules
 from __future__ import annotations
 
 import asyncio
-import difflib
 import functools
 import threading
 import time
@@ -25,7 +24,7 @@ from loguru import logger
 from actors.venues.capabilities import unsure_codes
 from actors.venues.light import import_lightly
 from actors.venues.live.failure import Failure, Verdict, failure_of, sentence_of, unread
-from actors.venues.live.given import SANDBOX, kind_of, repeating, untested
+from actors.venues.live.given import odd
 from actors.venues.live.health import Health
 from actors.venues.live.markets import Listed, market_of, with_tiers
 from actors.venues.live.used import UsedCounts
@@ -381,32 +380,7 @@ def odd_options(name: str, options: Mapping[str, Any]) -> list[Problem]:
     Raises:
         Unconnected: ccxt has no such exchange, or it has no websockets there.
     """
-    plain = _pro(name)()
-    known = [key for key in dir(plain) if not key.startswith("_") and not callable(getattr(plain, key))]
-    found = [*repeating(options, "exchange.options"), *untested(options, "exchange.options")]
-    told = {problem.key for problem in found}
-    for key, value in options.items():
-        usual = False if key in SANDBOX else getattr(plain, key, None)
-        if f"exchange.options.{key}" in told:
-            continue
-        if key not in known and key not in SANDBOX:
-            close = difflib.get_close_matches(key, known, n=1)
-            cure = f"Did you mean {close[0]}?" if close else "Leave it out"
-            found.append(Problem(f"exchange.options.{key}", "", f"ccxt has no such setting of {name}", cure))
-        elif usual is not None and kind_of(value) != kind_of(usual):
-            found.append(
-                Problem(f"exchange.options.{key}", "", f"it must be {kind_of(usual)}", "Write one, or leave it out")
-            )
-    return found or _impossible(_pro(name), options)
-
-
-def _impossible(base: Any, options: Mapping[str, Any]) -> list[Problem]:
-    try:
-        base(dict(options))
-    except Exception as error:  # noqa: BLE001 - whatever ccxt stumbles over is the user's to mend
-        why = f"ccxt cannot take them ({sentence_of(error)})"
-        return [Problem("exchange.options", "", why, "Look at them, or leave them out")]
-    return []
+    return odd(name, _pro(name), options)
 
 
 def _pro(name: str) -> Any:

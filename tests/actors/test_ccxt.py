@@ -12,7 +12,7 @@ import pytest
 
 from actors.venues.capabilities import exchanges
 from actors.venues.ccxt import Connection, Unconnected, odd_options
-from actors.venues.live.failure import Failure, NotLeaving, Verdict
+from actors.venues.live.failure import Failure, NotLeaving, Verdict, sentence_of
 from actors.venues.live.used import UsedCounts, pool_of
 from actors.venues.live.wire import Answer, watched
 from engine.quota import Pool
@@ -422,3 +422,11 @@ def test_a_test_network_is_a_matter_of_one_option() -> None:
         assert "testnet" in connection.data.urls["api"]["public"]
     finally:
         connection.close()
+
+
+@pytest.mark.parametrize("page", ["<html><h1>Bad Gateway</h1></html>", '<!DOCTYPE html>\n<html lang="en">', "<HEAD>x"])
+def test_a_page_is_not_told_word_by_word(page: str) -> None:
+    """An exchange's page of an error is told as one: its text is for browsers."""
+    told = sentence_of(ValueError(f"binance GET https://x/time 502 Bad Gateway {page}"))
+
+    assert "binance GET https://x/time 502 Bad Gateway and a web page" == told

@@ -102,3 +102,13 @@ def test_keys_in_the_configuration_are_refused_unseen(name: str) -> None:
 
     assert "environment" in str(found) or "TRADEPIT_KEY" in found[f"exchange.options.{name}"].cure
     assert "hushhush" not in str(found)
+
+
+def test_a_paper_wallet_holds_a_stake_at_least() -> None:
+    """What no entry could be paid from is told before anything begins."""
+    found = problems(
+        '[exchange]\nname = "binance"\n[paper]\nwallet = 10\n[trading]\nstake_amount = 20\npairs = ["BTC/USDT"]'
+    )
+
+    assert ["paper.wallet"] == list(found)
+    assert "an entry takes 20" in found["paper.wallet"].why

@@ -36,13 +36,17 @@ def exchange() -> Iterator[Exchange]:
 
 @dataclass(frozen=True)
 class Case:
-    """What is wrong: `text` changes the configuration, `env` the keys, `skew_ms` the exchange's clock; `says` is in the sentence."""
+    """What is wrong: `text` changes the configuration, `env` the keys, `skew_ms` the exchange's clock.
+
+    `says` is in the sentence, `also` in another one.
+    """
 
     says: str
     env: Mapping[str, str] = field(default_factory=dict)
     text: Callable[[str], str] = str
     futures: bool = False
     skew_ms: int = 0
+    also: str = ""
 
 
 def put(old: str, new: str) -> Callable[[str], str]:
@@ -76,6 +80,12 @@ CASES: Final = {
     "a clock an hour behind": Case("3600.0 s behind the exchange's. Set the machine's time", skew_ms=3_600_000),
     "a clock an hour ahead": Case("3600.0 s ahead of the exchange's. Set the machine's time", skew_ms=-3_600_000),
     "an unknown pair": Case("Did you mean ETH/USDT?", text=put('"ETH/USDT"', '"ETHX/USDT"')),
+    "an unknown pair and wrong keys": Case(
+        "Did you mean ETH/USDT?",
+        {"TRADEPIT_KEY": "no-such-key"},
+        put('"ETH/USDT"', '"ETHX/USDT"'),
+        also="refuses the keys",
+    ),
     "too much leverage": Case("may have 50 at most", text=put("[trading]", "[trading]\nleverage = 100"), futures=True),
     "hedge mode": Case("Turn the exchange's position mode to one-way", {"TRADEPIT_KEY": "hedger"}, futures=True),
     "too little money": Case("the account has 20 USDT free, and an entry takes 50", {"TRADEPIT_KEY": "poor"}),
@@ -131,6 +141,7 @@ def test_a_mistake_is_one_sentence_before_any_order(
 
     assert 2 == status
     assert case.says in told.err
+    assert case.also in told.err
     assert "no-such-" not in told.out + told.err
     assert "Traceback" not in told.err
     assert not (tmp_path / "x.duckdb.journal").exists()

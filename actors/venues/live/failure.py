@@ -132,6 +132,7 @@ _SAME: Final = re.compile(r"not (been )?(modified|changed)|no need to (change|mo
 """What was to be set is so already, in words that ccxt takes for a refusal: Bybit's leverage, for one."""
 _KEY_RESTS: Final = re.compile(r'"code"\s*:\s*"?-2015(?![0-9])')
 """Binance's word for a key that was good before: it is no good any more, may not do this, or rests; ccxt cannot tell."""
+_PAGE: Final = re.compile(r"<(!doctype|html|head|body)\b.*", re.IGNORECASE)
 _BANNED_UNTIL: Final = re.compile(r"banned until (\d{13})")
 
 
@@ -242,6 +243,7 @@ def sentence_of(error: BaseException) -> str:
         text = f"{text} ({type(cause).__name__}: {' '.join(str(cause).split())})"
     text = re.sub(r"(signature|apiKey|api_key|listenKey|timestamp)=[^&\s]*", r"\1=…", text)
     text = re.sub(r"(?<=//)[^/@\s]+(?=@)", "…", text)  # a proxy's password
+    text = _PAGE.sub("and a web page", text)
     if not text:
         text = type(error).__name__
     return text if len(text) <= TEXT_MAX else f"{text[: TEXT_MAX - 1]}…"

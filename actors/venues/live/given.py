@@ -1,12 +1,14 @@
-"""What a user gives ccxt's constructor: kinds of values, and settings that would have it repeat orders."""
+"""What a user gives ccxt's constructor: kinds of values, what would have it repeat orders, what is no test network."""
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from actors.venues.live.failure import sentence_of
 from engine.errors import Problem
 
 SANDBOX: Final = ("sandbox", "testnet")
@@ -61,3 +63,33 @@ def kind_of(value: Any) -> str:
         (list | tuple, "a list"),
     )
     return next((word for kind, word in kinds if isinstance(value, kind)), "a text")
+
+
+def odd(name: str, base: Any, options: Mapping[str, Any]) -> list[Problem]:
+    """What of a user's settings ccxt's class of this exchange, `base`, would take to no effect or to harm, or not at all."""
+    plain = base()
+    known = [key for key in dir(plain) if not key.startswith("_") and not callable(getattr(plain, key))]
+    found = [*repeating(options, "exchange.options"), *untested(options, "exchange.options")]
+    told = {problem.key for problem in found}
+    for key, value in options.items():
+        usual = False if key in SANDBOX else getattr(plain, key, None)
+        if f"exchange.options.{key}" in told:
+            continue
+        if key not in known and key not in SANDBOX:
+            close = difflib.get_close_matches(key, known, n=1)
+            cure = f"Did you mean {close[0]}?" if close else "Leave it out"
+            found.append(Problem(f"exchange.options.{key}", "", f"ccxt has no such setting of {name}", cure))
+        elif usual is not None and kind_of(value) != kind_of(usual):
+            found.append(
+                Problem(f"exchange.options.{key}", "", f"it must be {kind_of(usual)}", "Write one, or leave it out")
+            )
+    return found or _impossible(base, options)
+
+
+def _impossible(base: Any, options: Mapping[str, Any]) -> list[Problem]:
+    try:
+        base(dict(options))
+    except Exception as error:  # noqa: BLE001 - whatever ccxt stumbles over is the user's to mend
+        why = f"ccxt cannot take them ({sentence_of(error)})"
+        return [Problem("exchange.options", "", why, "Look at them, or leave them out")]
+    return []
