@@ -223,7 +223,7 @@ def start_trade(trade: Trade, side: Side, leverage: Decimal) -> None:
     trade.custom_exit_ts = 0
     trade.quoted = trade.denied = ()
     trade.filled_at = 0
-    trade.payment_ids = ()
+    trade.payments_before, trade.payment_ids = trade.payment_ids, ()
     trade.untold = ()
     trade.reviewed_at = trade.adjusted_at = trade.repriced_candle = trade.unadjusted_candle = -1
     trade.replacement = trade.increasing = trade.reducing = None

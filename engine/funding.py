@@ -7,30 +7,42 @@ anew from the venue's snapshot where it was lost on the way.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from engine.actions import Alarm
 from engine.messages import FundingPaid
 from engine.types import ZERO
 from engine.work import Work
 
+STAMP_MS: Final = 15_000
+"""A payment bears the time at which it was due, and is made some seconds later: for what was held then."""
+
 
 def on_paid(work: Work, event: FundingPaid) -> None:
     """A payment; while reconciling the venue's snapshot tells it too, in its order."""
     trade = work.trade
-    if not trade.reconciled or event.payment_id in trade.payment_ids:
+    if not trade.reconciled or _is_booked(work, event):
         return
-    if trade.position.amount > ZERO:
+    if trade.position.amount > ZERO and event.ts >= trade.opened_at - STAMP_MS:
         book(work, event)
     else:
         _late(work, event)
 
 
 def book_missed(work: Work, payments: Iterable[FundingPaid]) -> None:
-    """Book those of a snapshot's payments that are this trade's and that it has not heard of."""
-    trade = work.trade
+    """Book those of a snapshot's payments that are this trade's and that it has not heard of; late ones if it is over."""
+    trade, closed = work.trade, work.trade.last_closed
     for payment in payments:
-        if payment.ts >= trade.opened_at and not trade.is_closed and payment.payment_id not in trade.payment_ids:
+        if payment.ts < trade.opened_at or _is_booked(work, payment):
+            continue
+        if not trade.is_closed:
             book(work, payment)
+        elif closed is not None and payment.ts <= closed.close_ts:
+            _late(work, payment)  # it could not be read while there was time
+
+
+def _is_booked(work: Work, payment: FundingPaid) -> bool:
+    return payment.payment_id in work.trade.payment_ids or payment.payment_id in work.trade.payments_before
 
 
 def book(work: Work, payment: FundingPaid) -> None:
@@ -41,7 +53,7 @@ def book(work: Work, payment: FundingPaid) -> None:
 
 
 def _late(work: Work, payment: FundingPaid) -> None:
-    """What came after the trade had closed: its profit is told already, the pair's earnings are not."""
+    """What came after its trade had closed: that one's profit is told already, the pair's earnings are not."""
     work.trade.earned += payment.received
     _note(work, payment, late=True)
     work.exposure()

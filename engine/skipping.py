@@ -77,7 +77,8 @@ _TRADE: Final = frozenset(
         "max_rate", "min_rate", "opened_at", "enter_tag", "leaving", "leave_type", "exit_reason", "exit_timeouts",
         "exit_failures", "stop_failed", "stop_touched_at", "retry_at", "replace_at", "signalled_exit_ts", "signal", "signal_ts",
         "price", "pending", "queued", "questions", "earned", "last_closed", "quarantined", "reconciled", "trading",
-        "filled_at", "over_ts", "liquidation", "unheard", "left_since", "payment_ids", "reviewed_at", "repriced_candle",
+        "filled_at", "over_ts", "liquidation", "unheard", "left_since", "payment_ids", "payments_before", "reviewed_at",
+        "repriced_candle",
     }
 )  # fmt: skip
 _POSITION: Final = frozenset(

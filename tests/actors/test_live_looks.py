@@ -76,7 +76,7 @@ def is_final(name: str, listed_ms: int, slow_ms: int) -> bool:
     )
     books.expect(order, SENT_AT).sent_at = SENT_AT
     requests: Any = exchange
-    holdings, payments = Holdings(requests, able, futures=False), Payments(requests, able)
+    holdings, payments = Holdings(requests, able, futures=False), Payments(requests, able, telling.put)
     looks = Looks(requests, telling, books, holdings, payments, able, {})
     looks.doubt(MARKET.pair)
     question = TakeSnapshot(request_id="1", pair=MARKET.pair, client_order_ids=(MINE,), since=0, reply_to="judge")

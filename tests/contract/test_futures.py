@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from actors.venues.trading import RequestEnded
+from actors.venues.trading import Missed, Remark, RequestEnded
 from engine.messages import FundingPaid, OrderAccepted, OrderCanceled, OrderFilled, OrderInDoubt, OrderRejected
 from engine.order import Order
 from engine.types import OrderSide, OrderStatus, OrderType, Purpose
@@ -186,6 +186,26 @@ def test_funding_is_told_by_itself_and_by_looks_once(desk: Desk, exchange: Excha
     assert D("0.5") < paid.received < D("0.7")
     assert looked == [(paid,), (paid,)]
     assert len(desk.of(FundingPaid)) == 1
+
+
+def test_funding_that_is_refused_is_not_known_and_read_later(desk: Desk, exchange: Exchange) -> None:
+    """A refused read of payments is said, not taken for none; when it is possible again the pair looks, and is told of them."""
+    entered(desk)
+    world: Any = desk.world
+    world.live._payments.again_s = 0.2
+    desk.wait(lambda: world.live._stream.is_up and desk.look(1), "the stream")
+    exchange.control("fault", endpoint="GET /fapi/v1/income", kind="refuse", code=-1102, msg="Mandatory.", count=1_000)
+    exchange.control("fund", symbol="BTCUSDT", rate="0.001", market="futures")
+    (said,) = desk.wait(lambda: [one for one in desk.of(Remark) if one.event == "funding_unread"], "the word of it")
+    refused = desk.look(1).payments
+    exchange.control("clear")
+    world.connection.call(world.live._funded.set)
+    desk.wait(lambda: len([one for one in desk.of(Remark) if one.event == "funding_unread"]) == 2, "the next word")
+    desk.wait(lambda: desk.of(Missed), "the wish to look")
+
+    assert (refused, said.severity) == ((), "warning")
+    assert FUTURE in said.text
+    assert [paid.received > 0 for paid in desk.look(1).payments] == [True]
 
 
 def test_a_liquidation_is_told_as_what_it_is(desk: Desk, exchange: Exchange) -> None:

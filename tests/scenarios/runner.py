@@ -306,11 +306,11 @@ class Player:
         return m.OrderFilled(pair=PAIR, fill=self._fill(words, now), order_id=f"V{words[0]}")
 
     def _paid(self, words: list[str], now: int) -> m.FundingPaid:
-        """`p1 -0.5`: its id and what was received."""
+        """`p1 -0.5 [of 3]`: its id and what was received, at another second than now."""
         return m.FundingPaid(
             pair=PAIR,
             payment_id=words[0],
-            ts=now,
+            ts=START + int(float(words[3]) * 1_000) if "of" in words else now,
             received=D(words[1]),
             currency="USDT",
             rate=D("0.0001"),

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from actors.venues.capabilities import Capability
 from actors.venues.live.requests import Requests
 from actors.venues.live.words import payment_of, rows, text
+from actors.venues.trading import Remark
 from engine.messages import FundingPaid
 from engine.types import Millis
+
+AGAIN_S: Final = 60.0
+"""What was refused is asked for again so much later."""
 
 SHARED_S: Final = 10.0
 """A read serves whoever asks so long after it; that something was paid meanwhile is told by the stream (`stale`)."""
@@ -20,17 +24,22 @@ SHARED_S: Final = 10.0
 class Payments:
     """The funding of one account; on the connection's loop.
 
-    Where everybody's payments are more than a page, or cannot be asked for, they are read pair by pair.
+    Where everybody's payments are more than a page, or cannot be asked for, they are read pair by pair. Where a pair's
+    are refused, nobody knows whether there are any: `say` tells the user, and they are read again until they are there.
     """
 
-    def __init__(self, requests: Requests, ability: Capability) -> None:
+    def __init__(self, requests: Requests, ability: Capability, say: Callable[[Remark], None]) -> None:
         self._requests = requests
+        self._say = say
+        self._unread: dict[str, Millis] = {}
+        self.again_s = AGAIN_S
         self._page = ability.lists.page
         self._lock = asyncio.Lock()
         self._at = float("-inf")
         self._news = 0
         self._since: Millis | None = None
         self._told: tuple[FundingPaid, ...] | None = None
+        self._why = ""
 
     def stale(self) -> None:
         """Something was paid: what was read is too old for everybody."""
@@ -49,16 +58,42 @@ class Payments:
                 self._at = at if news == self._news else float("-inf")
             told = self._told
         if told is None:
-            told = await self._read(pair, since) or ()
+            told = await self._read(pair, since)
+            if told is None:
+                self._missed(pair, since)
+                return ()
         mine = [paid for paid in told if paid.pair == pair and paid.ts >= since]
         return tuple(sorted(mine, key=lambda paid: paid.ts))
 
+    def _missed(self, pair: str, since: Millis) -> None:
+        if pair not in self._unread:
+            text = (
+                f"the funding of {pair} cannot be read ({self._why}): its profit misses what was paid until it can be"
+            )
+            self._say(Remark("warning", "funding_unread", text))
+        self._unread[pair] = min(since, self._unread.get(pair, since))
+
+    async def read_again(self) -> list[str]:
+        """Try again what was refused; the pairs whose payments can be read now, who have to look for what they missed."""
+        found = []
+        for pair, since in list(self._unread.items()):
+            if await self._read(pair, since) is not None and self._unread.pop(pair, None) is not None:
+                found.append(pair)
+        if found:
+            self.stale()
+            text = f"the funding of {', '.join(found)} can be read again: what was missed is booked"
+            self._say(Remark("info", "funding_unread", text))
+        return found
+
     async def _read(self, pair: str | None, since: Millis) -> tuple[FundingPaid, ...] | None:
-        """Everybody's payments, or a pair's; None where everybody's are not to be had in one page."""
+        """Everybody's payments, or a pair's; None where they are refused, and everybody's where one page does not hold them."""
         function = self._requests.connection.trading.fetch_funding_history
         answer = await self._requests.read("funding_history", function, pair, since, self._page, pair=pair or "*")
         told = rows(answer.value)
-        if pair is None and (answer.failure is not None or len(told) >= self._page):
+        if answer.failure is not None:
+            self._why = answer.failure.reason
+            return None
+        if pair is None and len(told) >= self._page:
             return None
         found = (payment_of(one, pair or text(one.get("symbol"))) for one in told if isinstance(one, Mapping))
         return tuple(paid for paid in found if paid is not None)

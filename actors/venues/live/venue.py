@@ -84,7 +84,7 @@ class CcxtVenue(RealMarket):
         self._requests = Requests(connection, self._telling)
         self._books = Books(installation, self._heard, time.monotonic, connection.now, account=account)
         self._holdings = Holdings(self._requests, ability, futures=connection.futures, seen=seen)
-        self._payments = Payments(self._requests, ability)
+        self._payments = Payments(self._requests, ability, self._telling.put)
         seen_at = None if seen is None else seen.at
         self._looks = Looks(
             self._requests, self._telling, self._books, self._holdings, self._payments, ability, began or {}, seen_at
@@ -333,11 +333,15 @@ class CcxtVenue(RealMarket):
             await asyncio.sleep(READ_ON_S)
 
     async def _keep_funding(self) -> None:
-        """Read what was paid after each full hour, and whenever the stream says that something was."""
+        """Read what was paid after each full hour, and whenever the stream says that something was; what was refused, again."""
         while self._connection.futures:
             hour = FUNDING_HOUR_MS - self._connection.now() % FUNDING_HOUR_MS
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._funded.wait(), hour / 1_000 + FUNDING_LAG_S)
+            due = time.monotonic() + hour / 1_000 + FUNDING_LAG_S
+            while not self._funded.is_set() and (wait_s := due - time.monotonic()) > 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._funded.wait(), min(wait_s, self._payments.again_s))
+                for pair in await self._payments.read_again():
+                    self._looks.doubt(pair)
             self._funded.clear()
             self._balances_due = True
             await self._account.read_funding(self._asking & (self._pairs_seen | self._looks.held))
