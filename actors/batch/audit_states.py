@@ -67,10 +67,11 @@ def check_states(books: Books, trades: Mapping[str, BookedTrade], kept: KeptStat
     earned: dict[str, Decimal] = {}
     last: dict[str, Decimal] = {}
     for trade in trades.values():
+        profit = trade.late  # funding of the trade before, told while this one was open, is earned already
         if trade.closed is not None:
-            profit = trade.position.booked + trade.late
-            earned[trade.pair] = earned.get(trade.pair, ZERO) + profit
+            profit += trade.position.booked
             last[trade.pair] = profit
+        earned[trade.pair] = earned.get(trade.pair, ZERO) + profit
     for writer, state in kept.states.items():
         if writer.startswith("pair:"):
             pair = writer.removeprefix("pair:")
