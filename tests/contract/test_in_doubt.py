@@ -16,7 +16,7 @@ import pytest
 
 from actors.venues.live.failure import SILENCE_MS
 from actors.venues.live.venue import CHECK_S
-from actors.venues.trading import Looked, PermitWanted, RequestEnded
+from actors.venues.trading import Looked, PermitWanted, Remark, RequestEnded
 from engine.messages import (
     CancelRejected,
     OrderAccepted,
@@ -294,6 +294,20 @@ def test_balances_that_are_not_told_are_no_balance(desk: Desk, exchange: Exchang
     exchange.control("clear")
 
     assert (before, untold, desk.look().position) == (D("0.00999"), None, D("0.00999"))
+
+
+def test_an_account_without_any_coin_is_said_once(desk: Desk, exchange: Exchange) -> None:
+    """Nothing is known of an account in which no coin is named: the user is told why no entry is made, and it is asked again."""
+    exchange.control("fault", endpoint="GET /api/v3/account", kind="field", field="balances", value=[])
+    world: Any = desk.world
+    before = desk.venue.balances()
+    for _ in range(2):
+        world.live._balances_due = True
+        desk.wait(lambda: not world.live._balances_due or desk.of(Remark), "a reading")
+    (said,) = desk.wait(lambda: [one for one in desk.of(Remark) if one.event == "no_coins"], "the word of it")
+
+    assert "it is empty" in said.text
+    assert desk.venue.balances() == before
 
 
 def test_missing_fills_are_read_once_at_a_time(desk: Desk) -> None:

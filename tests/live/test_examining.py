@@ -101,6 +101,19 @@ def test_keys_without_permission_are_refused(exchange: Exchange) -> None:
     assert any("WARNING: the keys may withdraw money" in note for note in found.notes)
 
 
+def test_an_empty_account_is_called_so(exchange: Exchange) -> None:
+    """An account in which the exchange names no coin at all is refused on a first run in words of its own; later it is a note."""
+    name = user(exchange, "empty", funds={})
+    found = look(exchange, name)
+    later = look(exchange, name, strict=False)
+
+    assert () == found.balances
+    assert [
+        "the exchange names no coin in the account: it is empty, or the answer says nothing. An entry takes 50 USDT"
+    ] == [problem.why for problem in found.problems]
+    assert any(note.startswith("the exchange names no coin in the account") for note in later.notes)
+
+
 def test_missing_money_is_a_problem_at_first(exchange: Exchange) -> None:
     """An account that cannot pay an entry is refused on its first run; later it is a note, since money may be in trades."""
     name = user(exchange, "poor", funds={"USDT": "20"})

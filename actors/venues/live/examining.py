@@ -22,7 +22,7 @@ from actors.venues.live.failure import Verdict
 from actors.venues.live.holdings import Seen
 from actors.venues.live.markets import number, positive
 from actors.venues.live.wire import Answer
-from actors.venues.live.words import rows
+from actors.venues.live.words import NO_COINS, names_coins, rows
 from engine.errors import ConfigError, Outage, Problem, TradepitError
 from engine.market import Market
 from engine.quota import wait_for_room
@@ -265,6 +265,8 @@ def _check_money(connection: Connection, config: Config, pairs: Sequence[str], f
     if free >= least and free > ZERO:
         return
     why = f"the account has {_bare(free)} {currency} free, and an entry takes {_bare(least)}"
+    if not found.balances and found.seen is not None and not names_coins(found.seen.balances):
+        why = f"{NO_COINS}. An entry takes {_bare(least)} {currency}"
     if strict:
         found.problems.append(Problem("trading.stake_amount", str(stake), why, "Move money there, or lower the stake"))
     else:

@@ -38,7 +38,8 @@ class Seen:
 class Holdings:
     """The balances, positions and open orders of one account; on the connection's loop, but for `balances`.
 
-    With what a start has `seen` the first questions cost nothing.
+    With what a start has `seen` the first questions cost nothing. `names_none`: the last answer about balances named no
+    coin, so the account is empty, or it was an answer that says nothing.
     """
 
     def __init__(self, requests: Requests, ability: Capability, *, futures: bool, seen: Seen | None = None) -> None:
@@ -46,6 +47,7 @@ class Holdings:
         self._ability = ability
         self._futures = futures
         self._balances: Balances = ()
+        self.names_none = False
         self._unreadable: frozenset[str] = frozenset()
         self._positions: Mapping[str, Sequence[Any]] = {}
         self._orders: Mapping[str, Sequence[Any]] = {}
@@ -72,7 +74,8 @@ class Holdings:
             if self._begun["balances"] < asked:
                 begun = time.monotonic()
                 answer = await self._requests.read("balances", self._requests.connection.trading.fetch_balance)
-                if answer.failure is not None or not names_coins(answer.value):
+                self.names_none = answer.failure is None and not names_coins(answer.value)
+                if answer.failure is not None or self.names_none:
                     return None
                 self._balances = balances_of(answer.value, futures=self._futures)
                 self._unreadable = unreadable_of(answer.value)

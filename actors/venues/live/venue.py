@@ -33,6 +33,7 @@ from actors.venues.live.orders import Cancelling, Orders
 from actors.venues.live.payments import Payments
 from actors.venues.live.requests import URGENCY, Requests, Telling
 from actors.venues.live.user import ECHO_S, UserStream
+from actors.venues.live.words import NO_COINS
 from actors.venues.trading import BalancesMoved, Found, Permit, RealMarket, Remark, Sent, VenueEvent
 from engine.market import Market
 from engine.messages import TakeSnapshot
@@ -298,12 +299,16 @@ class CcxtVenue(RealMarket):
                 self._connection.spawn(self._read_missing(known.pair, known.order_id, known.client_order_id))
 
     async def _keep_balances(self) -> None:
-        wait_s = BALANCES_S
+        wait_s, was_empty = BALANCES_S, False
         while True:
             if self._balances_due:
                 self._balances_due = False
                 before = self._holdings.balances
                 balances = await self._holdings.read_balances()
+                if self._holdings.names_none and not was_empty:
+                    text = f"{NO_COINS}. No entries are made until there is money; it is asked again"
+                    self._telling.put(Remark("warning", "no_coins", text))
+                was_empty = self._holdings.names_none
                 if balances is None:  # nothing was told of them: they are asked for again, later each time
                     self._balances_due, wait_s = True, min(2 * wait_s, RECONCILE_S)
                 else:

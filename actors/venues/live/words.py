@@ -241,6 +241,9 @@ def names_coins(told: Any) -> bool:
     return isinstance(told, Mapping) and any(isinstance(one, Mapping) and "total" in one for one in told.values())
 
 
+NO_COINS: Final = "the exchange names no coin in the account: it is empty, or the answer says nothing"
+
+
 def unreadable_of(told: Any) -> frozenset[str]:
     """The coins of which an answer does not say how much there is: nobody may think that there is none."""
     if not isinstance(told, Mapping):
