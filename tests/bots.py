@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,12 +11,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from actors.cli import main
 from actors.files import Files
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -45,6 +47,15 @@ def command(*arguments: str | Path, timeout_s: float = 120.0) -> subprocess.Comp
     """Run a `tradepit` command and wait for its end."""
     line = [*TRADEPIT, *map(str, arguments)]
     return subprocess.run(line, capture_output=True, text=True, env=environment(), timeout=timeout_s, check=False)
+
+
+def at_once(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a `tradepit` command in this process: what `command` gives, without the second that a process takes to start."""
+    said, complaint = io.StringIO(), io.StringIO()
+    line = list(map(str, arguments))
+    with redirect_stdout(said), redirect_stderr(complaint):
+        status = main(line)
+    return subprocess.CompletedProcess(line, status, said.getvalue(), complaint.getvalue())
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +171,7 @@ class Bot:
 
     def status(self) -> Mapping[str, Any]:
         """The data of `tradepit status`; empty while it does not answer."""
-        done = command("status", "--db", self.files.db, "--json")
+        done = at_once("status", "--db", self.files.db, "--json")
         if done.returncode:
             return {}
         data: dict[str, Any] = json.loads(done.stdout).get("data", {})

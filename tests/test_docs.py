@@ -117,7 +117,9 @@ def test_every_example_of_a_view_runs() -> None:
 
 def test_every_key_is_documented() -> None:
     """Each configuration key says what it is for."""
-    assert [] == [key for key in known_keys() if f"`{key.rpartition('.')[2]}`" not in config_page()]
+    page = config_page()
+
+    assert [] == [key for key in known_keys() if f"`{key.rpartition('.')[2]}`" not in page]
 
 
 def test_rules_and_hints_are_about_real_keys() -> None:

@@ -6,7 +6,6 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -40,22 +39,24 @@ def tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
-def functions(file: Path) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+@cache
+def functions(file: Path) -> tuple[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef], ...]:
     """Every function of a file with the classes and functions it is in: `Class.method`."""
+    found: list[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]] = []
 
-    def inside(node: ast.AST, place: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    def look(node: ast.AST, place: str) -> None:
         for child in ast.iter_child_nodes(node):
-            named = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-            name = (
-                f"{place}{child.name}"
-                if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-                else place
-            )
+            if isinstance(child, ast.expr):
+                continue  # no definition is inside an expression
+            inside = place
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                inside = f"{place}{child.name}."
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield name, child
-            yield from inside(child, f"{name}." if named else place)
+                found.append((inside[:-1], child))
+            look(child, inside)
 
-    return inside(tree(file), "")
+    look(tree(file), "")
+    return tuple(found)
 
 
 def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

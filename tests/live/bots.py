@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bots import Bot, ask, command
+from tests.bots import Bot, ask, at_once
 from tests.exchange.client import Exchange, as_toml
 
 STRATEGIES: Final = Path(__file__).with_name("strategies")
@@ -66,7 +66,7 @@ class LiveBot(Bot):
     def audit(self) -> list[str]:
         """What `tradepit audit` finds when it asks the exchange."""
         with keys():
-            done = command("audit", "-c", self.config_path, "--db", self.files.db, "--json", timeout_s=180)
+            done = at_once("audit", "-c", self.config_path, "--db", self.files.db, "--json")
         if not done.stdout:
             return [done.stderr[-400:]]
         found: list[str] = json.loads(done.stdout)["differences"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tests.bots import Bot, ask, command
+from tests.bots import Bot, ask, at_once
 from tests.exchange.client import Exchange
 from tests.live.bots import live_toml
 
@@ -30,7 +30,7 @@ class DryBot(Bot):
 
     def audit(self) -> list[str]:
         """What `tradepit audit` finds between the journal and the paper venue's record."""
-        done = command("audit", "-c", self.config_path, "--db", self.files.db, "--json", timeout_s=180)
+        done = at_once("audit", "-c", self.config_path, "--db", self.files.db, "--json")
         found: list[str] = json.loads(done.stdout)["differences"]
         return found
 

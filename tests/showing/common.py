@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actors.files import Files
-from tests.bots import Bot, Failed, ask, command
+from tests.bots import Bot, Failed, ask, at_once, command
 
 STRATEGIES: Final = Path(__file__).with_name("strategies")
 ENTRIES: Final = "SELECT count(*) FROM entries WHERE kind = 'OrderIntended'"
@@ -48,7 +48,7 @@ def audited(files: Files, when: str) -> dict[str, Any]:
 
 def sql(files: Files, query: str) -> list[dict[str, Any]]:
     """The rows of a query, as `tradepit sql` gives them."""
-    done = command("sql", "--db", files.db, "--json", query)
+    done = at_once("sql", "--db", files.db, "--json", query)
     if done.returncode:
         raise Failed(f"`tradepit sql` failed: {(done.stderr or done.stdout).strip()[-300:]}")
     rows: list[dict[str, Any]] = json.loads(done.stdout)
