@@ -43,7 +43,10 @@ def test_readme_is_short_and_begins_with_a_command() -> None:
 
 def test_readme_has_one_command_to_run_and_one_to_test() -> None:
     """Each is a single line that makes its environment, installs what is locked, and then runs or tests."""
-    for kind, end in ((" run", "tradepit run -c config.toml"), (" tests", "python -m pytest -q -n 3 --dist loadfile")):
+    for kind, end in (
+        (" run", "tradepit run -c config.toml"),
+        (" tests", "python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder"),
+    ):
         (block,) = blocks(kind)
 
         assert 1 == len(block.splitlines())

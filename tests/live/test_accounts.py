@@ -173,7 +173,7 @@ def test_two_keys_of_one_account_are_refused(spot: Exchange, tmp_path: Path) -> 
     with keys(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRADEPIT_SECOND_KEY", "second")
         patch.setenv("TRADEPIT_SECOND_SECRET", "secret")
-        refused = command("run", "-c", bot.config_path, "--db", bot.files.db, "--no-screen", "--for", "5s")
+        refused = command("run", "-c", bot.config_path, "--db", bot.files.db, "--no-screen", "--for", "60s")
 
     assert 2 == refused.returncode
     assert "accounts.second.exchange: its keys lead to the account in which spot trades" in refused.stderr
