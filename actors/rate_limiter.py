@@ -82,6 +82,8 @@ class RateLimiterActor(EngineActor):
             self._limiter.answered(permit_id, at)
         for permit_id in message.unused:
             self._limiter.release(permit_id)
+        for permit_id in message.unfollowed:
+            self._limiter.unfollowed(permit_id)
 
     def on_usage_reported(self, message: UsageReported) -> None:
         """The exchange knows better; and it may want silence."""

@@ -75,6 +75,7 @@ class SendingActor(RecoveringActor, abc.ABC):
         self._gathered: list[Entry] = []
         self._after_gathered = self.trade
         self._entry_until: Millis = 0
+        self._stop_budgets: dict[str, str] = {}
 
     @abc.abstractmethod
     def tell_trade(self, event: Message) -> None:
@@ -123,6 +124,21 @@ class SendingActor(RecoveringActor, abc.ABC):
     def on_batch_end(self) -> None:
         """The mailbox is empty: nothing more is to be gathered."""
         self.record_gathered()
+        if self._stop_budgets:
+            self._give_back_reserves()
+
+    def _give_back_reserves(self) -> None:
+        """Entries that came to nothing need no stop: what they had reserved for it is free at once."""
+        unfollowed = []
+        for client_order_id, permit_id in list(self._stop_budgets.items()):
+            order = self.trade.orders.get(client_order_id)
+            if order is not None and not order.is_done:
+                continue
+            del self._stop_budgets[client_order_id]
+            if order is None or not order.filled:
+                unfollowed.append(permit_id)
+        if unfollowed:
+            self.tell("limiter", PermitsSpent(unfollowed=tuple(unfollowed)))
 
     def send_again(self, client_order_id: str, *, cancel: bool) -> bool:
         """Ask anew for the permit of a request that came back unsent; False when it is not wanted any more."""
@@ -242,6 +258,8 @@ class SendingActor(RecoveringActor, abc.ABC):
             )
             self.tell("gateway", cancel)
         else:
+            if self._needs_stop(sending):
+                self._stop_budgets[order.client_order_id] = message.permit_id
             submit = SubmitOrder(
                 order=order, permit_id=message.permit_id, not_after=sending.not_after, reply_to=self.name
             )

@@ -138,7 +138,7 @@ class RateLimiter:
     ) -> Grant | Wait | Denied:
         """Ask for one request; a repeated `request_id` gets the same permit, or its place in the line.
 
-        Who gets `Wait` hears of it from `poll`. Raises `KeyError` for a kind without a cost: a bug of ours.
+        Who gets `Wait` hears of it from `poll`. Raises `KeyError` for a kind without a cost.
         """
         cost = self._costs[request]
         self._advance(now)
@@ -223,7 +223,11 @@ class RateLimiter:
     def release(self, permit_id: str) -> None:
         """The request was not sent and will not be: its budget, and its reservation, are free again."""
         if self._drop(permit_id) is not None:
-            self._reserved -= self._reserves.pop(permit_id, (0, 0))[1]
+            self.unfollowed(permit_id)
+
+    def unfollowed(self, permit_id: str) -> None:
+        """What was sent with this permit came to nothing: what it had reserved, and nobody has used yet, is free again."""
+        self._reserved -= self._reserves.pop(permit_id, (0, 0))[1]
 
     def report(self, pool: str, used: int, now: Millis, sent_at: Millis | None = None) -> None:
         """What the exchange has counted of the current window: more than we know of is believed, less is not.
@@ -248,10 +252,7 @@ class RateLimiter:
         return not any(window.unknown for window in self._windows.values())
 
     def usage(self) -> dict[str, dict[str, int]]:
-        """Of each pool: used and handed out in the current window, its usable limit, all that was ever sent with permits.
-
-        And how many wait.
-        """
+        """Of each pool: used and handed out in this window, its usable limit, all that was ever sent; and how many wait."""
         pools = {
             name: {"used": w.counted, "outstanding": w.outstanding, "limit": w.total, "sent": w.sent}
             for name, w in self._windows.items()

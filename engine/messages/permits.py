@@ -43,16 +43,17 @@ class PermitDenied(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermitsSpent(Message):
-    """gateway → limiter: what became of permits. Those of `unused` are never used.
+    """gateway, pair → limiter: what became of permits. Those of `unused` are never used.
 
     `spent`: their requests left at these times, and arrived. `sent`: they left, and the answer is to come;
-    `answered`: it came at these times, or was given up.
+    `answered`: it came at these times, or was given up. `unfollowed`: entries that came to nothing, so that no stop follows.
     """
 
     spent: tuple[tuple[str, Millis], ...] = ()
     unused: tuple[str, ...] = ()
     sent: tuple[tuple[str, Millis], ...] = ()
     answered: tuple[tuple[str, Millis], ...] = ()
+    unfollowed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,6 +73,24 @@ def test_a_stop_that_makes_room_reserves_the_next_one() -> None:
     assert (asked.request, asked.priority, asked.reserve) == ("cancel_stop", "guard", 1)
 
 
+def test_an_entry_that_is_refused_gives_back_what_it_reserved() -> None:
+    """Its stop's budget serves others at once; an entry that was filled keeps its own for the stop."""
+    world = World(stop_on_venue=True)
+    refused = world.enter()
+    refusal = m.OrderRejected(pair=PAIR, client_order_id=refused, code="REFUSED", reason="a drill", ts=world.sim.now())
+    assert [] == world.limiter.of(m.PermitsSpent)
+
+    world.tell(refusal)
+
+    (told,) = world.limiter.of(m.PermitsSpent)
+    assert len(told.unfollowed) == 1
+    assert (told.spent, told.unused, told.sent, told.answered) == ((), (), (), ())
+    filled = World(stop_on_venue=True)
+    filled_at_once(filled, filled.enter())
+    filled.sim.settle()
+    assert [] == filled.limiter.of(m.PermitsSpent)
+
+
 def test_an_intent_that_may_be_refused_is_a_record_of_its_own() -> None:
     """What was gathered before an entry's intent is not lost if the journal does not take that intent."""
     world = World()

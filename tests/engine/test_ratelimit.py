@@ -83,6 +83,24 @@ def test_a_reservation_may_be_part_of_the_urgent_share() -> None:
     assert orders(limiter(replace(LIMITS, reserve_is_urgent=True)), 9) == ["Grant"] * 8 + ["Wait"]
 
 
+def test_an_entry_that_came_to_nothing_gives_its_stops_place_back() -> None:
+    """Its own order stays counted; what is said twice, or of a stop that is on its way, changes nothing."""
+    made = limiter(replace(LIMITS, reserve_is_urgent=True))
+    granted = [made.acquire(f"e{n}", "order", ENTRY, 0, 30_000, reserve=1) for n in range(5)]
+    permits = [grant.permit_id for grant in granted if isinstance(grant, Grant)]
+    for permit_id in permits:
+        made.spent(permit_id, 1)
+    assert orders(made, 1, ENTRY, 2, reserve=1) == ["Wait"]
+    made.unfollowed(permits[0])
+    made.unfollowed(permits[0])
+    assert orders(made, 1, EXIT, 3) == ["Grant"]
+    assert orders(made, 1, EXIT, 4) == ["Wait"]
+
+    assert orders(made, 5, GUARD, 5) == ["Grant"] * 4 + ["Wait"]
+    made.unfollowed(permits[1])
+    assert orders(made, 1, GUARD, 6) == ["Wait"]
+
+
 @pytest.mark.parametrize(("seconds", "pairs"), [(10, 5), (60, 4)], ids=["a window of seconds", "a longer one"])
 def test_stops_that_come_at_once_leave_room_for_as_many_entries(seconds: int, pairs: int) -> None:
     """Where each entry's stop is sent before the next entry asks, a short window is used whole; a longer one keeps its share."""
