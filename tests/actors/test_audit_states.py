@@ -23,10 +23,10 @@ def test_funding_of_the_trade_before_is_earned_while_the_next_is_open() -> None:
     rules = Rules(settings=Settings(timeframe_ms=60_000), market=market, order_prefix="", run=0, fee=D(0))
     trade = Trade(pair=PAIR, rules=rules, number=2, earned=D("3.2"))
     trades = {
-        "1": BookedTrade("1", PAIR, Position(booked=D(3)), closed={}),
-        trade.trade_id: BookedTrade(trade.trade_id, PAIR, Position(), late=D("0.2")),
+        "1": BookedTrade(trade_id="1", pair=PAIR, position=Position(booked=D(3)), closed={}),
+        trade.trade_id: BookedTrade(trade_id=trade.trade_id, pair=PAIR, position=Position(), late=D("0.2")),
     }
     findings = Findings()
-    check_states(Books(), trades, KeptStates(0, {f"pair:{PAIR}": trade_to_plain(trade)}), findings)
+    check_states(Books(), trades, KeptStates(seq=0, states={f"pair:{PAIR}": trade_to_plain(trade)}), findings)
 
     assert findings.differences == {}
