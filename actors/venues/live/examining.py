@@ -21,6 +21,7 @@ from actors.venues.ccxt import Connection
 from actors.venues.live.failure import Verdict
 from actors.venues.live.holdings import Seen
 from actors.venues.live.markets import number, positive
+from actors.venues.live.whose import number_beside_balances, number_of
 from actors.venues.live.wire import Answer
 from actors.venues.live.words import NO_COINS, names_coins, rows
 from engine.errors import ConfigError, Outage, Problem, TradepitError
@@ -77,7 +78,9 @@ async def examine(connection: Connection, config: Config, pairs: Sequence[str], 
     began = time.monotonic()
     told = await _asked(connection, connection.trading.fetch_balance)
     found.balances = _balances(told)
-    found.uid = _uid(told)
+    found.uid = number_beside_balances(told)
+    if config.account and not found.uid:  # there are several: each must be one of its own
+        found.uid = await number_of(connection)
     await _check_permissions(connection, config, found)
     positions = await _check_positions(connection, found) if connection.futures else ()
     orders: list[Any] = []
@@ -304,13 +307,6 @@ def described(account: Account, config: Config, pairs: Sequence[str], installati
 def _is_ours(order: tuple[str, str, str], installation: str, account: str) -> bool:
     pair, client_order_id, _ = order
     return bool(installation) and is_of_account(client_order_id, installation, pair, account)
-
-
-def _uid(told: Any) -> str:
-    """The number of the account in an answer about balances: Binance's spot answer has one, most others none."""
-    info = told.get("info") if isinstance(told, Mapping) else None
-    uid = info.get("uid") if isinstance(info, Mapping) else None
-    return str(uid) if uid else ""
 
 
 def _bare(value: Decimal) -> str:
