@@ -186,7 +186,13 @@ def cast_of(
     """An account's cast, and what its journal says that nobody can look after."""
     settings = make_settings(config, facts)
     rests = settings.stop_on_venue and place.stop_on_venue
-    settings = replace(settings, stop_on_venue=rests, stop_beside=place.stop_beside, stop_replace=place.stop_replace)
+    settings = replace(
+        settings,
+        stop_on_venue=rests,
+        stop_beside=place.stop_beside,
+        stop_replace=place.stop_replace,
+        stop_amend=place.stop_amend,
+    )
     left, findings = left_pairs(journal, place.pairs, place.markets, config.account)
     rules = {
         pair: _rules(place.markets[pair], settings, journal, named(pair, config.account), place.fee)

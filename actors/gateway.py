@@ -19,6 +19,7 @@ from actors.base import Context
 from actors.hearing import HearingActor
 from actors.venues.trading import (
     Acknowledged,
+    Amended,
     Found,
     InDoubt,
     Permit,
@@ -28,12 +29,15 @@ from actors.venues.trading import (
 )
 from actors.wishes import Wishes
 from engine.messages import (
+    AmendOrder,
+    AmendRejected,
     CancelOrder,
     CancelRejected,
     FreezeMarket,
     MarketMatched,
     MatchMarket,
     OrderAccepted,
+    OrderAmended,
     OrderCanceled,
     OrderInDoubt,
     OrderRejected,
@@ -166,6 +170,41 @@ class GatewayActor(HearingActor):
         else:
             self._note("cancel", pair, client_id, 0, _code(outcome))
         self._collect()
+
+    def on_amend_order(self, message: AmendOrder) -> None:
+        """Change a resting order; it stands whatever comes of it, unless it has filled."""
+        now, order, to = self.now(), message.order, message.reply_to
+        pair, client_id, target = order.pair, order.client_order_id, order.amending
+        if target is None:
+            raise ValueError(f"{client_id} is not being amended")
+        if not self._permits.spend(message.permit_id, now):
+            self._counts["no_permit"] += 1
+            self._reject_amend(to, order, Refused("NO_PERMIT", f"permit {message.permit_id!r} is not good any more"))
+            return
+        permit = Permit(message.permit_id, self._permits.expires(message.permit_id))
+        outcome = self._own_venue().amend(order, now, permit)
+        self._counts["sent"] += 1
+        self._collect()  # what it has filled is heard before what came of this
+        if isinstance(outcome, Amended):
+            done = OrderAmended(
+                pair=pair, client_order_id=client_id, amount=target.amount, trigger_price=target.trigger_price, ts=now
+            )
+            self._answers.put(to, done)
+        elif isinstance(outcome, Refused):
+            self._reject_amend(to, order, outcome)
+        elif isinstance(outcome, InDoubt):
+            doubt = OrderInDoubt(pair=pair, client_order_id=client_id, reason=outcome.reason, ts=now)
+            self._answers.put(to, doubt)
+        if isinstance(outcome, Sent):
+            self._permits.flies(message.permit_id)
+        else:
+            self._note("amend", pair, client_id, 0, _code(outcome))
+
+    def _reject_amend(self, to: str, order: Order, why: Refused) -> None:
+        rejected = AmendRejected(
+            pair=order.pair, client_order_id=order.client_order_id, code=why.code, reason=why.reason, ts=self.now()
+        )
+        self._answers.put(to, rejected)
 
     def _reject_cancel(self, message: CancelOrder, reason: str, now: Millis) -> None:
         client_id = message.client_order_id

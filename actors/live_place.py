@@ -92,6 +92,7 @@ def live_place(config: Config, facts: StrategyFacts, files: Files, patience: Pat
         stop_on_venue=can.stop is not None,
         stop_beside=can.stop_beside,
         stop_replace=can.stop_replace,
+        stop_amend=can.stop_amend,
         findings=tuple(f"{pair} is configured and not on the exchange any more" for pair in gone),
         notes=tuple(can.notes(settings)),
         ready=lambda installation: described(account, config, pairs, installation),

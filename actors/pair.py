@@ -14,10 +14,11 @@ from typing import Any, Final
 from actors.base import Context
 from actors.commanded import CommandedActor
 from actors.sending import NO_PERMIT
-from engine.actions import Alarm, Cancel, Emit, Judge, LookUp, Place, SetTimer
+from engine.actions import Alarm, Amend, Cancel, Emit, Judge, LookUp, Place, SetTimer
 from engine.announcing import EVENTS, announcement
 from engine.keeping import figures_of, trade_from_plain
 from engine.messages import (
+    AmendRejected,
     AskQuote,
     AskStrategy,
     CancelRejected,
@@ -31,6 +32,7 @@ from engine.messages import (
     MatchMarket,
     Message,
     OrderAccepted,
+    OrderAmended,
     OrderCanceled,
     OrderFilled,
     OrderInDoubt,
@@ -47,7 +49,6 @@ from engine.messages import (
     SignalJudged,
     StrategyAnswered,
     StrategyFailed,
-    TakeSnapshot,
     TimerFired,
     TradeClosed,
     TradesClosed,
@@ -58,10 +59,10 @@ from engine.messages import (
     VenueSnapshot,
     WatchPrice,
 )
-from engine.reconcile import snapshot_since
+from engine.reconcile import question_of
 from engine.trade import step
 from engine.turn import Match, Settle, Turn, is_busy, with_price_step
-from engine.types import ZERO, OrderStatus, TradingState
+from engine.types import ZERO, TradingState
 from engine.work import Rules
 
 SNAPSHOT_MS: Final = 5_000
@@ -117,7 +118,7 @@ class PairActor(CommandedActor):
 
     def _do(self, actions: list[Any]) -> None:
         entries: list[Entry] = []
-        orders: list[Place | Cancel] = []
+        orders: list[Place | Cancel | Amend] = []
         again = False
         for action in actions:
             kind = type(action)
@@ -125,7 +126,7 @@ class PairActor(CommandedActor):
                 entries.append(Entry(kind=action.kind, ts=action.ts, body=action.body))
                 if action.kind in EVENTS and not self.by_turns:
                     self._announce(action)
-            elif kind in (Place, Cancel):
+            elif kind in (Place, Cancel, Amend):
                 orders.append(action)
             elif kind is Judge:
                 again = True
@@ -173,7 +174,7 @@ class PairActor(CommandedActor):
             halt = SetTradingState(state=TradingState.EXITS_ONLY, reason=alarm.text, source="foreign_order")
             self.tell("portfolio", halt)
 
-    def _record(self, entries: list[Entry], orders: list[Place | Cancel]) -> None:
+    def _record(self, entries: list[Entry], orders: list[Place | Cancel | Amend]) -> None:
         if not entries and not orders:
             return
         self.send_out(entries, orders)
@@ -231,7 +232,7 @@ class PairActor(CommandedActor):
 
     def on_order_rejected(self, message: OrderRejected) -> None:
         """The venue refused it, or the gateway did before sending: a permit that ran out is asked for again."""
-        if message.code != NO_PERMIT or not self.send_again(message.client_order_id, cancel=False):
+        if message.code != NO_PERMIT or not self.send_again(message.client_order_id, Place):
             self._heard(message)
 
     def on_order_in_doubt(self, message: OrderInDoubt) -> None:
@@ -256,7 +257,16 @@ class PairActor(CommandedActor):
 
     def on_cancel_rejected(self, message: CancelRejected) -> None:
         """Too late to cancel, or nothing there: for want of a permit it is asked for again."""
-        if message.reason != NO_PERMIT or not self.send_again(message.client_order_id, cancel=True):
+        if message.reason != NO_PERMIT or not self.send_again(message.client_order_id, Cancel):
+            self._heard(message)
+
+    def on_order_amended(self, message: OrderAmended) -> None:
+        """It stands as it was to be."""
+        self._heard(message)
+
+    def on_amend_rejected(self, message: AmendRejected) -> None:
+        """It was not changed: for want of a permit that is asked for again."""
+        if message.code != NO_PERMIT or not self.send_again(message.client_order_id, Amend):
             self._heard(message)
 
     def _heard(self, message: Message) -> None:
@@ -269,20 +279,8 @@ class PairActor(CommandedActor):
     def _look_up(self) -> None:
         """Ask the venue what is true of this pair, and of every order of ours that it may know."""
         self._snapshots += 1
-        trade = self.trade
-        asked = tuple(c for c, o in trade.orders.items() if not o.is_done and c not in self.sending)
-        # Whoever knows of no order asks for everything: there is nothing, or the journal has lost it.
-        since = min((o.created_at for o in trade.orders.values()), default=0)
-        take = TakeSnapshot(
-            request_id=f"{self.pair}!{self.epoch}.{self._snapshots}",
-            pair=self.pair,
-            client_order_ids=asked,
-            since=snapshot_since(since),
-            reply_to=self.name,
-            held=trade.position.amount,
-            ended=tuple(o.order_id for o in trade.orders.values() if o.is_done and o.order_id),
-            doubted=tuple((c, o.updated_at) for c, o in trade.orders.items() if o.status is OrderStatus.IN_DOUBT),
-        )
+        request_id = f"{self.pair}!{self.epoch}.{self._snapshots}"
+        take = question_of(self.trade, request_id, unsent=self.sending, reply_to=self.name)
         self.tell("gateway", take)
         self.start_timer("snapshot", SNAPSHOT_MS)
 

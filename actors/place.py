@@ -25,7 +25,7 @@ class Place:
     `pairs` are those that are configured and there. `wallet` is the capital to start with, or ZERO where
     `capital` learns it from the exchange. `fee` is what exits are reckoned with; None takes each market's own.
     `stop_on_venue`: it takes guarding stops; `stop_beside`: one may stand beside another, or beside an exit;
-    `stop_replace`: it takes one for another in one request.
+    `stop_replace`: it takes one for another in one request; `stop_amend`: it changes one that rests.
     `uid` is the exchange's own number of the account, where it tells it.
     `ready` is called with the installation's id once the journal is open: what the account holds is said then.
     """
@@ -41,6 +41,7 @@ class Place:
     fee: Decimal | None = None
     stop_beside: bool = False
     stop_replace: bool = False
+    stop_amend: bool = False
     stop_on_venue: bool = True
     tick_ms: int = 0
     latency_ms: int = 0

@@ -11,18 +11,20 @@ Rules
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from actors.base import Context
 from actors.recovering import RecoveringActor
-from engine.actions import Cancel, Place
+from engine.actions import Amend, Cancel, Place
 from engine.denials import Denial
 from engine.guarding import REPLACED
 from engine.keeping import kept_facts
 from engine.messages import (
     AcquirePermit,
+    AmendOrder,
+    AmendRejected,
     CancelOrder,
     Entry,
     Message,
@@ -47,12 +49,15 @@ NO_PERMIT: Final = "NO_PERMIT"
 """What the gateway says of a request whose permit had run out before it could leave."""
 
 
+_SUFFIX: Final[Mapping[type, str]] = {Place: "", Cancel: ":cancel", Amend: ":amend"}
+
+
 @dataclass(slots=True)
 class Sending:
-    """An order (or its cancel) on its way out: the record it waits for, then its permit."""
+    """An order, its cancel or its amendment on its way out: the record it waits for, then its permit."""
 
     order: Order
-    cancel: bool
+    what: type[Place | Cancel | Amend]
     seq: int
     not_after: Millis
     asked: bool = False
@@ -60,7 +65,17 @@ class Sending:
 
     @property
     def request_id(self) -> str:
-        return f"{self.order.client_order_id}{':cancel' if self.cancel else ''}"
+        return f"{self.order.client_order_id}{_SUFFIX[self.what]}"
+
+    @property
+    def cancel(self) -> bool:
+        """Whether it is an order's cancel."""
+        return self.what is Cancel
+
+    @property
+    def places(self) -> bool:
+        """Whether it is the order itself."""
+        return self.what is Place
 
 
 class SendingActor(RecoveringActor, abc.ABC):
@@ -89,7 +104,7 @@ class SendingActor(RecoveringActor, abc.ABC):
     def end_if_done(self) -> None:
         """Say that nothing is in flight, if somebody waits to hear it."""
 
-    def send_out(self, entries: Sequence[Entry], orders: Sequence[Place | Cancel]) -> None:
+    def send_out(self, entries: Sequence[Entry], orders: Sequence[Place | Cancel | Amend]) -> None:
         """Put the entries and the trade on disk; what is to be sent follows when they are.
 
         Entries that nothing is sent for are gathered until something is, or the mailbox is empty: what a
@@ -106,14 +121,16 @@ class SendingActor(RecoveringActor, abc.ABC):
         seq = self.outbox.record([*gathered, *entries], kept_facts(self.trade), epoch)
         for action in orders:
             order, cancel = action.order, isinstance(action, Cancel)
+            if cancel:
+                self.sending.pop(f"{order.client_order_id}{_SUFFIX[Amend]}", None)  # not wanted any more
             if cancel and order.client_order_id in self.sending:
                 self.sending.pop(order.client_order_id)  # recorded, and never sent: nothing to cancel there
                 aborted = PlaceAborted(pair=self.pair, client_order_id=order.client_order_id, code=Denial.UNFILLED)
                 self.tell_trade(aborted)
                 continue
-            if not cancel and order.purpose is Purpose.ENTRY:
+            if isinstance(action, Place) and order.purpose is Purpose.ENTRY:
                 self._entry_until = self._end_of_entry(order)
-            self._put(order, cancel=cancel, seq=seq)
+            self._put(order, type(action), seq=seq)
 
     def record_gathered(self) -> None:
         """Put what is gathered on disk, with the trade as it was after it."""
@@ -140,24 +157,24 @@ class SendingActor(RecoveringActor, abc.ABC):
         if unfollowed:
             self.tell("limiter", PermitsSpent(unfollowed=tuple(unfollowed)))
 
-    def send_again(self, client_order_id: str, *, cancel: bool) -> bool:
+    def send_again(self, client_order_id: str, what: type[Place | Cancel | Amend]) -> bool:
         """Ask anew for the permit of a request that came back unsent; False when it is not wanted any more."""
         order = self.trade.orders.get(client_order_id)
-        if order is None or order.is_done:
+        if order is None or order.is_done or (what is Amend and not _awaits_amending(order)):
             return False
-        self._acquire(self._put(order, cancel=cancel, seq=self.outbox.recorded))
+        self._acquire(self._put(order, what, seq=self.outbox.recorded))
         return True
 
     def keep_back_entries(self, code: str, reason: str) -> None:
         """Take back entries that have not left; one whose intent is not on disk yet, when it is there."""
-        for sending in [s for s in self.sending.values() if s.order.purpose is Purpose.ENTRY and not s.cancel]:
+        for sending in [s for s in self.sending.values() if s.order.purpose is Purpose.ENTRY and s.places]:
             if sending.seq <= self.outbox.recorded:
                 self._abort(sending, code, reason)
             else:
                 sending.refusal = (code, reason)
 
-    def _put(self, order: Order, *, cancel: bool, seq: int) -> Sending:
-        sending = Sending(order, cancel, seq, self._not_after(order, cancel=cancel))
+    def _put(self, order: Order, what: type[Place | Cancel | Amend], *, seq: int) -> Sending:
+        sending = Sending(order, what, seq, self._not_after(order, cancel=what is Cancel))
         self.sending[sending.request_id] = sending
         return sending
 
@@ -194,6 +211,9 @@ class SendingActor(RecoveringActor, abc.ABC):
     def _abort(self, sending: Sending, code: str, detail: str) -> None:
         self.sending.pop(sending.request_id, None)
         order = sending.order
+        if sending.what is Amend:
+            self.tell_trade(_unsent(order, code, detail, self.now()))
+            return
         aborted = PlaceAborted(pair=self.pair, client_order_id=order.client_order_id, code=code, detail=detail)
         self.tell_trade(aborted)
 
@@ -213,7 +233,7 @@ class SendingActor(RecoveringActor, abc.ABC):
             "limiter",
             AcquirePermit(
                 request_id=sending.request_id,
-                request=_request(order, cancel=sending.cancel),
+                request=_request(sending),
                 priority=_priority(order, cancel=sending.cancel),
                 not_after=sending.not_after,
                 reply_to=self.name,
@@ -236,13 +256,14 @@ class SendingActor(RecoveringActor, abc.ABC):
         if not self.sending:
             self.cancel_timer("permit")
         known = self.trade.orders.get(sending.order.client_order_id)
-        if known is None or known.is_done:  # it has come to an end while it waited
+        stale = sending.what is Amend and (known is None or known.amending != sending.order.amending)
+        if known is None or known.is_done or stale:  # it has come to an end while it waited
             self.tell("limiter", PermitsSpent(spent=(), unused=(message.permit_id,)))
             self.go_on()
             return
         order = sending.order
         replaced = self.trade.orders.get(order.replaces)
-        if not sending.cancel and order.replaces and (replaced is None or replaced.is_done):
+        if sending.places and order.replaces and (replaced is None or replaced.is_done):
             # What it was to replace has ended by itself: the machine decides anew what is needed now.
             self.tell("limiter", PermitsSpent(spent=(), unused=(message.permit_id,)))
             self._abort(sending, Denial.UNFILLED, "what it was to replace has ended")
@@ -257,6 +278,9 @@ class SendingActor(RecoveringActor, abc.ABC):
                 reply_to=self.name,
             )
             self.tell("gateway", cancel)
+        elif sending.what is Amend:
+            amend = AmendOrder(order=known, permit_id=message.permit_id, reply_to=self.name)
+            self.tell("gateway", amend)
         else:
             if self._needs_stop(sending):
                 self._stop_budgets[order.client_order_id] = message.permit_id
@@ -285,14 +309,26 @@ class SendingActor(RecoveringActor, abc.ABC):
         return [
             client_id
             for client_id, order in self.trade.orders.items()
-            if order.status in waiting and client_id not in self.sending and f"{client_id}:cancel" not in self.sending
+            if (order.status in waiting or (order.amending is not None and not order.is_done))
+            and not any(f"{client_id}{suffix}" in self.sending for suffix in _SUFFIX.values())
         ]
 
 
-def _request(order: Order, *, cancel: bool) -> str:
+def _awaits_amending(order: Order) -> bool:
+    return order.amending is not None and not order.amending.doubted
+
+
+def _unsent(order: Order, code: str, detail: str, now: Millis) -> AmendRejected:
+    return AmendRejected(pair=order.pair, client_order_id=order.client_order_id, code=code, reason=detail, ts=now)
+
+
+def _request(sending: Sending) -> str:
+    order = sending.order
     stop = order.purpose is Purpose.STOP
-    if cancel:
+    if sending.cancel:
         return "cancel_stop" if stop else "cancel"
+    if sending.what is Amend:
+        return "amend"
     if order.replaces:
         return "replace"
     return "stop" if stop else "order"

@@ -37,6 +37,13 @@ class Cancel(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class Amend(Action):
+    """Change this resting order to what it is `amending` to; answered by `OrderAmended`, `AmendRejected` or a doubt."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
 class LookUp(Action):
     """Ask the venue what is true of this pair's orders; answered by `VenueSnapshot`."""
 

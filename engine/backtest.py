@@ -20,7 +20,7 @@ from engine.closing import heard
 from engine.counters import REFUSED_STAKES, Counters
 from engine.errors import IllegalTransition
 from engine.guarding import REPLACED
-from engine.matching import Accepted, Exchange, Range, Refused, VenueEvent
+from engine.matching import Accepted, Exchange, Refused, VenueEvent
 from engine.messages import (
     AskStrategy,
     CancelRejected,
@@ -42,6 +42,7 @@ from engine.onlook import with_account
 from engine.order import Order
 from engine.portfolio import Portfolio
 from engine.pursuit import LEAVING
+from engine.ranges import Range
 from engine.reviewing import CANCELLED, TIMED_OUT
 from engine.skipping import next_row, with_passed
 from engine.strategy import ACCOUNT, TRADES

@@ -14,7 +14,7 @@ from engine import after_fill, closing, entry, leaving, pursuit, reviewing
 from engine.actions import Alarm, LookUp
 from engine.change import changed
 from engine.denials import Denial
-from engine.doubts import ask_again, became, doubt, has_replaced, let_stand
+from engine.doubts import ask_again, became, doubt, doubt_amendment, has_replaced, let_stand
 from engine.exits import first_stop, liquidation_level, tightened
 from engine.messages import (
     CancelRejected,
@@ -26,7 +26,7 @@ from engine.messages import (
     OrderRejected,
     WatchPrice,
 )
-from engine.order import Fill, Order, OrderEvent
+from engine.order import RESTING, Fill, Order, OrderEvent
 from engine.position import fee_in_quote
 from engine.telling import tell_changed
 from engine.types import OrderStatus, Purpose
@@ -117,7 +117,7 @@ def book(work: Work, order: Order, fill: Fill, order_id: str = "") -> None:
     trade.position = trade.position.exited(fill, market.base, market.quote, rules.fee)
     if after.is_done:
         after_fill.tell_filled(work, after)
-        _exit_ended(work, after)
+        exit_ended(work, after)
     else:
         _changed(work)
 
@@ -219,7 +219,9 @@ def refused(work: Work, order: Order, code: str, reason: str) -> None:
 def on_doubt(work: Work, event: OrderInDoubt) -> None:
     """Sent, and nobody knows whether it arrived: ask until somebody does."""
     order = _order(work, event.client_order_id)
-    if order is not None and order.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
+    if order is not None and order.amending is not None and order.status in RESTING:
+        doubt_amendment(work, order, event.reason)
+    elif order is not None and order.status in RESTING:
         work.do(LookUp())  # the venue has said by another way that it has it: its answer was lost, not the order
     elif order is not None and not order.is_done:
         doubt(work, order, event.reason)
@@ -297,7 +299,7 @@ def ended(work: Work, order: Order, code: str) -> None:
             work.exposure()
         closing.close_dust(work)
     elif order.filled:
-        _exit_ended(work, order)
+        exit_ended(work, order)
     elif order.purpose is Purpose.EXIT:
         if trade.leaving is None:
             _change_refused(work, "reduce", order, code)
@@ -372,7 +374,7 @@ def _exit_refused(work: Work, order: Order, code: str) -> None:
     pursuit.try_again(work, min(1_000 * 2 ** min(trade.exit_failures - 1, 6), 60_000))
 
 
-def _exit_ended(work: Work, order: Order) -> None:
+def exit_ended(work: Work, order: Order) -> None:
     """After an exit or stop order's end: close the trade when nothing worth selling is left."""
     trade = work.trade
     trade.position = trade.position.exit_done()

@@ -6,7 +6,10 @@ does both or neither: what is known of one of the two then says something of the
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine.actions import LookUp, SetTimer
+from engine.change import changed
 from engine.messages import VenueSnapshot
 from engine.order import RESTING, Order, OrderEvent
 from engine.types import OrderStatus, Purpose
@@ -31,6 +34,16 @@ def doubt(work: Work, order: Order, reason: str) -> None:
     if order.status is not OrderStatus.IN_DOUBT:
         became(work, order, OrderEvent.DOUBTED)
         work.emit("OrderInDoubt", client_order_id=order.client_order_id, reason=reason)
+    ask_again(work)
+
+
+def doubt_amendment(work: Work, order: Order, reason: str) -> None:
+    """Whether a stop stands as it was or as it was to be is not known: it guards by either; ask until it is."""
+    if order.amending is not None and not order.amending.doubted:
+        doubted = replace(order.amending, doubted=True)
+        work.trade.orders[order.client_order_id] = changed(order, amending=doubted)
+        work.emit("AmendInDoubt", client_order_id=order.client_order_id, reason=reason)
+    work.do(LookUp())
     ask_again(work)
 
 

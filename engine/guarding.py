@@ -3,7 +3,8 @@
 Rules
     No gap where the venue can help it. Where a stop may stand beside another (`stop_beside`), a new one stands before
     the old one goes. Where the venue takes one for another in one request (`stop_replace`), it does both or neither:
-    the old one stands until the new one does. Else the old one goes first, since it holds the coins: that gap is a
+    the old one stands until the new one does. Where it changes one that rests (`stop_amend`), that one stands all the
+    time, as it was or as it is to be (`engine.amending`). Else the old one goes first, since it holds the coins: that gap is a
     round trip long, and the next one's budget is there before it begins.
     Nothing is done while the fate of a stop is not known, since both might fill. Only where stops do nothing but
     reduce (`stop_beside`) another one is placed at once: what is too much is cancelled when it turns out to be there.
@@ -13,9 +14,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from engine.actions import Alarm, SetTimer
+from engine.actions import Alarm, Amend, SetTimer
+from engine.change import changed
 from engine.exits import tighter
-from engine.order import RESTING, Order, OrderEvent
+from engine.order import RESTING, Amendment, Order, OrderEvent
 from engine.types import ZERO, Millis, OrderStatus, OrderType, Purpose
 from engine.work import Work
 
@@ -45,7 +47,7 @@ def guard(work: Work) -> None:
         _cancel_stops(work, [order for order in stops if order is not whole[-1]])
     elif settings.stop_beside or not stops:
         _place_stop(work, amount, level)
-    elif settings.stop_replace:
+    elif settings.stop_replace or _can_amend(work, stops[0]):
         _replace(work, stops, amount, level)
     elif not moved and missing > ZERO and len(stops) < STOPS_MOST and work.market.refusal(missing, level) is None:
         _place_stop(work, missing, level)
@@ -60,12 +62,13 @@ def make_room(work: Work, leaves: Decimal) -> bool:
     if settings.stop_beside or not stops:
         return True
     rest = work.market.tradable(trade.position.amount - leaves)
-    if any(order.status not in RESTING for order in stops):
+    if any(order.status not in RESTING or _is_amended(order) for order in stops):
         return False
     if sum((order.remaining for order in stops), ZERO) <= rest:
         return True
-    shrinks = settings.stop_replace and trade.stop is not None and work.now >= trade.replace_at
-    if shrinks and rest and len(stops) == 1 and work.market.refusal(rest, _level(work)) is None:
+    shrinks = (settings.stop_replace and work.now >= trade.replace_at) or _can_amend(work, stops[0])
+    one = rest and len(stops) == 1 and trade.stop is not None
+    if shrinks and one and work.market.refusal(rest, _level(work)) is None:
         _replace_one(work, stops[0], rest, _level(work))
     else:
         _cancel_stops(work, stops)
@@ -75,6 +78,8 @@ def make_room(work: Work, leaves: Decimal) -> bool:
 def _settled(work: Work, amount: Decimal) -> list[Order] | None:
     """The stops that rest; None while something about stops is under way that has to be heard first."""
     stops = work.trade.working(Purpose.STOP)
+    if any(order.amending is not None for order in stops):
+        return None
     resting = [order for order in stops if order.status in RESTING]
     others = [order for order in stops if order.status not in RESTING]
     if not others:
@@ -109,7 +114,7 @@ def _is_far(work: Work, order: Order, level: Decimal) -> bool:
 
 
 def _may_move_at(work: Work, order: Order) -> Millis:
-    return order.created_at + work.settings.stop_interval_ms
+    return max(order.created_at, order.amended_at) + work.settings.stop_interval_ms
 
 
 def _look_again_at(work: Work, then: Millis) -> None:
@@ -133,11 +138,34 @@ def _replace(work: Work, stops: list[Order], amount: Decimal, level: Decimal) ->
 
 
 def _replace_one(work: Work, old: Order, amount: Decimal, level: Decimal) -> None:
-    """Intend a stop that takes the place of another in one request: the old one goes as the new one comes."""
+    """Intend the one request that moves a stop: it is changed, or the old one goes as the new one comes."""
     trade = work.trade
+    if not work.settings.stop_replace:
+        _amend(work, old, amount, level)
+        return
     trade.orders[old.client_order_id] = old.after(OrderEvent.CANCEL_REQUESTED, work.now, reason=REPLACED)
     replaces = old.client_order_id
     work.place(Purpose.STOP, OrderType.STOP, amount, level, trigger_price=level, tag=TAG, replaces=replaces)
+
+
+def _can_amend(work: Work, order: Order) -> bool:
+    """Whether a stop can be changed in place now: not while one that was refused is remembered, nor once it fills."""
+    at_rest = order.amending is None and not order.filled
+    return work.settings.stop_amend and work.now >= work.trade.replace_at and at_rest
+
+
+def _is_amended(order: Order) -> bool:
+    """Whether an answer to its amendment is awaited; whoever wants its coins does not wait for one in doubt."""
+    return order.amending is not None and not order.amending.doubted
+
+
+def _amend(work: Work, order: Order, amount: Decimal, level: Decimal) -> None:
+    """Intend that a resting stop is changed."""
+    target = Amendment(amount=amount, trigger_price=level)
+    after = changed(order, amending=target, amended_at=work.now)
+    work.trade.orders[order.client_order_id] = after
+    work.emit("AmendIntended", client_order_id=order.client_order_id, amount=amount, trigger_price=level)
+    work.do(Amend(after))
 
 
 def _place_stop(work: Work, amount: Decimal, level: Decimal) -> None:

@@ -34,6 +34,7 @@ from engine.margin import FundingRate
 from engine.market import Market
 from engine.messages import FundingPaid, OrderCanceled, OrderFilled
 from engine.order import Fill, Order, OrderEvent
+from engine.ranges import Range, stop_price, through
 from engine.types import ONE, ZERO, Millis, OrderSide, OrderType, Purpose, TimeInForce
 
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
@@ -48,26 +49,6 @@ class Rules:
 
     depth: Depth | None = None
     fees: Fees = field(default_factory=Fees)
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Where a pair's price went until `ts`. `volume` in base coins limits what resting orders get; None does not.
-
-    `open` None: only the bounds are known. `tolerant`: market orders of the `candle` model fill at the
-    nearest price of the range instead of waiting for their own; it is for prices that come as they come.
-    `entries_only`: in the `candle` model other orders are left alone, since their turn comes later (2.3).
-    """
-
-    pair: str
-    ts: Millis
-    low: Decimal
-    high: Decimal
-    open: Decimal | None = None
-    close: Decimal | None = None
-    volume: Decimal | None = None
-    tolerant: bool = False
-    entries_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +130,29 @@ class Exchange:
             self._take(order.client_order_id, price, now)
         return Accepted(order.order_id, self._drain())
 
+    def amend(self, client_order_id: str, amount: Decimal, trigger: Decimal, price: Decimal | None) -> Refused | None:
+        """Change a resting stop that has filled nothing; refused, it stays as it is. `price` as in `submit`."""
+        kept = self.working.get(client_order_id)
+        if kept is None or kept.order.filled or kept.order.type is not OrderType.STOP:
+            return Refused("NOT_FOUND", f"{client_order_id} is no stop that waits")
+        after = changed(kept.order, amount=amount, trigger_price=trigger, price=trigger)
+        market = self.markets[after.pair]
+        wrong = (
+            self._bad_numbers(after, market, kept.account, price)
+            or self._beyond_position(after, market, kept.account)
+            or self._bad_now(after, market, price)
+        )
+        if wrong is not None:
+            return wrong
+        ledger = self.clearing.ledger
+        ledger.release(kept.currency, kept.locked)
+        try:
+            self._keep(self.clearing.accept(after, market, kept.account, trigger))
+        except InsufficientFunds as error:
+            ledger.lock(kept.currency, kept.locked)
+            return Refused("INSUFFICIENT_FUNDS", f"{error}.")
+        return None
+
     def cancel(self, client_order_id: str, now: Millis) -> tuple[VenueEvent, ...]:
         """End a working order; nothing is returned when there is none of that id."""
         if client_order_id in self.working:
@@ -161,9 +165,9 @@ class Exchange:
 
     def _reaches(self, order: Order, seen: Range) -> bool:
         if order.type is OrderType.STOP:
-            return _stop_price(order, seen) is not None
+            return stop_price(order, seen) is not None
         if self.rules.depth is not None:
-            return _through(order, seen)
+            return through(order, seen)
         return self._candle_price(order, seen) is not None or order.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
 
     def match(self, seen: Range) -> tuple[VenueEvent, ...]:
@@ -276,7 +280,7 @@ class Exchange:
     @staticmethod
     def _candle_price(order: Order, seen: Range) -> Decimal | None:
         if order.type is OrderType.STOP:
-            return _stop_price(order, seen)
+            return stop_price(order, seen)
         if order.type is OrderType.MARKET and seen.tolerant:
             return min(max(order.price, seen.low), seen.high)
         return order.price if seen.low <= order.price <= seen.high else None
@@ -285,11 +289,11 @@ class Exchange:
         kept = [kept.order for kept in self.orders(seen.pair)]
         for order in kept:
             if order.type is OrderType.STOP and order.client_order_id in self.working:
-                at = _stop_price(order, seen)
+                at = stop_price(order, seen)
                 if at is not None:
                     self._take(order.client_order_id, at, seen.ts)
         left = seen.volume
-        limits = [order for order in kept if order.type is OrderType.LIMIT and _through(order, seen)]
+        limits = [order for order in kept if order.type is OrderType.LIMIT and through(order, seen)]
         # Best price first, as the price passes them; of equal ones the older, since sorting is stable.
         limits.sort(key=lambda order: -order.price if order.side is BUY else order.price)
         market = self.markets[seen.pair]
@@ -383,18 +387,3 @@ class Exchange:
     def _drain(self) -> tuple[VenueEvent, ...]:
         events, self._events = tuple(self._events), []
         return events
-
-
-def _stop_price(order: Order, seen: Range) -> Decimal | None:
-    """Where a stop becomes a market order: at its trigger, or where the range began beyond it."""
-    trigger = order.trigger_price
-    if trigger is None:
-        return None
-    if order.side is SELL:
-        return min(trigger, seen.high if seen.open is None else seen.open) if seen.low <= trigger else None
-    return max(trigger, seen.low if seen.open is None else seen.open) if seen.high >= trigger else None
-
-
-def _through(order: Order, seen: Range) -> bool:
-    """Whether the price went past a resting order, not only up to it."""
-    return seen.low < order.price if order.side is BUY else seen.high > order.price

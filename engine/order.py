@@ -161,6 +161,18 @@ class Fill:
     fee_cost: Decimal | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amendment:
+    """What a resting stop is to become by a request under way: its `amount`, in base coins, and its trigger.
+
+    `doubted`: the answer was lost, or is not to be waited for; the venue is asked what stands.
+    """
+
+    amount: Decimal
+    trigger_price: Decimal
+    doubted: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """One order, from the intent on.
@@ -168,7 +180,8 @@ class Order:
     `amount` is in base coins. `price` is the limit, or for MARKET and STOP orders the price the
     decision was made at (its reference). `trigger_price` is a STOP's. `tag` is why: the enter tag
     or the exit reason. `cost` is the sum of amount × price over the fills. `replaces` is our id of the order that
-    goes in the same request as this one comes, where the venue does both or neither.
+    goes in the same request as this one comes, where the venue does both or neither. `amending` is what a stop that
+    rests is to become, begun at `amended_at`; until the venue says that it has, it counts as it was.
     """
 
     pair: str
@@ -192,6 +205,13 @@ class Order:
     updated_at: Millis = 0
     reason: str = ""
     replaces: str = ""
+    amending: Amendment | None = None
+    amended_at: Millis = 0
+
+    @property
+    def most(self) -> Decimal:
+        """The most that it may fill, in base coins: while it is being amended, nobody knows by which amount."""
+        return self.amount if self.amending is None else max(self.amount, self.amending.amount)
 
     @property
     def remaining(self) -> Decimal:
@@ -226,7 +246,7 @@ class Order:
         if fill.fill_id in self.fill_ids:
             return self
         filled = self.filled + fill.amount
-        event = OrderEvent.FULLY_FILLED if filled >= self.amount else OrderEvent.PARTLY_FILLED
+        event = OrderEvent.FULLY_FILLED if filled >= self.most else OrderEvent.PARTLY_FILLED
         return changed(
             self,
             status=ORDER_TRANSITIONS[self.status, event],

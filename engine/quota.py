@@ -105,6 +105,7 @@ def paper_limits(config: PaperConfig, speed: Decimal = ONE) -> Limits:
         costs={
             "order": {"weight_1m": 1, "orders_10s": 1, "orders_1d": 1},
             "stop": {"weight_1m": 1, "orders_10s": 1, "orders_1d": 1},
+            "amend": {"weight_1m": 1},
             "replace": {"weight_1m": 1, "orders_10s": 1, "orders_1d": 1},
             "cancel": {"weight_1m": 1},
             "cancel_stop": {"weight_1m": 1},

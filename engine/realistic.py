@@ -24,10 +24,11 @@ from engine.backtest import Backtest
 from engine.candles import Candles
 from engine.depth import Depth
 from engine.market import Market
-from engine.matching import Accepted, Exchange, Range, Refused, VenueEvent
+from engine.matching import Accepted, Exchange, Refused, VenueEvent
 from engine.matching import Rules as VenueRules
 from engine.messages import OrderFilled, TurnRow
 from engine.order import Order
+from engine.ranges import Range
 from engine.types import ONE, ZERO, Millis, OrderSide, OrderType, exact
 
 

@@ -12,12 +12,12 @@ Rules
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from decimal import Decimal
 from typing import Final
 from zlib import crc32
 
-from engine import booking, entry, funding, leaving, pursuit, reviewing, shortage
+from engine import amending, booking, entry, funding, leaving, pursuit, reviewing, shortage
 from engine.actions import Alarm, Cancel, SetTimer
 from engine.change import changed
 from engine.doubts import ask_again, cannot_come, doubt, replacement_of, still_works
@@ -66,12 +66,14 @@ def is_told_by_lists(question: TakeSnapshot, working: Sequence[VenueOrder], posi
     `working` are the orders of ours that work on this pair, `position` what is held there on margin; None on spot,
     where the user's own coins are among what is held. They do when exactly those orders work that the
     journal believes to work and none has filled anything, and, on margin, nothing is held by a pair that
-    knows of nothing. Whatever else it may be (an order in doubt, one that has ended or filled while nobody listened,
+    knows of nothing. Whatever else it may be (an order in doubt, one that is being amended, one that has ended or filled while nobody listened,
     one that the journal has lost) is looked up by itself. What is held less is seen by `shortage`.
     """
     if {told.client_order_id for told in working} != set(question.client_order_ids):
         return False
-    return not any(told.filled for told in working) and bool(question.held or not position)
+    if question.amended or any(told.filled for told in working):
+        return False
+    return bool(question.held or not position)
 
 
 def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
@@ -87,6 +89,7 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
         order = trade.orders.get(told.client_order_id)
         if order is not None:
             _take_over(work, order, told)
+            amending.compare(work, told, final=snap.final)
     for client_order_id in snap.unknown:
         order = trade.orders.get(client_order_id)
         if order is not None:
@@ -255,6 +258,24 @@ def _adopted(work: Work, told: VenueOrder) -> Order:
         status=OrderStatus.NEW,
         updated_at=work.now,
         tag="recovered",
+    )
+
+
+def question_of(trade: Trade, request_id: str, *, unsent: Container[str], reply_to: str) -> TakeSnapshot:
+    """What a pair asks of the venue: about every order of its own that may work there, but for those not sent yet."""
+    orders = trade.orders.items()
+    # Whoever knows of no order asks for everything: there is nothing, or the journal has lost it.
+    since = min((o.created_at for _, o in orders), default=0)
+    return TakeSnapshot(
+        request_id=request_id,
+        pair=trade.pair,
+        client_order_ids=tuple(c for c, o in orders if not o.is_done and c not in unsent),
+        since=snapshot_since(since),
+        reply_to=reply_to,
+        held=trade.position.amount,
+        ended=tuple(o.order_id for _, o in orders if o.is_done and o.order_id),
+        doubted=tuple((c, o.updated_at) for c, o in orders if o.status is OrderStatus.IN_DOUBT),
+        amended=tuple((c, o.amended_at) for c, o in orders if o.amending is not None and not o.is_done),
     )
 
 

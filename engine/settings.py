@@ -281,7 +281,8 @@ class Settings:
     `price_distance` is how far a strategy's own price may be from the proposed one.
     A stop at the venue follows after `stop_interval_ms`, and by `stop_step` as a ratio, at least; the bot guards
     the difference. `stop_beside` says that the venue keeps a stop beside another one, and beside an exit,
-    `stop_replace` that it takes a stop for another in one request: both or neither.
+    `stop_replace` that it takes a stop for another in one request: both or neither, `stop_amend` that it changes one
+    that rests, which keeps its id.
     """
 
     timeframe_ms: int
@@ -312,6 +313,7 @@ class Settings:
     stop_step: Decimal = D("0.001")
     stop_beside: bool = False
     stop_replace: bool = False
+    stop_amend: bool = False
     entry_timeout_ms: int = 600_000
     exit_timeout_ms: int = 600_000
     exit_timeout_count: int = 0

@@ -64,7 +64,7 @@ _ANY_SETTING: Final = frozenset(
         "trailing_only_offset_is_reached", "use_exit_signal", "exit_profit_only", "exit_profit_offset",
         "ignore_roi_if_entry_signal", "can_short", "leverage", "fee", "entry_type", "exit_type", "stop_type",
         "emergency_type", "force_entry_type", "force_exit_type", "entry_time_in_force", "exit_time_in_force",
-        "stop_interval_ms", "stop_step", "stop_beside", "stop_replace", "entry_timeout_ms", "exit_timeout_ms", "exit_timeout_count", "exit_closer_ms",
+        "stop_interval_ms", "stop_step", "stop_beside", "stop_replace", "stop_amend", "entry_timeout_ms", "exit_timeout_ms", "exit_timeout_count", "exit_closer_ms",
         "exit_market_ms", "signal_max_age_ms",
         "max_entry_adjustments", "amount_reserve", "liquidation_buffer", "callback_deadline_ms",
     }

@@ -23,11 +23,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine import adjusting, booking, entry, evaluating, funding, halting, leaving, reconcile, reviewing
+from engine import adjusting, amending, booking, entry, evaluating, funding, halting, leaving, reconcile, reviewing
 from engine.actions import Action
 from engine.errors import IllegalTransition
 from engine.messages import (
     AdjustPosition,
+    AmendRejected,
     CancelRejected,
     CapitalDenied,
     CapitalReserved,
@@ -38,6 +39,7 @@ from engine.messages import (
     MarketRange,
     Message,
     OrderAccepted,
+    OrderAmended,
     OrderCanceled,
     OrderFilled,
     OrderInDoubt,
@@ -86,6 +88,8 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.RECONCILING, OrderInDoubt): frozenset({S.RECONCILING}),
     (S.RECONCILING, OrderNotFound): frozenset({S.RECONCILING}),
     (S.RECONCILING, CancelRejected): frozenset({S.RECONCILING}),
+    (S.RECONCILING, OrderAmended): frozenset({S.RECONCILING}),
+    (S.RECONCILING, AmendRejected): frozenset({S.RECONCILING}),
     (S.RECONCILING, PlaceAborted): frozenset({S.RECONCILING}),
     (S.RECONCILING, StrategyAnswered): frozenset({S.RECONCILING}),  # asked by an incarnation before
     (S.RECONCILING, QuoteTold): frozenset({S.RECONCILING}),  # as above
@@ -123,6 +127,8 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.FLAT, OrderCanceled): _FLAT,
     (S.FLAT, OrderNotFound): _FLAT,
     (S.FLAT, CancelRejected): _FLAT,
+    (S.FLAT, OrderAmended): _ANY,
+    (S.FLAT, AmendRejected): _FLAT,
     (S.FLAT, PlaceAborted): _FLAT,
     # Quarantined: as flat, but the strategy is not listened to.
     (S.QUARANTINED, SignalJudged): frozenset({S.QUARANTINED}),
@@ -148,6 +154,8 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.QUARANTINED, OrderCanceled): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, OrderNotFound): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, CancelRejected): frozenset({S.QUARANTINED}),
+    (S.QUARANTINED, OrderAmended): _ANY,
+    (S.QUARANTINED, AmendRejected): frozenset({S.QUARANTINED}),
     (S.QUARANTINED, PlaceAborted): frozenset({S.QUARANTINED}),
     # Entering: an entry works and nothing is held yet.
     (S.ENTERING, SignalJudged): frozenset({S.ENTERING}),
@@ -173,6 +181,8 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.ENTERING, OrderCanceled): _ENDED,
     (S.ENTERING, OrderNotFound): _ENDED,
     (S.ENTERING, CancelRejected): frozenset({S.ENTERING}),
+    (S.ENTERING, OrderAmended): _ANY,
+    (S.ENTERING, AmendRejected): frozenset({S.ENTERING}),
     (S.ENTERING, PlaceAborted): _ENDED,
     # Open: something is held, and guarded.
     (S.OPEN, SignalJudged): _HELD,
@@ -198,6 +208,8 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.OPEN, OrderCanceled): _ANY,  # what an ended order leaves may be dust, and written off
     (S.OPEN, OrderNotFound): _ANY,  # as above
     (S.OPEN, CancelRejected): frozenset({S.OPEN}),
+    (S.OPEN, OrderAmended): _ANY,  # it may have filled by what it was amended to
+    (S.OPEN, AmendRejected): _ANY,  # refused because the price is past it: leave
     (S.OPEN, PlaceAborted): _ANY,  # as above
     # Exiting: there is a reason to leave, and it is pursued until nothing is held.
     (S.EXITING, SignalJudged): _HELD,
@@ -223,6 +235,8 @@ TRADE_TRANSITIONS: Final[dict[tuple[TradeState, type[Message]], frozenset[TradeS
     (S.EXITING, OrderCanceled): _ANY,
     (S.EXITING, OrderNotFound): _ANY,
     (S.EXITING, CancelRejected): frozenset({S.EXITING}),
+    (S.EXITING, OrderAmended): _ANY,  # as above
+    (S.EXITING, AmendRejected): _ANY,
     (S.EXITING, PlaceAborted): _ANY,
 }
 """(state, event) → the states that may follow."""
@@ -250,6 +264,8 @@ HANDLERS: Final[dict[type[Message], Callable[[Work, Any], None]]] = {
     OrderCanceled: booking.on_canceled,
     OrderNotFound: booking.on_not_found,
     CancelRejected: booking.on_cancel_rejected,
+    OrderAmended: amending.on_amended,
+    AmendRejected: amending.on_rejected,
     PlaceAborted: booking.on_aborted,
     VenueSnapshot: reconcile.on_snapshot,
 }

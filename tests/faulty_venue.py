@@ -9,7 +9,7 @@ from random import Random
 
 from actors.venues.paper.prompt_reads import PromptReads
 from actors.venues.paper.venue import PaperVenue
-from actors.venues.trading import Acknowledged, Canceled, Found, InDoubt, Permit, Refused, Snapshot, VenueEvent
+from actors.venues.trading import Acknowledged, Amended, Canceled, Found, InDoubt, Permit, Refused, Snapshot, VenueEvent
 from engine.margin import FundingRate
 from engine.market import Market
 from engine.messages import OrderFilled, TakeSnapshot
@@ -46,6 +46,7 @@ class FaultyVenue:
         self._rng = Random(seed)
         self._now: Millis = 0
         self._late: list[tuple[Millis, Order, Permit]] = []
+        self._late_amends: list[tuple[Millis, Order, Permit]] = []
         self._told: list[VenueEvent] = []
         self._reads = PromptReads(self.snapshot, self._tell)
         self._held: list[tuple[Millis, VenueEvent]] = []
@@ -104,6 +105,22 @@ class FaultyVenue:
         outcome = self.venue.cancel(pair, client_order_id, order_id, now, permit)
         return InDoubt("no answer: it was lost") if fate == "after" else outcome
 
+    def amend(self, order: Order, now: Millis, permit: Permit) -> Amended | Refused | InDoubt:
+        self._arrive(now)
+        f = self.faults
+        match self._draw(("before", f.lost_before), ("after", f.lost_after), ("late", f.late), ("refused", f.refused)):
+            case "before":
+                return InDoubt("no answer: the request was lost")
+            case "late":
+                self._late_amends.append((now + f.late_ms, order, permit))
+                return InDoubt("no answer: the request is slow")
+            case "refused":
+                return Refused("REFUSED", "the exchange did not want it")
+            case "after":
+                self.venue.amend(order, now, permit)
+                return InDoubt("no answer: it was lost")
+        return self.venue.amend(order, now, permit)
+
     def find(self, pair: str, client_order_id: str) -> Found | None:
         return self.venue.find(pair, client_order_id)
 
@@ -118,12 +135,13 @@ class FaultyVenue:
         self._arrive(now)
         told = self.venue.snapshot(pair, client_order_ids, since, now)
         coming = {order.client_order_id for _, order, _ in self._late}
+        amended = {order.client_order_id for _, order, _ in self._late_amends}
         return Snapshot(
             told.orders,
             told.fills,
             told.unknown,
             told.position,
-            final=not coming & set(told.unknown),
+            final=not (coming & set(told.unknown) or amended & set(client_order_ids)),
             payments=told.payments,
         )
 
@@ -152,6 +170,9 @@ class FaultyVenue:
         for late in due:
             self._late.remove(late)
             self.venue.submit(late[1], now, late[2])
+        for slow in [slow for slow in self._late_amends if slow[0] <= now]:
+            self._late_amends.remove(slow)
+            self.venue.amend(slow[1], now, slow[2])
 
     def _tell(self, event: VenueEvent) -> None:
         """Whatever happened before this is told before it."""

@@ -42,6 +42,9 @@ OF_A_TRADE: Final = frozenset(
         "OrderAccepted",
         "OrderRejected",
         "OrderInDoubt",
+        "OrderAmended",
+        "AmendIntended",
+        "AmendRejected",
         "OrderCanceled",
         "OrderFilled",
         "FundingPaid",
@@ -259,7 +262,7 @@ class _Settling:
                 self._findings.differ("intent", name, f"Order {name} was intended twice (entry {seq}).")
             self.trade.orders[order.client_order_id] = order
             self.trade.changed[order.client_order_id] = seq
-        elif kind.startswith("Order"):
+        elif kind.startswith(("Order", "Amend")):
             self._take_order(seq, ts, kind, body)
         elif kind == "FundingPaid":
             self._take_payment(seq, body)

@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from engine.order import Fill, Order, OrderEvent
+from engine.change import changed
+from engine.order import Amendment, Fill, Order, OrderEvent
 from engine.position import Position
 from engine.types import ONE, ZERO, Millis, OrderSide, OrderStatus, OrderType, Purpose, Side, TimeInForce
 
@@ -58,11 +59,24 @@ def order_after(order: Order, kind: str, body: Mapping[str, Any], ts: Millis) ->
         return order.after(OrderEvent.ACCEPTED, ts, order_id=body["order_id"])
     if kind == "OrderInDoubt":
         return order.after(OrderEvent.DOUBTED, ts)
+    if kind == "AmendIntended":
+        target = Amendment(amount=Decimal(body["amount"]), trigger_price=Decimal(body["trigger_price"]))
+        return changed(order, amending=target)
+    if kind == "AmendRejected":
+        return changed(order, amending=None)
+    if kind == "OrderAmended":
+        return _amended(order, Decimal(body["amount"]), Decimal(body["trigger_price"]), ts)
     if kind == "OrderCanceled":
         return order.after(OrderEvent.EXPIRED if body["expired"] else OrderEvent.CANCELED, ts)
     if body["code"] == "NOT_FOUND" and order.status is not OrderStatus.PENDING_NEW:
         return order.after(OrderEvent.DOUBTED, ts).after(OrderEvent.NOT_FOUND, ts)
     return order.after(OrderEvent.REJECTED, ts)
+
+
+def _amended(order: Order, amount: Decimal, trigger: Decimal, ts: Millis) -> Order:
+    """The order with another amount, which it may have filled already, and another trigger."""
+    after = changed(order, amount=amount, price=trigger, trigger_price=trigger, amending=None)
+    return after.after(OrderEvent.FULLY_FILLED, ts) if after.filled >= amount else after
 
 
 def intended_order(body: Mapping[str, Any], ts: Millis) -> Order:

@@ -20,6 +20,7 @@ from actors.batch.audit_entries import ToldOrder
 from actors.batch.audit_funding import Payment, check_payments, compare_payments, read_payments
 from actors.batch.audit_held import check_held, is_ours
 from actors.batch.findings import Findings
+from engine.change import changed
 from engine.errors import StorageError
 from engine.ledger import ACCOUNTS, DEPOSITS, FEES, FREE, LOCKED, MARKET, PositionLedger
 from engine.order import TERMINAL, Fill, Order
@@ -354,6 +355,9 @@ def _compare_order(
     may_have_lost: Callable[[str], bool],
 ) -> None:
     told, name = side.told, order.client_order_id
+    target = order.amending
+    if target is not None and told.amount == target.amount:  # done, and not heard of when the journal ended
+        order = changed(order, amount=told.amount, price=told.price)
     for what, ours, theirs in (
         ("pair", order.pair, told.pair),
         ("side", order.side, told.side),

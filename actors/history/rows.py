@@ -199,6 +199,13 @@ def _order_in_doubt(changes: Changes, row: Row, body: Body) -> None:
     _order(changes, row, body, status="IN_DOUBT", reason=body.get("reason"))
 
 
+def _order_amended(changes: Changes, row: Row, body: Body) -> None:
+    """The order is from now on for another amount, at another trigger; that it became so is an event."""
+    trigger = body.get("trigger_price")
+    _order(changes, row, body, amount=body.get("amount"), price=trigger, trigger_price=trigger)
+    changes.add("events", row, writer=row[2], stream=row[6], kind=row[7], body=row[8])
+
+
 def _order_canceled(changes: Changes, row: Row, body: Body) -> None:
     status = "EXPIRED" if body.get("expired") else "CANCELED"
     _order(changes, row, body, status=status, ended_at=row[1], reason=body.get("reason"))
@@ -290,6 +297,7 @@ HANDLERS: Mapping[str, Callable[[Changes, Row, Body], None]] = {
     "OrderAccepted": _order_accepted,
     "OrderRejected": _order_rejected,
     "OrderInDoubt": _order_in_doubt,
+    "OrderAmended": _order_amended,
     "OrderCanceled": _order_canceled,
     "OrderFilled": _order_filled,
     "FundingPaid": _funding_paid,

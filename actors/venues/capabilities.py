@@ -29,7 +29,7 @@ from engine.types import ONE, Millis, OrderSide, OrderType, TimeInForce
 
 FACTS: Final = Path(__file__).with_name("exchanges.toml")
 
-ORDERS: Final = ("order", "stop", "replace", "cancel", "cancel_stop")
+ORDERS: Final = ("order", "stop", "replace", "amend", "cancel", "cancel_stop")
 READS: Final = (
     "fetch_order", "fetch_stop", "open_orders", "open_stops", "open_orders_all", "open_stops_all", "my_trades",
     "balances", "positions", "leverage", "margin_mode", "position_mode", "leverage_tiers", "funding_history",
@@ -147,6 +147,15 @@ class Capability:
             return Call("edit_order", ("", order.pair, kind, str(order.side), float(amount), written), params)
         return Call("create_order", (order.pair, kind, str(order.side), float(amount), written), params)
 
+    def amend(self, order: Order, market: Market, order_id: str) -> Call | None:
+        """The call that changes a resting stop, of the exchange's `order_id`, to what it is `amending` to; None: none does."""
+        rule, target = self.stop, order.amending
+        if rule is None or target is None or not self.stop_amend or not order_id:
+            return None
+        amount = float(target.amount / market.contract_size)
+        args = (order_id, order.pair, rule.amend_type or rule.type, str(order.side), amount, None)
+        return Call("edit_order", args, self._filled(rule.amend, "", {"{trigger}": f"{target.trigger_price:f}"}))
+
     def prepare(self, pair: str, leverage: Decimal, margin: str) -> list[tuple[str, Call]]:
         """What is set before a futures position is entered, in order, each with its kind of request."""
         value = int(leverage) if leverage == int(leverage) else float(leverage)
@@ -239,6 +248,11 @@ class Capability:
     def stop_replace(self) -> bool:
         """Whether a guarding stop can take the place of another in one request, of which both parts are done or neither."""
         return self.stop is not None and bool(self.stop.replace)
+
+    @property
+    def stop_amend(self) -> bool:
+        """Whether a guarding stop that rests is changed in place; not where another one may stand beside it."""
+        return self.stop is not None and bool(self.stop.amend) and not self.stop.beside
 
     def under(self, options: Mapping[str, Any]) -> Capability:
         """As it is with a user's own options: his `recvWindow` is how long an exchange that has one takes a request.
@@ -369,6 +383,7 @@ def _costs(given: Mapping[str, Mapping[str, int]], separate_stops: bool) -> dict
         for kind in kinds:
             own = given.get(kind, given.get(group, given.get("reads", {})))
             costs[kind] = _sum(own, given.get("every", {}))
+    costs["amend"] = costs["amend"] if "amend" in given else costs["stop"]
     costs["replace"] = _sum(given.get("replace", _sum(costs["stop"], costs["cancel_stop"])))
     if not separate_stops:
         costs["open_stops"] = costs["open_stops_all"] = {}

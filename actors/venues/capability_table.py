@@ -38,7 +38,7 @@ def plain(able: Capability, traits: Mapping[str, Any]) -> dict[str, Any]:
             "type": able.stop.type,
             "beside": able.stop.beside,
             "replace": able.stop_replace,
-            "amend": able.stop.amend,
+            "amend": able.stop_amend,
             "replaced": _replaced(able),
         },
         "stream_fills": able.stream_fills,
@@ -108,4 +108,6 @@ def _replaced(able: Capability) -> str:
         return "the new one stands before the old one goes"
     if able.stop_replace:
         return "one takes the other's place in one request"
+    if able.stop_amend:
+        return "it is changed in place, in one request"
     return "the old one goes before the new one stands: a gap of one round trip"

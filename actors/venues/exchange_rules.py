@@ -26,7 +26,8 @@ class StopRule:
     without_id: bool = False
     beside: bool = False
     replace: Mapping[str, Any] = field(default_factory=dict)
-    amend: bool = False
+    amend: Mapping[str, Any] = field(default_factory=dict)
+    amend_type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

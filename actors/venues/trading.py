@@ -23,10 +23,12 @@ from engine.market import Market
 from engine.matching import Refused
 from engine.matching import VenueEvent as Happened
 from engine.messages import (
+    AmendRejected,
     CancelRejected,
     ForeignFill,
     FundingPaid,
     OrderAccepted,
+    OrderAmended,
     OrderFilled,
     OrderInDoubt,
     OrderRejected,
@@ -38,6 +40,7 @@ from engine.types import Millis, Priority
 
 __all__ = [
     "Acknowledged",
+    "Amended",
     "Answered",
     "BalancesMoved",
     "Canceled",
@@ -88,6 +91,11 @@ class Canceled:
 
 
 @dataclass(frozen=True, slots=True)
+class Amended:
+    """The order stands as it was to be."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """The request is on its way. What becomes of it, and `RequestEnded`, come with the events."""
 
@@ -104,7 +112,7 @@ class Found:
 class Snapshot:
     """What is true of a pair: its open orders and those asked for, fills since, ids that the venue does not know.
 
-    `final`: none of the unknown could still arrive. `position`: base coins held, a short's are negative.
+    `final`: none of the unknown, and no amendment asked about, could still arrive. `position`: base coins held, a short's are negative.
     `payments` are funding since, oldest first, `foreign` the executions of orders that are not ours.
     """
 
@@ -187,7 +195,7 @@ class ReadsRefused:
     reason: str
 
 
-Answered = OrderAccepted | OrderRejected | OrderInDoubt | CancelRejected
+Answered = OrderAccepted | OrderRejected | OrderInDoubt | CancelRejected | OrderAmended | AmendRejected
 """What becomes of a request that was `Sent`."""
 
 VenueEvent = Happened | Answered | PermitWanted | RequestEnded | Looked | Missed | Remark | BalancesMoved | ReadsRefused
@@ -232,6 +240,10 @@ class TradingVenue(Protocol):
         self, pair: str, client_order_id: str, order_id: str, now: Millis, permit: Permit
     ) -> Canceled | Refused | InDoubt | Sent:
         """Cancel an order that is known by either id; `Refused` does not say whether it has filled."""
+        ...
+
+    def amend(self, order: Order, now: Millis, permit: Permit) -> Amended | Refused | InDoubt | Sent:
+        """Change a resting order to what it is `amending` to; `Refused`: it stands as it did, or works no longer."""
         ...
 
     def find(self, pair: str, client_order_id: str) -> Found | None:

@@ -75,6 +75,8 @@ from engine.messages.market import (
     WatchPrice,
 )
 from engine.messages.orders import (
+    AmendOrder,
+    AmendRejected,
     BalancesChanged,
     CancelOrder,
     CancelRejected,
@@ -84,6 +86,7 @@ from engine.messages.orders import (
     MarketMatched,
     MatchMarket,
     OrderAccepted,
+    OrderAmended,
     OrderCanceled,
     OrderFilled,
     OrderInDoubt,
@@ -128,6 +131,8 @@ __all__ = [
     "AccountTold",
     "AcquirePermit",
     "AdjustPosition",
+    "AmendOrder",
+    "AmendRejected",
     "AskQuote",
     "AskStrategy",
     "BalancesChanged",
@@ -161,6 +166,7 @@ __all__ = [
     "Message",
     "Notify",
     "OrderAccepted",
+    "OrderAmended",
     "OrderCanceled",
     "OrderFilled",
     "OrderInDoubt",

@@ -115,6 +115,37 @@ class CancelRejected(Message):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AmendOrder(Message):
+    """pair → gateway: change this resting order to what it is `amending` to."""
+
+    order: Order
+    permit_id: str
+    reply_to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderAmended(Message):
+    """gateway → pair: the order stands with this amount and trigger from now on."""
+
+    pair: str
+    client_order_id: str
+    amount: Decimal
+    trigger_price: Decimal
+    ts: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AmendRejected(Message):
+    """gateway → pair: it was definitely not changed: it stands as it did, or works no longer. Codes as `OrderRejected`'s."""
+
+    pair: str
+    client_order_id: str
+    code: str
+    reason: str
+    ts: Millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderNotFound(Message):
     """gateway → pair: the venue knows no such order, and could not accept it any more (`final`)."""
 
@@ -130,7 +161,8 @@ class TakeSnapshot(Message):
 
     `since` is the time of the last fill known; fills from a little before it on are answered. `held` is what the pair
     believes to hold, `ended` the venue's ids of orders that it knows to the end: nothing more can come of those.
-    `doubted` says of orders whose answer was lost until when they have been sent.
+    `doubted` says of orders whose answer was lost until when they have been sent, `amended` of those that are being
+    amended since when.
     """
 
     request_id: str
@@ -141,6 +173,7 @@ class TakeSnapshot(Message):
     held: Decimal = ZERO
     ended: tuple[str, ...] = ()
     doubted: tuple[tuple[str, Millis], ...] = ()
+    amended: tuple[tuple[str, Millis], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +220,7 @@ class VenueSnapshot(Message):
     """gateway → pair: open orders on the pair, every order asked for that exists, and fills since.
 
     `unknown` are the asked client ids that the venue does not have; `final` says that it could not
-    still accept them. `orders` include foreign ones; the prefix of the client id tells whose.
+    still accept them, nor an amendment that was asked about. `orders` include foreign ones; the prefix of the client id tells whose.
     `position` is the base held on the venue (spot: the base coin's balance, free and locked).
     Each of `fills` names the order that made it, which for a triggered stop may be another than the one that was placed.
     `payments` are funding since then, oldest first. `foreign` are executions of others' orders since then.

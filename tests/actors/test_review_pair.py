@@ -64,11 +64,14 @@ class World:
             self.sim.tell(NAME, message)
             self.sim.settle()
 
-    def look(self, *orders: m.VenueOrder, unknown: tuple[str, ...] = ()) -> None:
+    def look(self, *orders: m.VenueOrder, unknown: tuple[str, ...] = (), final: bool = True) -> None:
         """Answer the newest look-up."""
         request_id = self.gateway.of(m.TakeSnapshot)[-1].request_id
         now = self.sim.now()
-        self.tell(m.VenueSnapshot(request_id=request_id, pair=PAIR, ts=now, orders=orders, fills=(), unknown=unknown))
+        told = m.VenueSnapshot(
+            request_id=request_id, pair=PAIR, ts=now, orders=orders, fills=(), unknown=unknown, final=final
+        )
+        self.tell(told)
 
     def signal(self, **flags: Any) -> None:
         ts = self.sim.now() // MINUTE * MINUTE

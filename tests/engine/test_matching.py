@@ -11,9 +11,10 @@ import pytest
 from engine.clearing import Fees
 from engine.depth import Depth
 from engine.market import Market
-from engine.matching import Accepted, Exchange, Range, Refused, Rules
+from engine.matching import Accepted, Exchange, Refused, Rules
 from engine.messages import OrderCanceled, OrderFilled
 from engine.order import Order
+from engine.ranges import Range
 from engine.types import ONE, ZERO, OrderSide, OrderStatus, OrderType, Purpose, TimeInForce
 
 D = Decimal

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.clearing import Fees
-from engine.matching import Exchange, Range, Refused, Rules
+from engine.matching import Exchange, Refused, Rules
 from engine.messages import OrderFilled
+from engine.ranges import Range
 from engine.types import ZERO, OrderSide, OrderType, Purpose, TimeInForce
 from tests.engine.test_matching import BOOK, PAIR, D, an_order, exchange
 

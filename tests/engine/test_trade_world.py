@@ -32,7 +32,7 @@ class TradeInTheWorld(RuleBasedStateMachine):
         short=st.booleans(),
         market_exit=st.booleans(),
         beside=st.booleans(),
-        in_one=st.booleans(),
+        way=st.sampled_from(["cancel", "replace", "amend", "amend"]),
         callbacks=st.sampled_from([(), ("custom_exit", "confirm_trade_entry")]),
         priced=st.sampled_from(["last", "same", "other"]),
     )
@@ -44,7 +44,7 @@ class TradeInTheWorld(RuleBasedStateMachine):
         short: bool,
         market_exit: bool,
         beside: bool,
-        in_one: bool,
+        way: str,
         callbacks: tuple[str, ...],
         priced: str,
     ) -> None:
@@ -59,7 +59,8 @@ class TradeInTheWorld(RuleBasedStateMachine):
                 trailing_stop=trailing,
                 stop_on_venue=stop_on_venue,
                 stop_beside=beside and short,
-                stop_replace=in_one,
+                stop_replace=way == "replace",
+                stop_amend=way == "amend",
                 stop_interval_ms=60_000 if trailing else 1_000,
                 can_short=short,
                 leverage=D(2) if short else ONE,
@@ -108,7 +109,7 @@ class TradeInTheWorld(RuleBasedStateMachine):
         """The oldest request leaves."""
         self.world.send(0, fate)
 
-    @precondition(lambda self: self.world.delayed)
+    @precondition(lambda self: self.world.delayed or self.world.delayed_amends)
     @rule(index=st.integers(0, 3))
     def arrived_late(self, index: int) -> None:
         """A request arrives that was thought lost."""
@@ -177,7 +178,7 @@ class TradeInTheWorld(RuleBasedStateMachine):
         if not really:
             self.world.crash(new_run=new_run)
 
-    @precondition(lambda self: not self.world.delayed)
+    @precondition(lambda self: not (self.world.delayed or self.world.delayed_amends))
     @rule(lost=st.integers(1, 12), really=RARELY)
     def lost_tail(self, lost: int, really: int) -> None:
         """The journal's last records are gone: the venue alone knows what happened since."""

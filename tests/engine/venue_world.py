@@ -13,14 +13,15 @@ from decimal import Decimal
 from typing import Any, Final
 
 from engine import messages as m
-from engine.actions import Alarm, Cancel, Emit, Judge, LookUp, Place, SetTimer
+from engine.actions import Alarm, Amend, Cancel, Emit, Judge, LookUp, Place, SetTimer
 from engine.depth import ENDLESS, Depth
 from engine.guarding import STOPS_MOST
 from engine.keeping import trade_from_plain, trade_to_plain
 from engine.market import Market
-from engine.matching import Accepted, Exchange, Range
+from engine.matching import Accepted, Exchange
 from engine.matching import Rules as VenueRules
 from engine.order import Fill, Order
+from engine.ranges import Range
 from engine.settings import Settings
 from engine.trade import step
 from engine.types import ZERO, OrderStatus, Purpose, Side, TradeState
@@ -48,8 +49,10 @@ class World:
     trade: Trade = field(init=False)
     exchange: Exchange = field(init=False)
     at_venue: dict[str, Order] = field(default_factory=dict)
-    sending: list[Place | Cancel] = field(default_factory=list)
+    sending: list[Place | Cancel | Amend] = field(default_factory=list)
     delayed: list[Order] = field(default_factory=list)
+    delayed_amends: list[Order] = field(default_factory=list)
+    amended: int = 0
     mail: list[m.Message] = field(default_factory=list)
     asked: list[m.Message] = field(default_factory=list)
     timers: dict[str, int] = field(default_factory=dict)
@@ -125,6 +128,8 @@ class World:
             self.sending.append(action)
         elif isinstance(action, Cancel):
             self._cancel(action)
+        elif isinstance(action, Amend):
+            self.sending.append(action)
         elif isinstance(action, SetTimer):
             self.timers[action.name] = self.now + action.delay_ms
         elif isinstance(action, LookUp):
@@ -140,6 +145,11 @@ class World:
             self.alarms.append(action.event)
 
     def _cancel(self, action: Cancel) -> None:
+        amends = [
+            a for a in self.sending if isinstance(a, Amend) and a.order.client_order_id == action.order.client_order_id
+        ]
+        for unwanted in amends:
+            self.sending.remove(unwanted)
         for waiting in self.sending:
             if isinstance(waiting, Place) and waiting.order.client_order_id == action.order.client_order_id:
                 self.sending.remove(waiting)
@@ -171,13 +181,18 @@ class World:
         action = self.sending.pop(index % len(self.sending))
         order = action.order
         earlier = [a for a in self.sending if a.order.client_order_id == order.client_order_id]
-        assert not earlier or isinstance(earlier[0], Cancel)
+        assert not earlier or isinstance(earlier[0], Cancel | Amend)
         doubt = m.OrderInDoubt(pair=PAIR, client_order_id=order.client_order_id, reason=fate, ts=self.now)
         if isinstance(action, Place) and order.replaces and fate != "arrives":
             other = m.OrderInDoubt(pair=PAIR, client_order_id=order.replaces, reason=fate, ts=self.now)
             self.mail.append(other)
         if fate == "lost":
             self.mail.append(doubt)
+        elif fate == "late" and isinstance(action, Amend):
+            self.delayed_amends.append(order)
+            self.mail.append(doubt)
+        elif isinstance(action, Amend):
+            self._amend_there(order, doubt if fate == "answer lost" else None)
         elif fate == "late" and isinstance(action, Place):
             self.delayed.append(order)
             self.mail.append(doubt)
@@ -206,6 +221,32 @@ class World:
         )
         self.mail.append(doubt or refused)
 
+    def _amend_there(self, order: Order, doubt: m.Message | None) -> None:
+        target, client_id = order.amending, order.client_order_id
+        assert target is not None
+        refused = self.exchange.amend(client_id, target.amount, target.trigger_price, self.price)
+        self._note()
+        if doubt is not None:
+            self.mail.append(doubt)
+        elif refused is None:
+            self.amended += 1
+            self.mail.append(
+                m.OrderAmended(
+                    pair=PAIR,
+                    client_order_id=client_id,
+                    amount=target.amount,
+                    trigger_price=target.trigger_price,
+                    ts=self.now,
+                )
+            )
+        else:
+            assert refused.code in ("WOULD_TRIGGER", "NOT_FOUND"), refused.reason
+            self.mail.append(
+                m.AmendRejected(
+                    pair=PAIR, client_order_id=client_id, code=refused.code, reason=refused.reason, ts=self.now
+                )
+            )
+
     def _cancel_there(self, client_id: str, doubt: m.Message | None) -> None:
         done = self.exchange.cancel(client_id, self.now)
         self._note()
@@ -218,6 +259,13 @@ class World:
 
     def arrive_late(self, index: int) -> None:
         """A request that was thought lost reaches the venue after all."""
+        if not self.delayed:
+            order = self.delayed_amends.pop(index % len(self.delayed_amends))
+            target = order.amending
+            assert target is not None
+            self.exchange.amend(order.client_order_id, target.amount, target.trigger_price, self.price)
+            self._note()
+            return
         order = self.delayed.pop(index % len(self.delayed))
         outcome = self.exchange.submit(order, self.now, self.price)
         self._note()
@@ -256,7 +304,7 @@ class World:
         fills = self.exchange.fills[: len(self.exchange.fills) - hidden]
         of_fills = {filled.fill.client_order_id for filled in fills}
         orders = [o for c, o in self.at_venue.items() if c in asked or c in of_fills or not o.is_done]
-        late = {o.client_order_id for o in self.delayed}
+        late = {o.client_order_id for o in (*self.delayed, *self.delayed_amends)}
         return m.VenueSnapshot(
             request_id="1",
             pair=PAIR,
@@ -319,7 +367,7 @@ class World:
     def quiet(self) -> None:
         """No more faults: everything arrives, and all comes to rest."""
         for _ in range(400):
-            if self.delayed:
+            if self.delayed or self.delayed_amends:
                 self.arrive_late(0)
             elif self.sending:
                 self.send(0, "arrives")
@@ -390,6 +438,10 @@ class World:
         there = {kept.order.client_order_id for kept in self.exchange.orders(PAIR)}
         assert ours == there, "an order works there that is not ours, or the other way round"
         assert not any(o.status in (OrderStatus.IN_DOUBT, OrderStatus.PENDING_CANCEL) for o in trade.working())
+        for kept in self.exchange.orders(PAIR):
+            order = trade.orders[kept.order.client_order_id]
+            assert order.amending is None, "an amendment of which nobody knows what became"
+            assert (order.amount, order.trigger_price) == (kept.order.amount, kept.order.trigger_price)
         if trade.state is TradeState.OPEN and self.settings.stop_on_venue and self.depth is not None:
             stops = trade.working(Purpose.STOP)
             claimed = sum((o.remaining for o in trade.working(Purpose.EXIT)), ZERO)

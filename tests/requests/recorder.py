@@ -19,7 +19,7 @@ import ccxt.pro
 
 from actors.venues.capabilities import Call, CannotTrade, Capability, capability, exchanges, markets_of
 from engine.market import Market
-from engine.order import Order
+from engine.order import Amendment, Order
 from engine.types import OrderSide, OrderType, Purpose, TimeInForce
 
 ID: Final = "tpABCDEFr12p0badbeeft345i67"
@@ -161,6 +161,9 @@ def calls(able: Capability) -> Iterator[tuple[str, Call | None]]:
         yield name, able.create(order, market)
     if able.stop_replace:
         yield "replace stop", able.create(replace(stop, replaces=REPLACED_ID), market)
+    if able.stop_amend:
+        target = Amendment(amount=D("0.01"), trigger_price=D("46000.5"))
+        yield "amend stop", able.amend(replace(stop, amending=target), market, ORDER_ID)
     for margin in ("isolated", "cross"):
         for kind, call in able.prepare(pair, entry.leverage, margin) if able.market == "futures" else []:
             yield f"{kind} {margin}", call

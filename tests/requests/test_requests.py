@@ -149,6 +149,31 @@ def test_a_stop_takes_the_place_of_another_in_one_request() -> None:
     assert [name for name, able in ALL.items() if able.stop_replace] == ["binance spot"]
 
 
+def test_a_stop_is_changed_in_place() -> None:
+    """By the exchange's own id, to the new amount and trigger, and still at market price; a second one is never written."""
+    bybit, okx = order_at("bybit spot", "amend stop"), order_at("okx spot", "amend stop")
+
+    assert (bybit.method, bybit.path) == ("POST", "/v5/order/amend")
+    assert bybit.fields == {
+        "category": "spot",
+        "symbol": "BTCUSDT",
+        "orderId": ORDER_ID,
+        "qty": "0.01",
+        "triggerPrice": "46000.5",
+        "triggerBy": "LastPrice",
+    }
+    assert (okx.method, okx.path) == ("POST", "/api/v5/trade/amend-algos")
+    assert okx.fields == {
+        "instId": "BTC-USDT",
+        "algoId": ORDER_ID,
+        "newSz": "0.01",
+        "newSlTriggerPx": "46000.5",
+        "newSlOrdPx": "-1",
+        "newSlTriggerPxType": "last",
+    }
+    assert [name for name, able in ALL.items() if able.stop_amend] == ["bybit spot", "okx spot"]
+
+
 def test_a_users_own_window_moves_the_horizon() -> None:
     """An exchange takes a request for as long as `recvWindow` says; what the user sets there is what is waited for."""
     able = ALL["binance spot"]

@@ -190,6 +190,13 @@ class CountingVenue(FaultyVenue):
         super().__init__(venue, seed, QUIET)
         self.paper = venue
         self.sent: Counter[Millis] = Counter()
+        self.amended: Counter[str] = Counter()
+
+    def amend(self, order: Order, now: Millis, permit: Permit) -> Any:
+        """Note what stops are changed to."""
+        outcome = super().amend(order, now, permit)
+        self.amended[type(outcome).__name__] += 1
+        return outcome
 
     def submit(self, order: Order, now: Millis, permit: Permit) -> Any:
         """Count it, whatever becomes of it."""
@@ -208,7 +215,9 @@ class World:
         self.facts = facts_of(
             StrategyMaker(config.strategy.name, config.strategy.parameters, config.strategy.overrides).make()
         )
-        self.settings = replace(make_settings(config, self.facts), stop_replace=Random(f"stops {seed}").random() < 0.5)
+        way = Random(f"stops {seed}").choice(["cancel", "replace", "amend"])
+        ways = {"stop_replace": way == "replace", "stop_amend": way == "amend"}
+        self.settings = replace(make_settings(config, self.facts), **ways)
         self.journal = ShakyJournal(Random(f"disk {seed}"))
         paper = PaperVenue(None, config.paper, self._market(), timeframe_ms=MINUTE)
         self.venue = CountingVenue(paper, seed)

@@ -37,6 +37,7 @@ _WORKS: Final = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 class Known:
     """One order of ours. `sent_at` is 0 where its request was not this process's, or has not left.
 
+    `amend_sent_at`: until when its newest amendment of this process may have left.
     `leaves_until`: after this its request is held back for good, if it has not left by then; 0 as above.
     `filled` is the most that the exchange has counted. `ending`: it works no longer, and fills are missing.
     `silent`: it is of earlier times, and whoever looks is told of it; nobody waits for its events.
@@ -48,6 +49,7 @@ class Known:
     order_id: str = ""
     sent_at: Millis = 0
     leaves_until: Millis = 0
+    amend_sent_at: Millis = 0
     in_doubt: bool = False
     accepted: bool = False
     ended: bool = False

@@ -312,11 +312,13 @@ class Looks:
         Where nobody can ask by our id, the lists are what has said so, and that as of `listed_at`.
         """
         by_id = self._ability.fetch_params is not None
-        unknown, final, doubted = [], True, dict(question.doubted)
+        unknown, final, doubted, amended = [], True, dict(question.doubted), dict(question.amended)
         for client_id in question.client_order_ids:
             if any(order.client_order_id == client_id and order.status == "FILLED" for order in orders.values()):
                 continue
             asked_at = self._requests.connection.now() if by_id else listed_at
+            if client_id in amended:
+                final = final and asked_at > self._last_amendment(client_id, amended[client_id])
             found, is_sure = await self._find(client_id, market)
             if found is not None:
                 self._take(market, found, orders)
@@ -334,6 +336,12 @@ class Looks:
             found = CLIENT_ID.match(client_id)
             next_began = self._runs.get(int(found[2]) + 1, self._began) if found else self._began
             sent_at = min(next_began, self._began, sent_until or self._began)
+        return sent_at + self._ability.horizon_ms + LAG_MS
+
+    def _last_amendment(self, client_id: str, since: Millis) -> Millis:
+        """Until when the exchange could still come to amend an order; `since`: when that was intended."""
+        known = self._books.get(client_id)
+        sent_at = max(since, known.amend_sent_at if known is not None and known.amend_sent_at else self._began)
         return sent_at + self._ability.horizon_ms + LAG_MS
 
     async def _find(self, client_id: str, market: Market) -> tuple[Any, bool]:

@@ -25,6 +25,7 @@ from loguru import logger
 from actors.venues.capabilities import Capability
 from actors.venues.ccxt import Connection
 from actors.venues.live.account import Account
+from actors.venues.live.amending import Amendments
 from actors.venues.live.books import Books
 from actors.venues.live.echo import Echo
 from actors.venues.live.holdings import Holdings, Seen
@@ -94,6 +95,7 @@ class CcxtVenue(RealMarket):
         self._orders = Orders(
             self._requests, self._telling, self._books, ability, epoch=lambda: self._epoch, margin=margin_mode
         )
+        self._amendments = Amendments(self._requests, self._telling, self._books, ability, epoch=lambda: self._epoch)
         self._funded = asyncio.Event()
         self._stream = UserStream(
             self._requests,
@@ -160,6 +162,12 @@ class CcxtVenue(RealMarket):
         del now
         cancelling = Cancelling(pair, client_order_id, order_id)
         self._connection.spawn(self._orders.cancel(cancelling, permit, self._epoch))
+        return Sent()
+
+    def amend(self, order: Order, now: Millis, permit: Permit) -> Sent:
+        """See `TradingVenue`."""
+        del now
+        self._connection.spawn(self._amendments.amend(order, permit, self._epoch))
         return Sent()
 
     def find(self, pair: str, client_order_id: str) -> Found | None:

@@ -18,6 +18,7 @@ from actors.venues.live.on_paper import ExchangeMarket
 from actors.venues.paper.venue import PaperVenue
 from actors.venues.trading import (
     Acknowledged,
+    Amended,
     BalancesMoved,
     Canceled,
     Found,
@@ -108,6 +109,12 @@ class PatientVenue(RealMarket):
             return self._venue.cancel(pair, client_order_id, order_id, now, permit)
         self._wait(Waiting(pair, client_order_id, permit, now, order_id=order_id))
         return Sent()
+
+    def amend(self, order: Order, now: Millis, permit: Permit) -> Amended | Refused:
+        """See `TradingVenue`; refused where it is not known what came before: it stands as it did."""
+        if order.pair not in self._waiting and self._market.is_ready(order.pair, now):
+            return self._venue.amend(order, now, permit)
+        return _UNREACHABLE
 
     def find(self, pair: str, client_order_id: str) -> Found | None:
         """See `TradingVenue`."""

@@ -14,7 +14,8 @@ from engine.candles import MINUTE
 from engine.clearing import Clearing, Fees
 from engine.depth import Depth
 from engine.market import Market
-from engine.matching import Range, Rules
+from engine.matching import Rules
+from engine.ranges import Range
 from engine.settings import PaperConfig
 from engine.types import ONE, Millis, Side, exact
 

@@ -81,7 +81,8 @@ _ORDER: Final = [
 ]
 _PUT_ORDER: Final = (
     f"INSERT INTO orders ({', '.join(_ORDER)}) VALUES ({', '.join('?' * len(_ORDER))}) ON CONFLICT (order_id) DO UPDATE "  # noqa: S608
-    "SET status = excluded.status, filled = excluded.filled, cost = excluded.cost, updated_at = excluded.updated_at, "
+    "SET amount = excluded.amount, price = excluded.price, trigger_price = excluded.trigger_price, "
+    "status = excluded.status, filled = excluded.filled, cost = excluded.cost, updated_at = excluded.updated_at, "
     "locked = excluded.locked"
 )
 _GET_ORDER: Final = f"SELECT {', '.join(_ORDER)} FROM orders "  # noqa: S608

@@ -28,15 +28,16 @@ from actors.venues.paper.reading import UsedWeight, configured, position_of, ran
 from actors.venues.paper.record import VenueRecord
 from actors.venues.paper.venue_market import TICK_MS, PromptVenueMarket, VenueMarket
 from actors.venues.ports import MarketSource
-from actors.venues.trading import Acknowledged, Canceled, Found, Permit, Refused, Snapshot, VenueEvent
+from actors.venues.trading import Acknowledged, Amended, Canceled, Found, Permit, Refused, Snapshot, VenueEvent
 from engine.candles import MINUTE
 from engine.ledger import VenuePosition
 from engine.margin import FundingRate
 from engine.market import Market
-from engine.matching import Exchange, Range
+from engine.matching import Exchange
 from engine.messages import TakeSnapshot
 from engine.order import Order
 from engine.quota import paper_limits
+from engine.ranges import Range
 from engine.settings import PaperConfig
 from engine.types import ZERO, Millis, OrderType
 
@@ -195,6 +196,18 @@ class PaperVenue:
         """End a pair's orders, as exchanges do when they trade it no more."""
         for kept in self._exchange.orders(pair):
             self._events.extend(self._exchange.cancel(kept.order.client_order_id, now))
+
+    def amend(self, order: Order, now: Millis, permit: Permit) -> Amended | Refused:
+        """See `TradingVenue`; never in doubt."""
+        del permit
+        self._weight.count(self._costs["amend"]["weight_1m"], now)
+        pair, target, exchange = order.pair, order.amending, self._exchange
+        if target is None:
+            return Refused("INVALID_ORDER", f"{order.client_order_id} is not being amended")
+        self._catch_up(pair, now)
+        price = None if exchange.rules.depth is None else self._market.price(pair, now)
+        refused = exchange.amend(order.client_order_id, target.amount, target.trigger_price, price)
+        return Amended() if refused is None else refused
 
     def find(self, pair: str, client_order_id: str) -> Found | None:
         """See `TradingVenue`."""

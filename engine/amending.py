@@ -1,0 +1,112 @@
+"""Stops that are changed in place: the order stands all the time, as it was or as it is to be.
+
+Rules
+    An amendment is an intent like an order: on disk before its request, with a permit, sent once. Until the venue says
+    that it is done, the order counts as it was, and nothing but its cancel is done about it: it guards by either.
+    After a lost answer the venue is asked which trigger and amount stand. Those that were asked for: it is done. Others
+    are believed once the request could not arrive any more (`VenueSnapshot.final`).
+    A refused one has changed nothing, and the order may be gone: what is true is asked, and for a while a stop is
+    moved by its cancel and a new one.
+    What stands at the venue and is not what we believe, with nothing under way, is asked about twice, and believed.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from engine import after_fill, booking, leaving, pursuit
+from engine.actions import LookUp
+from engine.change import changed
+from engine.doubts import ask_again, became, doubt_amendment
+from engine.messages import AmendRejected, OrderAmended, VenueOrder
+from engine.order import RESTING, Amendment, Order, OrderEvent
+from engine.types import OrderStatus, Purpose
+from engine.work import Work
+
+UNKNOWN_ORDER: Final = "NOT_FOUND"
+
+
+def on_amended(work: Work, event: OrderAmended) -> None:
+    """The venue has changed it; what nobody waits for any more, or not for that, is asked about."""
+    order = work.trade.orders.get(event.client_order_id)
+    if order is None or order.is_done:
+        return
+    if _target(order) == (event.amount, event.trigger_price):
+        _stands(work, order, event.amount, event.trigger_price)
+    elif (order.amount, order.trigger_price) != (event.amount, event.trigger_price):
+        _verify(work, order, "an amendment was told that is not under way")
+    pursuit.pursue(work)
+
+
+def on_rejected(work: Work, event: AmendRejected) -> None:
+    """It was not changed: leave where the price is past what was wanted, else ask what is true."""
+    order = work.trade.orders.get(event.client_order_id)
+    if order is None or order.is_done or order.amending is None:
+        return
+    _given_up(work, order, event.code, event.reason)
+    held = work.trade.position.amount > 0 and work.trade.leaving is None
+    if event.code == "WOULD_TRIGGER" and held:
+        leaving.leave_now(work, "emergency_exit", work.trade.price)
+    else:
+        work.do(LookUp())
+
+
+def compare(work: Work, told: VenueOrder, *, final: bool) -> None:
+    """Take over which trigger and amount of a stop stand at the venue, as far as that can be believed."""
+    order = work.trade.orders.get(told.client_order_id)
+    if order is None or order.is_done or order.purpose is not Purpose.STOP or not work.settings.stop_amend:
+        return
+    if told.status == OrderStatus.FILLED:
+        if order.amending is not None or told.amount != order.amount:
+            _stands(work, order, told.amount, told.trigger_price or order.trigger_price or order.price)
+        return
+    if order.status not in RESTING:
+        return
+    stands = (told.amount, told.trigger_price)
+    if stands == _target(order):
+        _stands(work, order, told.amount, told.trigger_price or order.price)
+    elif order.amending is None:
+        if told.trigger_price is not None and stands != (order.amount, order.trigger_price):
+            _verify(work, order, "the venue tells another trigger or amount")
+    elif not order.amending.doubted:
+        _verify(work, order, "no answer to its amendment was heard")
+    elif not final:
+        ask_again(work)
+    elif told.trigger_price is None or stands == (order.amount, order.trigger_price):
+        _given_up(work, order, UNKNOWN_ORDER, "it was never done")
+    else:
+        _stands(work, order, told.amount, told.trigger_price)
+
+
+def _target(order: Order) -> tuple[Decimal, Decimal] | None:
+    return None if order.amending is None else (order.amending.amount, order.amending.trigger_price)
+
+
+def _verify(work: Work, order: Order, reason: str) -> None:
+    """Ask once more what stands; where nothing is under way, as if what we believe were what is to be."""
+    if order.amending is None:
+        believed = Amendment(amount=order.amount, trigger_price=order.trigger_price or order.price)
+        order = work.trade.orders[order.client_order_id] = changed(order, amending=believed)
+    doubt_amendment(work, order, reason)
+
+
+def _stands(work: Work, order: Order, amount: Decimal, trigger: Decimal) -> None:
+    """The order stands with this amount and trigger; filled so far already, it has come to its end."""
+    after = changed(order, amount=amount, trigger_price=trigger, price=trigger, amending=None)
+    work.trade.orders[order.client_order_id] = after
+    if (amount, trigger) != (order.amount, order.trigger_price):
+        work.emit("OrderAmended", client_order_id=order.client_order_id, amount=amount, trigger_price=trigger)
+    if after.filled >= amount:
+        after = became(work, after, OrderEvent.FULLY_FILLED)
+        after_fill.tell_filled(work, after)
+        booking.exit_ended(work, after)
+
+
+def _given_up(work: Work, order: Order, code: str, reason: str) -> None:
+    """The order stands as it was, as far as is known; for a while its like is moved in the other way."""
+    target = order.amending
+    work.trade.orders[order.client_order_id] = changed(order, amending=None)
+    if target is not None and (target.amount, target.trigger_price) != (order.amount, order.trigger_price):
+        work.trade.replace_at = work.now + leaving.STOP_RETRY_MS
+        work.emit("AmendRejected", client_order_id=order.client_order_id, code=code, reason=reason)

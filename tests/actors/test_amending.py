@@ -1,0 +1,191 @@
+"""The handshake of a stop that is changed in place: recorded, permitted, sent once, and asked about after a lost answer."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from actors.pair import PairActor
+from engine import messages as m
+from engine.codec import to_plain
+from engine.order import Fill, Order
+from engine.types import OrderStatus
+from tests.actors.test_review_pair import NAME, PAIR, World
+
+
+def a_world() -> tuple[World, str]:
+    """A pair that holds something, its stop accepted, the price gone up since; the stop's id."""
+    world = World(stop_on_venue=True, stop_amend=True, trailing_stop=True, stop_interval_ms=0)
+    world.opened()
+    world.permit()
+    stop = world.gateway.of(m.SubmitOrder)[-1].order.client_order_id
+    world.tell(m.OrderAccepted(pair=PAIR, client_order_id=stop, order_id="V2", ts=world.sim.now()))
+    world.price(120)
+    return world, stop
+
+
+def order_of(world: World, stop: str) -> Order:
+    """The stop as the pair knows it."""
+    found: Order = world.actor.trade.orders[stop]
+    return found
+
+
+def told(order: Order, amount: Decimal, trigger: Decimal | None, status: str = "NEW") -> m.VenueOrder:
+    """The stop as the venue tells it."""
+    return m.VenueOrder(
+        client_order_id=order.client_order_id,
+        order_id="V2",
+        status=status,
+        side=order.side,
+        type=order.type,
+        amount=amount,
+        price=order.price,
+        trigger_price=trigger,
+        filled=order.filled,
+        ts=1,
+    )
+
+
+def test_it_is_one_request_of_the_same_order() -> None:
+    """What it is to become is on disk, then one permit is asked for, and one request sent; done, it stands so."""
+    world, stop = a_world()
+    asked = world.limiter.of(m.AcquirePermit)[-1]
+    on_disk = world.disk.bodies(NAME)[-1]
+    world.permit()
+    sent = world.gateway.of(m.AmendOrder)[-1].order
+    assert sent.amending is not None
+    level = world.actor.trade.stop.level
+    done = m.OrderAmended(
+        pair=PAIR, client_order_id=stop, amount=sent.amount, trigger_price=sent.amending.trigger_price, ts=1
+    )
+    world.tell(done)
+
+    assert (asked.request, asked.priority, asked.request_id) == ("amend", "guard", f"{stop}:amend")
+    assert (on_disk["client_order_id"], on_disk["trigger_price"]) == (stop, level)
+    assert sent.trigger_price != sent.amending.trigger_price == level
+    assert (order_of(world, stop).trigger_price, order_of(world, stop).amending) == (level, None)
+    assert (len(world.gateway.of(m.SubmitOrder)), world.gateway.of(m.CancelOrder)) == (2, [])
+
+
+def test_a_permit_that_ran_out_is_asked_for_again() -> None:
+    """The gateway could not send it in time: the same change is sent with a new permit."""
+    world, stop = a_world()
+    world.permit()
+    target = order_of(world, stop).amending
+    world.tell(m.AmendRejected(pair=PAIR, client_order_id=stop, code="NO_PERMIT", reason="too late", ts=1))
+    world.permit()
+
+    assert [amend.order.amending for amend in world.gateway.of(m.AmendOrder)] == [target, target]
+
+
+def test_leaving_takes_it_back_before_it_is_sent() -> None:
+    """A user wants out while it waits for its permit: it is never sent, and the stop is cancelled as it always is."""
+    world, stop = a_world()
+    world.tell(m.ForceExit(request_id="1", pair=PAIR, reply_to="control"))
+    asked = world.limiter.of(m.AcquirePermit)[-1]
+    world.permit()
+
+    assert (asked.request, asked.request_id) == ("cancel_stop", f"{stop}:cancel")
+    assert world.gateway.of(m.AmendOrder) == []
+    assert world.gateway.of(m.CancelOrder)[-1].client_order_id == stop
+
+
+def test_a_refused_one_is_moved_by_its_cancel() -> None:
+    """The venue will not change it: it is asked what is true, and then the stop goes and another one comes."""
+    world, stop = a_world()
+    world.permit()
+    before = order_of(world, stop)
+    world.tell(m.AmendRejected(pair=PAIR, client_order_id=stop, code="REFUSED", reason="no", ts=1))
+    world.look(told(before, before.amount, before.trigger_price))
+    world.permit()
+
+    assert order_of(world, stop).status is OrderStatus.PENDING_CANCEL
+    assert world.gateway.of(m.CancelOrder)[-1].client_order_id == stop
+    assert len(world.gateway.of(m.AmendOrder)) == 1
+
+
+def test_refused_since_the_price_is_past_it_it_is_left() -> None:
+    """The new trigger would strike at once: the position is left at market price, after the stop's cancel."""
+    world, stop = a_world()
+    world.permit()
+    world.tell(m.AmendRejected(pair=PAIR, client_order_id=stop, code="WOULD_TRIGGER", reason="past it", ts=1))
+
+    assert world.actor.trade.leaving is not None
+    assert world.actor.trade.leaving.reason == "emergency_exit"
+    assert world.limiter.of(m.AcquirePermit)[-1].request == "cancel_stop"
+
+
+def test_after_a_lost_answer_the_venue_says_which_stands() -> None:
+    """In doubt it is asked about, and nothing else done; the new trigger found there, it is done without another request."""
+    world, stop = a_world()
+    world.permit()
+    sent = world.gateway.of(m.AmendOrder)[-1].order
+    asked = len(world.limiter.of(m.AcquirePermit))
+    assert sent.amending is not None
+    world.tell(m.OrderInDoubt(pair=PAIR, client_order_id=stop, reason="no answer", ts=1))
+    question = world.gateway.of(m.TakeSnapshot)[-1]
+    guarded = order_of(world, stop).status
+    world.look(told(sent, sent.amending.amount, sent.amending.trigger_price))
+
+    assert question.amended == ((stop, sent.amended_at),)
+    assert guarded is OrderStatus.NEW
+    assert (order_of(world, stop).trigger_price, order_of(world, stop).amending) == (sent.amending.trigger_price, None)
+    assert len(world.limiter.of(m.AcquirePermit)) == asked
+
+
+def test_a_new_incarnation_asks_which_stands() -> None:
+    """Killed after it was sent: the trade on disk knows what it was to become; what the venue tells is believed."""
+    world, stop = a_world()
+    world.permit()
+    sent = world.gateway.of(m.AmendOrder)[-1].order
+    rules = world.actor.rules
+
+    def again(ctx: object) -> PairActor:
+        world.actor = PairActor(ctx, rules=rules, judge="judge:0")  # type: ignore[arg-type]
+        assert isinstance(world.actor, PairActor)
+        return world.actor
+
+    seq, state = world.disk.states[NAME]
+    world.disk.states[NAME] = (seq, to_plain(state))  # as a journal reads it back
+    world.sim.kill(NAME)
+    world.sim.spawn(NAME, again)
+    world.sim.settle()
+    question = world.gateway.of(m.TakeSnapshot)[-1]
+    assert sent.amending is not None
+    world.look(told(sent, sent.amending.amount, sent.amending.trigger_price))
+
+    assert question.amended == ((stop, sent.amended_at),)
+    assert order_of(world, stop).trigger_price == sent.amending.trigger_price
+    assert order_of(world, stop).amending is None
+    assert (len(world.gateway.of(m.AmendOrder)), world.gateway.of(m.CancelOrder)) == (1, [])
+
+
+def test_one_that_never_arrived_is_given_up_when_it_could_not_any_more() -> None:
+    """The old trigger is found: believed only once the request could not arrive any more, then it is moved anew."""
+    world, stop = a_world()
+    world.permit()
+    sent = world.gateway.of(m.AmendOrder)[-1].order
+    world.tell(m.OrderInDoubt(pair=PAIR, client_order_id=stop, reason="no answer", ts=1))
+    world.look(told(sent, sent.amount, sent.trigger_price), final=False)
+    waits = order_of(world, stop).amending
+    world.sim.run_for(2_500)
+    world.look(told(sent, sent.amount, sent.trigger_price))
+
+    assert waits is not None
+    assert waits.doubted
+    assert order_of(world, stop).amending is None
+    assert order_of(world, stop).trigger_price == sent.trigger_price
+
+
+def test_filled_while_its_amendment_is_under_way_it_closes_the_trade() -> None:
+    """The stop fills whole before the answer: the trade is over, and the late refusal changes nothing."""
+    world, stop = a_world()
+    world.permit()
+    order = order_of(world, stop)
+    assert order.trigger_price is not None
+    fill = Fill(fill_id="f2", client_order_id=stop, ts=world.sim.now(), price=order.trigger_price, amount=order.amount)
+    world.tell(m.OrderFilled(pair=PAIR, fill=fill, order_id="V2"))
+    world.tell(m.AmendRejected(pair=PAIR, client_order_id=stop, code="NOT_FOUND", reason="it is gone", ts=1))
+
+    assert world.actor.trade.position.amount == 0
+    assert world.actor.trade.last_closed is not None
+    assert world.actor.trade.last_closed.exit_reason == "stoploss_on_exchange"
