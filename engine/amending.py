@@ -25,6 +25,8 @@ from engine.types import OrderStatus, Purpose
 from engine.work import Work
 
 UNKNOWN_ORDER: Final = "NOT_FOUND"
+ANSWER_MS: Final = 15_000
+"""So long an amendment may wait for its permit and its answer before what the venue tells is held against it."""
 
 
 def on_amended(work: Work, event: OrderAmended) -> None:
@@ -69,6 +71,8 @@ def compare(work: Work, told: VenueOrder, *, final: bool) -> None:
     elif order.amending is None:
         if told.trigger_price is not None and stands != (order.amount, order.trigger_price):
             _verify(work, order, "the venue tells another trigger or amount")
+    elif not order.amending.doubted and _is_new(work, order):
+        return  # it may not have been sent yet
     elif not order.amending.doubted:
         _verify(work, order, "no answer to its amendment was heard")
     elif not final:
@@ -77,6 +81,10 @@ def compare(work: Work, told: VenueOrder, *, final: bool) -> None:
         _given_up(work, order, UNKNOWN_ORDER, "it was never done")
     else:
         _stands(work, order, told.amount, told.trigger_price)
+
+
+def _is_new(work: Work, order: Order) -> bool:
+    return work.trade.reconciled and work.now - order.amended_at < ANSWER_MS
 
 
 def _target(order: Order) -> tuple[Decimal, Decimal] | None:

@@ -130,12 +130,20 @@ class Exchange:
             self._take(order.client_order_id, price, now)
         return Accepted(order.order_id, self._drain())
 
-    def amend(self, client_order_id: str, amount: Decimal, trigger: Decimal, price: Decimal | None) -> Refused | None:
-        """Change a resting stop that has filled nothing; refused, it stays as it is. `price` as in `submit`."""
-        kept = self.working.get(client_order_id)
-        if kept is None or kept.order.filled or kept.order.type is not OrderType.STOP:
-            return Refused("NOT_FOUND", f"{client_order_id} is no stop that waits")
-        after = changed(kept.order, amount=amount, trigger_price=trigger, price=trigger)
+    def named(self, pair: str, client_order_id: str, order_id: str) -> str:
+        """Our id of a pair's working order that has either of these; empty where none has."""
+        for order in (kept.order for kept in self.orders(pair)):
+            if client_order_id == order.client_order_id or (order_id and order_id == order.order_id):
+                return order.client_order_id
+        return ""
+
+    def amend(self, order: Order, price: Decimal | None) -> Refused | None:
+        """Change a resting stop to what it is `amending` to; refused, it stays as it is. `price` as in `submit`."""
+        kept, target = self.working.get(order.client_order_id), order.amending
+        if kept is None or target is None or kept.order.filled or kept.order.type is not OrderType.STOP:
+            return Refused("NOT_FOUND", f"{order.client_order_id} is no stop that waits")
+        trigger = target.trigger_price
+        after = changed(kept.order, amount=target.amount, trigger_price=trigger, price=trigger)
         market = self.markets[after.pair]
         wrong = (
             self._bad_numbers(after, market, kept.account, price)

@@ -27,10 +27,11 @@ its repository); only Binance was tried against a server, a local one. On the ot
 - **In doubt for**: so long an order whose answer was lost is asked about, since it might still be accepted.
 - **Stops**: where the exchange has stops that we can find again by our id, they rest there; else the bot guards while it runs.
   Replacing one leaves no gap where a new one may stand before the old one goes, or where the exchange ends one and takes
-  the other in one request. Elsewhere the old one goes first, since it holds the coins: a gap of one round trip, which the
-  views `stop_gaps` and `unguarded` of [sql.md](sql.md) measure. That some of these exchanges could change a resting stop
-  in place (`amend` in exchanges.toml) is not used: the changed order keeps our old id, so that after a lost answer or a
-  crash nobody could tell by its id which of the two it is, and it has not been tried against such an exchange.
+  the other in one request, or changes one that rests. Elsewhere the old one goes first, since it holds the coins: a gap of
+  one round trip, which the views `stop_gaps` and `unguarded` of [sql.md](sql.md) measure. A changed stop keeps its ids: after
+  a lost answer the exchange is asked which trigger and amount stand, for as long as the request could still be done, and
+  meanwhile the position is guarded by either. Not used are Kraken's AmendOrder (that its lists of orders tell the new trigger
+  is not known), Coinbase's edit (ccxt cannot give it a trigger), and KuCoin's and HTX's (there is none for stops).
   A stop that the price has jumped, refused or not filled within 5 s, is seen, and the position is left at market price.
   Bitget's are left out: what a triggered one becomes has an id that leads back to it by no list.
 - **Fills**: by stream where it tells the same ids and fees as the exchange's lists (on KuCoin it tells no fee, on OKX ccxt turns

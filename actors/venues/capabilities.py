@@ -94,8 +94,7 @@ class Capability:
 
     def theirs(self, client_order_id: str) -> str:
         """Our id as the exchange takes it."""
-        written = {"hex": to_hex, "text": to_text}.get(self.id, str)(client_order_id)
-        return f"{self.id_prefix}{written}"
+        return self.id_prefix + {"hex": to_hex, "text": to_text}.get(self.id, str)(client_order_id)
 
     def ours(self, theirs: str) -> str:
         """The id of ours that the exchange tells; a foreign one as it is."""
@@ -193,9 +192,8 @@ class Capability:
         return Call("cancel_order", (known, pair), {**self._filled(self.cancel_params, client_order_id), **read})
 
     def _cancels_stop(self) -> Mapping[str, Any]:
-        if self.stop is None:
-            return {}
-        return self.stop.read if self.stop.cancel is None else self.stop.cancel
+        rule = self.stop
+        return {} if rule is None else rule.read if rule.cancel is None else rule.cancel
 
     def open_orders(self, pair: str | None) -> Call:
         """The call that lists a pair's open orders, or all."""

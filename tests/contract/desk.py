@@ -231,12 +231,12 @@ class ExchangeWorld:
         as_known: bool = False,
     ) -> None:
         self.exchange = exchange
-        known = capability("binance", futures=exchange.futures)
+        known = capability(exchange.name, futures=exchange.futures)
         window = known.options["recvWindow"] if as_known else HORIZON_MS - 300
         told = exchange.options()
         told = {**told, "timeout": TIMEOUT_MS, "options": {**told["options"], "recvWindow": window}}
         self.connection = Connection(
-            ExchangeConfig(name="binance", options=told),
+            ExchangeConfig(name=exchange.name, options=told),
             futures=exchange.futures,
             keys={"apiKey": key, "secret": "secret"},
         )

@@ -180,6 +180,9 @@ class World:
         """One request leaves: it arrives, or it is lost on the way there, or its answer is, or it is late."""
         action = self.sending.pop(index % len(self.sending))
         order = action.order
+        known = self.trade.orders.get(order.client_order_id)
+        if isinstance(action, Amend) and (known is None or known.amending != order.amending):
+            return  # as the pair's actor does: it is not wanted any more, or is being asked about
         earlier = [a for a in self.sending if a.order.client_order_id == order.client_order_id]
         assert not earlier or isinstance(earlier[0], Cancel | Amend)
         doubt = m.OrderInDoubt(pair=PAIR, client_order_id=order.client_order_id, reason=fate, ts=self.now)
@@ -224,7 +227,7 @@ class World:
     def _amend_there(self, order: Order, doubt: m.Message | None) -> None:
         target, client_id = order.amending, order.client_order_id
         assert target is not None
-        refused = self.exchange.amend(client_id, target.amount, target.trigger_price, self.price)
+        refused = self.exchange.amend(order, self.price)
         self._note()
         if doubt is not None:
             self.mail.append(doubt)
@@ -261,9 +264,7 @@ class World:
         """A request that was thought lost reaches the venue after all."""
         if not self.delayed:
             order = self.delayed_amends.pop(index % len(self.delayed_amends))
-            target = order.amending
-            assert target is not None
-            self.exchange.amend(order.client_order_id, target.amount, target.trigger_price, self.price)
+            self.exchange.amend(order, self.price)
             self._note()
             return
         order = self.delayed.pop(index % len(self.delayed))
@@ -329,7 +330,7 @@ class World:
         assert held == trade.position.amount, "the position is not the sum of the fills that were heard of"
         for order in trade.orders.values():
             of_order = [f for f in self.booked.values() if f.client_order_id == order.client_order_id]
-            assert order.filled == sum((f.amount for f in of_order), ZERO) <= order.amount
+            assert order.filled == sum((f.amount for f in of_order), ZERO) <= order.most
         leaving = [o.order for o in self.exchange.orders(PAIR) if o.order.purpose is not Purpose.ENTRY]
         if self.settings.stop_beside:
             assert all(order.reduce_only for order in leaving), "something beside a stop would do more than reduce"

@@ -179,15 +179,8 @@ class PaperVenue:
         self._weight.count(self._costs["cancel"]["weight_1m"], now)
         self._catch_up(pair, now)
         exchange = self._exchange
-        found = next(
-            (
-                kept.order.client_order_id
-                for kept in exchange.orders(pair)
-                if client_order_id == kept.order.client_order_id or (order_id and order_id == kept.order.order_id)
-            ),
-            None,
-        )
-        if found is None:
+        found = exchange.named(pair, client_order_id, order_id)
+        if not found:
             return Refused("REFUSED", f"{pair} has no working order {client_order_id or order_id}")
         self._events.extend(exchange.cancel(found, now))
         return Canceled()
@@ -201,13 +194,9 @@ class PaperVenue:
         """See `TradingVenue`; never in doubt."""
         del permit
         self._weight.count(self._costs["amend"]["weight_1m"], now)
-        pair, target, exchange = order.pair, order.amending, self._exchange
-        if target is None:
-            return Refused("INVALID_ORDER", f"{order.client_order_id} is not being amended")
-        self._catch_up(pair, now)
-        price = None if exchange.rules.depth is None else self._market.price(pair, now)
-        refused = exchange.amend(order.client_order_id, target.amount, target.trigger_price, price)
-        return Amended() if refused is None else refused
+        self._catch_up(order.pair, now)
+        price = self._market.price(order.pair, now) if self._exchange.rules.depth else None
+        return self._exchange.amend(order, price) or Amended()
 
     def find(self, pair: str, client_order_id: str) -> Found | None:
         """See `TradingVenue`."""
@@ -236,8 +225,7 @@ class PaperVenue:
         return snapshot_of(self._opened(), pair, client_order_ids, since - OVERLAP_MS, self._position(pair))
 
     def _position(self, pair: str) -> Decimal | None:
-        market = self._markets.get(pair)
-        return None if market is None else position_of(self._exchange.clearing, market)
+        return position_of(self._exchange.clearing, self._markets[pair]) if pair in self._markets else None
 
     # ------------------------------------------------------------ the market goes on
 

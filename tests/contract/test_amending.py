@@ -1,0 +1,130 @@
+"""A stop is changed in place: what each venue does, and every way in which the answer goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.venues.trading import Amended, InDoubt, Refused
+from engine.messages import AmendRejected, OrderAmended, OrderInDoubt
+from engine.order import Amendment, Order
+from engine.types import OrderSide, OrderType, Purpose
+from tests.contract.desk import Desk, ExchangeWorld, PaperWorld, an_order, client_id
+from tests.exchange.client import Exchange
+
+D = Decimal
+AMEND = "POST /v5/order/amend"
+STOP = 2
+
+
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[Exchange]:
+    with Exchange("--pairs", "3", "--still", "--for", "300", name="bybit") as there:
+        yield there
+
+
+def at_exchange(name: str, exchange: Exchange) -> ExchangeWorld:
+    """A fresh account with 100,000 USDT, bitcoin at 60,000."""
+    exchange.control("clear")
+    exchange.control("limits", reset=True)
+    exchange.control("price", symbol="BTCUSDT", price=60_000)
+    exchange.control("user", key=name, secret="secret", name=name, funds={"USDT": 100_000})
+    return ExchangeWorld(exchange, key=name)
+
+
+@pytest.fixture(params=["paper", "exchange"])
+def desk(request: pytest.FixtureRequest, exchange: Exchange, tmp_path: Path) -> Iterator[Desk]:
+    """A desk that holds 0.00999 bitcoin, with a stop for 0.009 at 55,000."""
+    paper = request.param == "paper"
+    world: Any = PaperWorld(tmp_path / "venue.sqlite") if paper else at_exchange(request.node.name, exchange)
+    yield from guarded(world)
+
+
+@pytest.fixture
+def live(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Desk]:
+    """The same at the local exchange only."""
+    yield from guarded(at_exchange(request.node.name, exchange))
+    exchange.control("clear")
+
+
+def guarded(world: Any) -> Iterator[Desk]:
+    """A desk with a position and its stop."""
+    made = Desk(world)
+    made.open(1)
+    try:
+        made.submit(an_order(1, world.now(), type=OrderType.MARKET, price=D(60_000)))
+        made.wait(lambda: made.filled(1) == D("0.01"), "the entry")
+        made.submit(a_stop(made))
+        yield made
+    finally:
+        world.close()
+
+
+def a_stop(desk: Desk) -> Order:
+    """The stop for what is held."""
+    plain: dict[str, Any] = {"purpose": Purpose.STOP, "side": OrderSide.SELL, "type": OrderType.STOP}
+    return an_order(STOP, desk.world.now(), amount=D("0.009"), price=D(55_000), trigger_price=D(55_000), **plain)
+
+
+def amended(desk: Desk, trigger: int = 56_000, amount: str = "0.009") -> Any:
+    """Change the stop, and wait for what becomes of that."""
+    target = Amendment(amount=D(amount), trigger_price=D(trigger))
+    order = replace(a_stop(desk), amending=target, amended_at=desk.world.now())
+    before = len(desk.told)
+    outcome = desk.venue.amend(order, desk.world.now(), desk.permit())
+    if isinstance(outcome, Amended | Refused | InDoubt):
+        return outcome
+    kinds = (OrderAmended, AmendRejected, OrderInDoubt)
+    return desk.wait(
+        lambda: next((e for e in desk.told[before:] if isinstance(e, kinds)), None), "what became of the change"
+    )
+
+
+def stands(desk: Desk) -> tuple[Decimal, Decimal | None]:
+    """What the venue tells of the stop: its amount and its trigger."""
+    (told,) = (order for order in desk.look(STOP).orders if order.client_order_id == client_id(STOP))
+    return told.amount, told.trigger_price
+
+
+def test_it_stands_as_it_was_to_be(desk: Desk) -> None:
+    """Another trigger and a smaller amount, one request, the same order; it is triggered where it stands now."""
+    outcome = amended(desk, 56_000, "0.005")
+    there = stands(desk)
+    desk.world.move(55_500)
+
+    assert isinstance(outcome, Amended | OrderAmended)
+    assert there == (D("0.005"), D(56_000))
+    assert desk.wait(lambda: desk.filled(STOP), "the stop") == D("0.005")
+
+
+def test_one_that_would_strike_at_once_is_refused(desk: Desk) -> None:
+    """The price is past the new trigger: the stop stands as it did."""
+    outcome = amended(desk, 61_000)
+
+    assert isinstance(outcome, Refused | AmendRejected)
+    assert stands(desk) == (D("0.009"), D(55_000))
+
+
+def test_one_that_has_filled_is_not_changed(desk: Desk) -> None:
+    """The price was there first: what was to be changed is gone, and is sold once."""
+    desk.world.move(54_000)
+    desk.wait(lambda: desk.filled(STOP), "the stop")
+    outcome = amended(desk)
+
+    assert isinstance(outcome, Refused | AmendRejected)
+    assert desk.filled(STOP) == D("0.009")
+
+
+@pytest.mark.parametrize("kind", ["lost", "cut", "done_unavailable"])
+def test_a_lost_answer_is_in_doubt_and_the_new_trigger_is_found(live: Desk, exchange: Exchange, kind: str) -> None:
+    """It was done: nobody is told so, and the look tells what stands."""
+    exchange.control("fault", endpoint=AMEND, kind=kind, count=1)
+    outcome = amended(live)
+
+    assert isinstance(outcome, OrderInDoubt)
+    assert stands(live) == (D("0.009"), D(56_000))
