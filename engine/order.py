@@ -12,7 +12,7 @@ only by what the venue says, or by NOT_FOUND after the venue could no longer acc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -212,6 +212,11 @@ class Order:
     def most(self) -> Decimal:
         """The most that it may fill, in base coins: while it is being amended, nobody knows by which amount."""
         return self.amount if self.amending is None else max(self.amount, self.amending.amount)
+
+    @property
+    def unsettled(self) -> Order:
+        """The order with its amendment in doubt, where there is one: who hears that it works asks what stands."""
+        return self if self.amending is None else changed(self, amending=replace(self.amending, doubted=True))
 
     @property
     def remaining(self) -> Decimal:

@@ -7,12 +7,11 @@ held and what is working (`state_of`), so no path can forget to set it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
 from engine.actions import Action, Cancel, Emit, Place
-from engine.change import changed
 from engine.denials import Denial
 from engine.errors import IllegalTransition
 from engine.exits import ExitWish, Stop
@@ -342,9 +341,7 @@ class Work:
 
     def cancel(self, order: Order, reason: str = "") -> None:
         """Ask for an order's end, once; one in doubt is asked about instead, by whoever doubts it."""
-        after = order.after(OrderEvent.CANCEL_REQUESTED, self.now, reason=reason)
-        if after.amending is not None:  # whoever hears that it works all the same asks what stands
-            after = changed(after, amending=replace(after.amending, doubted=True))
+        after = order.unsettled.after(OrderEvent.CANCEL_REQUESTED, self.now, reason=reason)
         self.trade.orders[order.client_order_id] = after
         if after.status is not order.status:
             self.do(Cancel(after))

@@ -151,9 +151,9 @@ class Capability:
         rule, target = self.stop, order.amending
         if rule is None or target is None or not self.stop_amend or not order_id:
             return None
-        amount = float(target.amount / market.contract_size)
-        args = (order_id, order.pair, rule.amend_type or rule.type, str(order.side), amount, None)
-        return Call("edit_order", args, self._filled(rule.amend, "", {"{trigger}": f"{target.trigger_price:f}"}))
+        kind, amount = rule.amend_type or rule.type, float(target.amount / market.contract_size)
+        params = self._filled(rule.amend, "", {"{trigger}": f"{target.trigger_price:f}"})
+        return Call("edit_order", (order_id, order.pair, kind, str(order.side), amount, None), params)
 
     def prepare(self, pair: str, leverage: Decimal, margin: str) -> list[tuple[str, Call]]:
         """What is set before a futures position is entered, in order, each with its kind of request."""
@@ -183,17 +183,13 @@ class Capability:
 
     def cancel(self, pair: str, client_order_id: str, order_id: str = "", *, stop: bool = False) -> Call | None:
         """The call that cancels one order; None: its id has to be found first."""
-        read = self._cancels_stop() if stop else {}
+        read = self.stop.cancels if stop and self.stop is not None else {}
         if order_id:
             return Call("cancel_order", (order_id, pair), dict(read))
         if self.cancel_params is None:
             return None
         known = self.theirs(client_order_id) if self.cancel_id else None
         return Call("cancel_order", (known, pair), {**self._filled(self.cancel_params, client_order_id), **read})
-
-    def _cancels_stop(self) -> Mapping[str, Any]:
-        rule = self.stop
-        return {} if rule is None else rule.read if rule.cancel is None else rule.cancel
 
     def open_orders(self, pair: str | None) -> Call:
         """The call that lists a pair's open orders, or all."""

@@ -29,6 +29,11 @@ class StopRule:
     amend: Mapping[str, Any] = field(default_factory=dict)
     amend_type: str = ""
 
+    @property
+    def cancels(self) -> Mapping[str, Any]:
+        """The parameters to cancel one."""
+        return self.read if self.cancel is None else self.cancel
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRule:
