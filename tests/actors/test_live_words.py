@@ -258,3 +258,11 @@ def test_lists_and_words() -> None:
     """Only a list has rows; only known words are known statuses."""
     assert [rows(value) for value in ([1], (2,), "text", None, {"a": 1})] == [[1], (2,), (), (), ()]
     assert [is_known_status(word) for word in ("open", "CLOSED", None, "HALF_DONE")] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(("info", "is_taken"), [({"x": "TRADE", "t": 5}, True), ({"x": "TRADE", "a": "0"}, False)])
+def test_an_execution_without_its_own_id_is_left_to_the_lists(info: dict[str, Any], is_taken: bool) -> None:
+    """Binance's event without `t`: ccxt takes another number for the id, and the list would tell it a second time."""
+    told = fill_of({**TRADE, "info": info}, "mine", SPOT, NOW)
+
+    assert is_taken == (told is not None)

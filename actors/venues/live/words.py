@@ -141,7 +141,7 @@ def fill_of(told: Any, client_order_id: str, market: Market, now: Millis) -> Ord
     if not isinstance(told, Mapping):
         return None
     fill_id, price, amount = text(told.get("id")), positive(told.get("price")), positive(told.get("amount"))
-    if not fill_id or price is None or amount is None:
+    if not fill_id or price is None or amount is None or _is_id_borrowed(told.get("info")):
         return None
     ts = positive(told.get("timestamp"))
     fee, currency = _fee(told)
@@ -156,6 +156,11 @@ def fill_of(told: Any, client_order_id: str, market: Market, now: Millis) -> Ord
         maker=text(told.get("takerOrMaker")) == "maker",
     )
     return OrderFilled(pair=market.pair, fill=fill, order_id=text(told.get("order")))
+
+
+def _is_id_borrowed(info: Any) -> bool:
+    """Whether an event of Binance's that tells of an execution is without its id: ccxt takes the number of something else then."""
+    return isinstance(info, Mapping) and info.get("x") == "TRADE" and not text(info.get("t"))
 
 
 def fills_in(told: Mapping[str, Any], order_id: str) -> list[dict[str, Any]]:
