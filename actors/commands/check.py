@@ -20,7 +20,7 @@ from actors.opening import traded_before
 from engine.config import effective_facts, effective_protections, make_settings, masked
 from engine.config_accounts import speaking_of
 from engine.config_venue import PAPER
-from engine.errors import ConfigError, Problem
+from engine.errors import ConfigError, Outage, Problem
 from engine.settings import Config, Settings
 from engine.strategy import StrategyFacts
 
@@ -32,14 +32,19 @@ def run(arguments: argparse.Namespace) -> int:
     check_apart(config.accounts)
     found: dict[str, Any] = {}
     problems: list[Problem] = []
+    away: list[str] = []
     for account in config.accounts or (config,):
         try:
             with speaking_of(account.account):
                 found[account.account] = _checked(account, arguments)
         except ConfigError as error:
             problems += error.problems
+        except Outage as outage:
+            away.append(f"accounts.{account.account}: {outage}" if account.account else str(outage))
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError([*problems, *(Problem("exchange", "", said, "Check again when it does") for said in away)])
+    if away:
+        raise Outage("\n  ".join(away))
     if arguments.json:
         print_json({"accounts": found} if config.accounts else found[""])
     return OK

@@ -28,7 +28,8 @@ def exchange_check(config: Config, settings: Settings) -> ExchangeCheck | None:
     from actors.venues.capabilities import capability
     from actors.venues.ccxt import traits
 
-    able = capability(config.exchange.name, futures=config.exchange.market == "futures")
+    exchange = config.exchange
+    able = capability(exchange.name, futures=exchange.market == "futures").under(exchange.options)
     refused = able.refusals(settings)
     if refused:
         raise ConfigError(refused)

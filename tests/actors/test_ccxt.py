@@ -404,7 +404,7 @@ def test_ccxt_sends_an_order_once(server: StubServer) -> None:
         ("binance", {"sandboxMode": True}, "exchange.options.sandboxMode"),
         ("binance", {"isSandboxModeEnabled": True}, "exchange.options.isSandboxModeEnabled"),
         ("binance", {"options": {"test": True}}, "exchange.options.options.test"),
-        ("kraken", {"sandbox": True}, "exchange.options"),
+        ("kraken", {"sandbox": True}, "exchange.options.sandbox"),
         ("binance", {"sandbox": "yes"}, "exchange.options.sandbox"),
     ],
 )
@@ -430,3 +430,11 @@ def test_a_page_is_not_told_word_by_word(page: str) -> None:
     told = sentence_of(ValueError(f"binance GET https://x/time 502 Bad Gateway {page}"))
 
     assert "binance GET https://x/time 502 Bad Gateway and a web page" == told
+
+
+@pytest.mark.parametrize("timeout", [0, -5])
+def test_a_request_has_an_end(timeout: int) -> None:
+    """Without a time-out a request that is never answered would be waited for for ever: nobody may ask for that."""
+    (told,) = odd_options("binance", {"timeout": timeout})
+
+    assert ("exchange.options.timeout", str(timeout)) == (told.key, told.value)

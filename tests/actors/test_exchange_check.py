@@ -49,6 +49,9 @@ def test_what_cannot_be_done_safely_is_refused() -> None:
         exchange_check(on("bitmex"), SETTINGS)
     with pytest.raises(CannotTrade, match="MEXC, futures: not traded live, since"):
         exchange_check(on("mexc", "futures"), SETTINGS)
+    short = replace(on("binance"), exchange=ExchangeConfig(name="binance", options={"options": {"recvWindow": "x"}}))
+    with pytest.raises(ConfigError, match="recvWindow = 'x': it must be a whole number"):
+        exchange_check(short, SETTINGS)
     with pytest.raises(ConfigError, match="Kraken has no such orders"):
         exchange_check(on("kraken"), replace(SETTINGS, exit_time_in_force="FOK"))
 

@@ -200,3 +200,21 @@ def test_an_account_with_a_position_is_not_left_behind(tmp_path: Path) -> None:
     assert 0 == command("audit", "--db", bot.files.db).returncode
     (row,) = sql(bot.files, "SELECT account, pair FROM open_trades WHERE account = 'a'")
     assert {"account": "a", "pair": "BTC/USDT"} == row
+
+
+@pytest.mark.timeout(120)
+def test_check_tells_the_mistakes_of_all_accounts(spot: Exchange, tmp_path: Path) -> None:
+    """Wrong keys of one, and that another's exchange does not answer, are told together, each with whose it is."""
+    pairs = pairs_of(spot, 1)
+    away = live("futures", spot, pairs).replace(str(spot.port), "1")
+    bot = Bots(tmp_path, away, live("spot", spot, pairs))
+    with keys(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRADEPIT_FUTURES_KEY", "other")
+        patch.setenv("TRADEPIT_SPOT_KEY", "another")
+        wrong = command("check", "-c", bot.config_path)
+        patch.setenv("TRADEPIT_SPOT_KEY", "key")
+        waits = command("check", "-c", bot.config_path)
+
+    assert (2, 1) == (wrong.returncode, waits.returncode)
+    assert "accounts.spot.exchange = binance: the exchange refuses the keys" in wrong.stderr
+    assert all("accounts.futures: binance does not answer" in told.stderr for told in (wrong, waits))

@@ -75,7 +75,10 @@ def odd(name: str, base: Any, options: Mapping[str, Any]) -> list[Problem]:
         usual = False if key in SANDBOX else getattr(plain, key, None)
         if f"exchange.options.{key}" in told:
             continue
-        if key not in known and key not in SANDBOX:
+        why, cure = _no_good(key, value, plain)
+        if why:
+            found.append(Problem(f"exchange.options.{key}", f"{value}".lower(), f"{name} {why}", cure))
+        elif key not in known and key not in SANDBOX:
             close = difflib.get_close_matches(key, known, n=1)
             cure = f"Did you mean {close[0]}?" if close else "Leave it out"
             found.append(Problem(f"exchange.options.{key}", "", f"ccxt has no such setting of {name}", cure))
@@ -84,6 +87,15 @@ def odd(name: str, base: Any, options: Mapping[str, Any]) -> list[Problem]:
                 Problem(f"exchange.options.{key}", "", f"it must be {kind_of(usual)}", "Write one, or leave it out")
             )
     return found or _impossible(base, options)
+
+
+def _no_good(key: str, value: Any, plain: Any) -> tuple[str, str]:
+    """Why a setting that ccxt has is no good with this value, and what to do; empty where it is."""
+    if key == "timeout" and isinstance(value, int | float | Decimal) and value <= 0:
+        return "would be waited for without an end, or not at all", "Write milliseconds, such as 10000, or leave it out"
+    if key in SANDBOX and value is True and not plain.urls.get("test"):
+        return "has no test network", 'Leave it out: mode = "paper" trades at its prices without money'
+    return "", ""
 
 
 def _impossible(base: Any, options: Mapping[str, Any]) -> list[Problem]:
