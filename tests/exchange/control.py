@@ -16,6 +16,7 @@ from aiohttp import web
 from tests.exchange.door import User
 from tests.exchange.errors import Refusal
 from tests.exchange.futures import FuturesVenue
+from tests.exchange.sockets import Socket
 from tests.exchange.user_stream import UserStream
 from tests.exchange.venue import Venue
 from tests.exchange.world import World
@@ -33,7 +34,7 @@ class ControlPanel:
             for name in (
                 "state", "price", "play", "script", "candles", "pair", "fault", "clear", "faults", "ledger", "order",
                 "cancel", "fill", "deposit", "user", "clock", "limits", "requests", "sockets", "kick", "fund",
-                "liquidate", "modes", "expire", "outage", "reset", "say", "restart",
+                "liquidate", "modes", "expire", "outage", "reset", "say", "frames", "restart",
             )
         }  # fmt: skip
 
@@ -329,6 +330,11 @@ class ControlPanel:
         since = float(asking.get("since", 0))
         doors = {**self.world.doors, "bybit": self.world.bybit}
         return {name: [row for row in door.log if row[0] >= since] for name, door in doors.items()}
+
+    def frames(self, asking: Asking) -> Any:
+        """The last thousand frames of all websockets: real seconds when each was written, text; `since`, with `text`."""
+        since, text = float(asking.get("since", 0)), asking.get("text", "")
+        return [frame for frame in Socket.written if frame[0] >= since and text in frame[1]]
 
 
 def _fields(record: Any) -> dict[str, Any]:

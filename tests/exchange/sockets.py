@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import orjson
 from aiohttp import WSCloseCode, web
@@ -22,6 +23,9 @@ BROKEN: Final = "<<<this frame is no JSON"
 
 class Socket:
     """A client's websocket; events are queued at once and sent by a task of its own, so nobody waits for it."""
+
+    written: ClassVar[deque[tuple[float, str]]] = deque(maxlen=1_000)
+    """The last frames that any socket has written, and the real seconds then."""
 
     def __init__(self, ws: web.WebSocketResponse, request: web.Request, faults: Faults, *, talk_limit: int) -> None:
         self.ws = ws
@@ -104,6 +108,7 @@ class Socket:
                     if text.startswith("\0"):
                         await self.ws.close(code=int(text[1:5]), message=text[5:].encode())
                         return
+                    self.written.append((time.time(), text))
                     await self.ws.send_str(text)
 
     # ------------------------------------------------------------ requests
