@@ -26,7 +26,7 @@ from actors.venues.light import import_lightly
 from actors.venues.live.failure import Failure, Verdict, failure_of, sentence_of, unread
 from actors.venues.live.given import odd
 from actors.venues.live.health import Health
-from actors.venues.live.markets import Listed, market_of, with_tiers
+from actors.venues.live.markets import Listed, Made, with_tiers
 from actors.venues.live.used import UsedCounts
 from actors.venues.live.wire import REQUEST, Answer, Ask, Leave, Request, request_class, watched
 from engine.errors import Problem, TradepitError
@@ -83,6 +83,7 @@ class Connection:
         self._base = time.time() * 1_000 - _steady_ms()
         self._trusted: Any = None
         self._mould: Any = None
+        self._made_markets = Made()
 
     # ------------------------------------------------------------ life
 
@@ -247,9 +248,7 @@ class Connection:
             return timed
         told = await ask("markets", functools.partial(self.data.load_markets, again))
         if told.value is not None:
-            mode = self.data.precisionMode
-            made = (market_of(one, mode) for one in told.value.values() if self._is_ours(one))
-            markets = {market.pair: market for market in made if market is not None}
+            markets = self._made_markets.of(told.value, self.data.precisionMode, self._is_ours)
             if not markets or len(markets) < BELIEVED * len(self._markets):
                 return self._disbelieved(told, len(markets))
             kept = self.listed.read(markets, self._markets)

@@ -345,6 +345,28 @@ def test_a_list_without_most_of_the_markets_is_not_believed(connection: Connecti
     assert [9, 9, 5] == listed
 
 
+def test_a_list_that_says_the_same_again_is_not_made_again(connection: Connection, server: StubServer) -> None:
+    """Thousands of markets take half a second, in which no order leaves; what has changed is taken, what is bad is not."""
+    many = [market(f"C{n}USDT", f"C{n}") for n in range(9)]
+    halted = [market("C0USDT", "C0", status="BREAK"), *many[1:]]
+    found: list[tuple[bool, bool, int, bool]] = []
+    for listed in (many, many, many, many, many, halted, halted, many[:4], many[:4], many, many):
+        before, known = connection.data.markets, connection.markets().get("C1/USDT")
+        server.routes["/api/v3/exchangeInfo"] = say(whole({"symbols": listed}))
+        failed = connection.spawn(connection.load(again=True)).result(10).failure is not None
+        same = connection.data.markets is before and connection.markets().get("C1/USDT") is known
+        states = {pair: one.active for pair, one in connection.markets().items() if pair.startswith("C")}
+        found.append((failed, same, len(states), states["C0/USDT"]))
+        assert connection.trading.markets is connection.data.markets
+
+    del found[:3]  # by then the pairs of the start are gone
+    assert found[:2] == [(False, True, 9, True)] * 2
+    assert found[2:4] == [(False, False, 9, False), (False, True, 9, False)]
+    assert [one[0] for one in found[4:6]] == [True, True]
+    assert [one[2:] for one in found[4:6]] == [(9, False), (9, False)]
+    assert found[6:] == [(False, False, 9, True), (False, True, 9, True)]
+
+
 @pytest.mark.parametrize("told", [[], [market("BTCUSDT", "BTC", filters=[])]], ids=["missing", "without steps"])
 def test_a_pair_is_gone_after_three_answers_without_it(
     connection: Connection, server: StubServer, told: list[dict[str, Any]]

@@ -7,7 +7,7 @@ step, or with one that is no step (significant digits), cannot be traded exactly
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Any, Final
@@ -47,6 +47,21 @@ class Listed:
     def is_gone(self, pair: str) -> bool:
         """Whether readings enough in a row have not listed it."""
         return self._readings - self._listed_at.get(pair, 0) >= GONE_AFTER
+
+
+class Made:
+    """The markets of ccxt's last list; the same list is not gone through again: in that time no order could leave."""
+
+    def __init__(self) -> None:
+        self._told: Any = None
+        self._markets: dict[str, Market] = {}
+
+    def of(self, told: Mapping[str, Any], mode: int, is_ours: Callable[[Any], bool]) -> dict[str, Market]:
+        """The markets that can be traded, by pair; `mode` as in `market_of`."""
+        if told is not self._told:
+            made = (market_of(one, mode) for one in told.values() if is_ours(one))
+            self._told, self._markets = told, {market.pair: market for market in made if market is not None}
+        return dict(self._markets)
 
 
 def number(value: Any) -> Decimal | None:

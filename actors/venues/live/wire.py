@@ -8,10 +8,13 @@ request that an answer belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
+
+import orjson
 
 from actors.venues.live.failure import Exchanged, Failure
 from actors.venues.live.used import UsedCounts
@@ -62,6 +65,39 @@ def watched(base: Any, now: Callable[[], Millis], used: UsedCounts) -> Any:
         def nonce(self) -> Any:
             """The time that a request is signed with: that of `now`, by which it is judged, whatever ours is set to."""
             return now() if "timeDifference" in self.options else super().nonce()
+
+        _parsed: Mapping[bytes, Any] = {}
+        _parsing: dict[bytes, Any] | None = None
+        _set: Any = None
+
+        async def fetch_markets(self, params: Any = None) -> Any:
+            """Read the markets; one of which the exchange says what it said before is not parsed again."""
+            try:
+                return await super().fetch_markets(params or {})
+            finally:
+                self._parsed, self._parsing = self._parsing or {}, None
+
+        def parse_market(self, market: Any, *more: Any) -> Any:
+            try:
+                key = blake2b(orjson.dumps((market, *more)), digest_size=16).digest()
+            except TypeError:  # a number of more than 64 bits
+                return super().parse_market(market, *more)
+            parsed = self._parsed.get(key) or super().parse_market(market, *more)
+            self._parsing = {} if self._parsing is None else self._parsing
+            self._parsing[key] = parsed
+            return parsed
+
+        def set_markets(self, markets: Any, currencies: Any = None) -> Any:
+            """Take a list of markets; the same one again leaves all as it is: thousands take half a second."""
+            if self._set is None or currencies or markets != self._set:
+                self._set = None
+                super().set_markets(markets, currencies)
+                self._set = markets
+            return self.markets
+
+        def set_markets_from_exchange(self, other: Any) -> Any:
+            self._set = None
+            return super().set_markets_from_exchange(other)
 
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             if REQUEST.get() is None and self.by_itself is not None:
