@@ -55,17 +55,10 @@ Ask = Callable[[str, Callable[..., Awaitable[Any]]], Awaitable[Answer]]
 REQUEST: ContextVar[Request | None] = ContextVar("request", default=None)
 
 
-def watched(base: Any, now: Callable[[], Millis], used: UsedCounts) -> Any:
-    """A class of ccxt with our ears: a request's start and its whole answer."""
+def rereading(base: Any) -> Any:
+    """A class of ccxt that reads its markets again without making again what the exchange says as it said it before."""
 
-    class Watched(base):  # type: ignore[misc]
-        by_itself: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]] | None = None
-        """Sends what ccxt asks for without being asked to: a stream's log-in, and what keeps it open."""
-
-        def nonce(self) -> Any:
-            """The time that a request is signed with: that of `now`, by which it is judged, whatever ours is set to."""
-            return now() if "timeDifference" in self.options else super().nonce()
-
+    class Rereading(base):  # type: ignore[misc]
         _parsed: Mapping[bytes, Any] = {}
         _parsing: dict[bytes, Any] | None = None
         _set: Any = None
@@ -85,7 +78,7 @@ def watched(base: Any, now: Callable[[], Millis], used: UsedCounts) -> Any:
             parsed = self._parsed.get(key) or super().parse_market(market, *more)
             self._parsing = {} if self._parsing is None else self._parsing
             self._parsing[key] = parsed
-            return parsed
+            return dict(parsed) if isinstance(parsed, dict) else parsed  # what its reader adds is no part of what is kept
 
         def set_markets(self, markets: Any, currencies: Any = None) -> Any:
             """Take a list of markets; the same one again leaves all as it is: thousands take half a second."""
@@ -98,6 +91,20 @@ def watched(base: Any, now: Callable[[], Millis], used: UsedCounts) -> Any:
         def set_markets_from_exchange(self, other: Any) -> Any:
             self._set = None
             return super().set_markets_from_exchange(other)
+
+    return Rereading
+
+
+def watched(base: Any, now: Callable[[], Millis], used: UsedCounts) -> Any:
+    """A class of ccxt with our ears: a request's start and its whole answer."""
+
+    class Watched(rereading(base)):  # type: ignore[misc]
+        by_itself: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]] | None = None
+        """Sends what ccxt asks for without being asked to: a stream's log-in, and what keeps it open."""
+
+        def nonce(self) -> Any:
+            """The time that a request is signed with: that of `now`, by which it is judged, whatever ours is set to."""
+            return now() if "timeDifference" in self.options else super().nonce()
 
         async def fetch(self, url: str, method: str = "GET", headers: Any = None, body: Any = None) -> Any:
             if REQUEST.get() is None and self.by_itself is not None:
