@@ -78,7 +78,9 @@ def rereading(base: Any) -> Any:
             parsed = self._parsed.get(key) or super().parse_market(market, *more)
             self._parsing = {} if self._parsing is None else self._parsing
             self._parsing[key] = parsed
-            return dict(parsed) if isinstance(parsed, dict) else parsed  # what its reader adds is no part of what is kept
+            return (
+                dict(parsed) if isinstance(parsed, dict) else parsed
+            )  # what its reader adds is no part of what is kept
 
         def set_markets(self, markets: Any, currencies: Any = None) -> Any:
             """Take a list of markets; the same one again leaves all as it is: thousands take half a second."""
