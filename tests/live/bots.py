@@ -20,11 +20,11 @@ KEYS: Final = {"TRADEPIT_KEY": "key", "TRADEPIT_SECRET": "secret"}
 def live_toml(server: Exchange, pairs: list[str], **sections: Mapping[str, Any]) -> str:
     """A live configuration on the local exchange; `sections` override keys."""
     market = "futures" if server.futures else "spot"
-    options = {k: v for k, v in server.options().items() if k in ("urls", "options")}
+    options = {k: v for k, v in server.options().items() if k in ("urls", "options", "timeframes")}
     config: dict[str, dict[str, Any]] = {
         "trading": {"pairs": pairs, "stake_amount": 50, "max_open_trades": max(5, len(pairs))},
-        "exchange": {"name": "binance", "market": market, "options": options},
-        "live": {"exchange": "binance", "largest_stake": 120},
+        "exchange": {"name": server.name, "market": market, "options": options},
+        "live": {"exchange": server.name, "largest_stake": 120},
         "strategy": {"name": str(STRATEGIES / "turns.py")},
         "runtime": {"log_level": "DEBUG"},
     }
