@@ -20,7 +20,7 @@ the configured one and refuses what cannot be done safely; an exchange that is n
 The limits are those of an account's lowest tier, as documented in 2026; where an exchange tells its own (Binance), its word wins.
 That each exchange's ccxt class writes the right requests, and that its answers are read as they were meant, is tested offline
 (`tests/requests`, `tests/answers`; `python -m tests.show live fixtures --ccxt DIR` plays ccxt's own test data from a checkout of
-its repository); only Binance was tried against a server, a local one. On the others try it with the smallest stake first.
+its repository); only Binance, and Bybit's spot, were tried against a server, a local one. On the others try it with the smallest stake first.
 
 - **Order ids**: every order carries an id of ours, by which it is found again when an answer was lost. Kraken, OKX and MEXC take
   32 characters at most, Gate 28: there the id is packed, and read back.

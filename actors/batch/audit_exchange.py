@@ -26,6 +26,7 @@ from actors.venues.live.words import fill_of, order_of, rows, text
 from engine.candles import MINUTE
 from engine.market import Market
 from engine.messages import VenueOrder
+from engine.order import Order
 from engine.settings import Config
 from engine.types import ONE, ZERO, Millis, OrderSide, OrderStatus, OrderType
 
@@ -36,7 +37,12 @@ BUDGET: Final = 2
 
 @dataclass(slots=True, kw_only=True)
 class ExchangeBooks(VenueBooks):
-    """An exchange's record: ids of orders and fills are its own within a pair."""
+    """An exchange's record: ids of orders and fills are its own within a pair.
+
+    `buys_by_limit`: a market order to buy would name money there, and is sent as a limit order that takes.
+    """
+
+    buys_by_limit: bool = False
 
     @property
     def shows_prices(self) -> bool:
@@ -46,6 +52,11 @@ class ExchangeBooks(VenueBooks):
     def key(self, told: ToldOrder) -> str:
         """Where an order is found."""
         return f"{told.pair} {told.order_id}"
+
+    def sent_as(self, order: Order) -> OrderType:
+        """A market order to buy may be a limit order."""
+        is_buy = order.type is OrderType.MARKET and order.side is OrderSide.BUY
+        return OrderType.LIMIT if is_buy and self.buys_by_limit else order.type
 
 
 def exchange_reader(config: Config) -> Callable[[Books], VenueBooks]:
@@ -73,7 +84,7 @@ class _Reading:
 
     def books(self, pairs: Mapping[str, Millis]) -> VenueBooks:
         """All orders and executions of these pairs since these times."""
-        books = ExchangeBooks(name=self._connection.name)
+        books = ExchangeBooks(name=self._connection.name, buys_by_limit=self._can.market_buy == "cost")
         markets = self._connection.markets()
         for pair, since in pairs.items():
             market = markets.get(pair)
@@ -158,6 +169,8 @@ class _Reading:
 
     def _pages(self, method: Callable[..., Any], market: Market, since: Millis, **more: Any) -> Rows:
         rule, now = self._can.lists, self._connection.now()
+        if method != self._connection.trading.fetch_my_trades:
+            rule = rule.of_orders
         pair = None if rule.whole_account else market.pair
 
         async def ask(start: Millis | None, until: Millis | None) -> Rows:

@@ -77,6 +77,10 @@ class VenueBooks:
         """Where an order is found in `orders` and `fills_of`."""
         return told.order_id
 
+    def sent_as(self, order: Order) -> OrderType:
+        """As what an order of ours is there."""
+        return order.type
+
     @property
     def told(self) -> Mapping[str, ToldOrder]:
         """Every order by our id."""
@@ -327,8 +331,9 @@ def compare(
     check_held(trades, venue, booked, installation, findings, kept if books.damage.run else {})
     compare_payments(books, trades, venue.payments, findings)
     for client_id, trade in booked.items():
-        if client_id not in venue.by_client_id:
-            _check_unsent(trade.orders[client_id], trade, findings)
+        order = trade.orders[client_id]
+        if client_id not in venue.by_client_id and f"{order.pair} {order.order_id}" not in venue.orders:
+            _check_unsent(order, trade, findings)
     if foreign:
         findings.note(f"{foreign} order(s) at the venue are not ours and were left alone.")
     if forgotten:
@@ -361,7 +366,7 @@ def _compare_order(
     for what, ours, theirs in (
         ("pair", order.pair, told.pair),
         ("side", order.side, told.side),
-        ("type", order.type, told.type),
+        ("type", venue.sent_as(order), told.type),
         ("amount", order.amount, told.amount),
         ("price", order.price, told.price if venue.shows_prices or order.type is OrderType.LIMIT else order.price),
         ("filled amount", order.filled, side.filled),

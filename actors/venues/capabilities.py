@@ -86,6 +86,7 @@ class Capability:
     lists: ListRule = field(default_factory=ListRule)
     stream_fills: bool = False
     answer_fills: bool = False
+    open_params: Mapping[str, Any] = field(default_factory=dict)
     open_by_pair: bool = False
     setup: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     leverage_in_order: str = ""
@@ -192,8 +193,10 @@ class Capability:
         return Call("cancel_order", (known, pair), {**self._filled(self.cancel_params, client_order_id), **read})
 
     def open_orders(self, pair: str | None) -> Call:
-        """The call that lists a pair's open orders, or all."""
-        return Call("fetch_open_orders", (pair,), {})
+        """The call that lists a pair's open orders, or all; in pages ccxt takes a time since when, which every order is after."""
+        if not self.open_params:
+            return Call("fetch_open_orders", (pair,), {})
+        return Call("fetch_open_orders", (pair, 1, None), dict(self.open_params))
 
     def open_stops(self, pair: str | None) -> Call | None:
         """The call that lists open stops, where they are not among the open orders."""
@@ -357,6 +360,7 @@ def _capability(exchange: str, market: str, about: Mapping[str, Any], given: Map
         lists=lists_of(given.get("lists", {})),
         stream_fills=given.get("stream_fills", False),
         answer_fills=given.get("answer_fills", False),
+        open_params=given.get("open", {}),
         open_by_pair=given.get("open_by_pair", False),
         setup=given.get("setup", {}),
         leverage_in_order=given.get("leverage_in_order", ""),

@@ -194,7 +194,9 @@ class Connection:
             "timeout_on_exit": 0,
             "options": options,
         }
-        if plain.id.startswith("binance"):
+        if plain.id.startswith(
+            ("binance", "bybit")
+        ):  # else Bybit's streams name a pair that both markets have for the other
             options["fetchMarkets"] = {"types": [kind]}
         # Behind another host ccxt does not find a market type's own table of errors.
         table = plain.exceptions.get(kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from engine.types import Millis
@@ -40,15 +40,22 @@ class ListRule:
     """How an exchange lists what happened in a time; see `exchanges.toml`. `window_ms`: the longest time; None: any."""
 
     page: int = PAGE
+    orders_page: int | None = None
     newest_first: bool = False
     window_ms: Millis | None = None
     whole_account: bool = False
+
+    @property
+    def of_orders(self) -> ListRule:
+        """The rule for orders, where a page of them is shorter than one of executions."""
+        return self if self.orders_page is None else replace(self, page=self.orders_page)
 
 
 def lists_of(given: Mapping[str, Any]) -> ListRule:
     """The rule as the file of facts has it."""
     return ListRule(
         page=given.get("page", PAGE),
+        orders_page=given.get("orders"),
         newest_first=given.get("newest", False),
         window_ms=given["days"] * DAY_MS if "days" in given else None,
         whole_account=given.get("account", False),

@@ -12,7 +12,7 @@ import pytest
 
 from actors.venues.capabilities import exchanges
 from actors.venues.ccxt import Connection, Unconnected, odd_options
-from actors.venues.live.failure import Failure, NotLeaving, Verdict, sentence_of
+from actors.venues.live.failure import Exchanged, Failure, NotLeaving, Verdict, failure_of, sentence_of
 from actors.venues.live.used import UsedCounts, pool_of
 from actors.venues.live.wire import Answer, watched
 from engine.quota import Pool
@@ -215,6 +215,21 @@ def test_silence_is_told_with_its_length(connection: Connection, server: StubSer
 
     assert [failure.retry_after_ms // 1_000 for failure in failures] in ([7, 90, 10], [7, 89, 10])
     assert [failure.banned for failure in failures] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("status", "ahead_ms", "silence_ms", "banned"),
+    [(200, 1_700, 1_700, False), (200, -5, 1_000, False), (403, 0, 600_000, True)],
+)
+def test_bybit_tells_until_when_it_wants_silence(*, status: int, ahead_ms: int, silence_ms: int, banned: bool) -> None:
+    """Its header says when its count begins anew, for one second at least; 403 is its ban of ten minutes."""
+    now = 1_700_000_000_000
+    headers = {} if banned else {"X-Bapi-Limit-Reset-Timestamp": str(now + ahead_ms)}
+    failure = failure_of(
+        ccxt.pro.RateLimitExceeded("too many"), Exchanged(written=True, status=status, headers=headers), now
+    )
+
+    assert (Verdict.SILENCE, silence_ms, banned) == (failure.verdict, failure.retry_after_ms, failure.banned)
 
 
 def test_an_exchange_that_nobody_can_reach_has_got_nothing(server: StubServer) -> None:

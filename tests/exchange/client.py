@@ -54,7 +54,7 @@ def bybit_options(port: int) -> dict[str, Any]:
     return {
         "urls": {"api": urls},
         "timeframes": {"1s": "1s"},
-        "options": {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}},
+        "options": {"fetchMarkets": {"types": ["spot"]}, "defaultType": "spot"},
     }
 
 

@@ -22,16 +22,23 @@ DUST = Decimal("0.03")
 OPEN = ("NEW", "PARTIALLY_FILLED")
 
 
-def differences(exchange: Exchange, files: Files, account: str = "") -> list[str]:
-    """Everything in which they differ, a sentence each; the bot must not be trading. `account` is the exchange's here."""
+def differences(exchange: Exchange, files: Files, account: str = "", *, by_hand: bool = False) -> list[str]:
+    """Everything in which they differ, a sentence each; the bot must not be trading. `account` is the exchange's here.
+
+    `by_hand`: fills of the user's are in the history too, since they have ended trades of the bot's.
+    """
     own = f" WHERE account = '{account}'"
     market = "futures" if exchange.futures else "spot"
     ledger = exchange.control("ledger", market=market)
     found: list[str] = []
+    whose = ("tp", "web_") if by_hand else ("tp",)
     orders = sql(files, "SELECT client_order_id, order_id, status, filled FROM orders" + own)
-    _compare_orders(ledger, {str(row["client_order_id"]): row for row in orders}, found)
+    ours = {str(row["client_order_id"]): row for row in orders}
+    if by_hand:
+        ours = {client_id: row for client_id, row in ours.items() if client_id.startswith("tp")}
+    _compare_orders(ledger, ours, found)
     fills = sql(files, "SELECT fill_id, client_order_id, price, amount, fee, fee_currency, pair FROM fills" + own)
-    _compare_fills(ledger, fills, found)
+    _compare_fills(ledger, fills, found, whose)
     if market == "spot":
         _compare_balances(ledger, found)
     else:
@@ -45,8 +52,8 @@ def placed(ledger: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [*ledger["orders"], *({**algo, "filled": "0"} for algo in resting)]
 
 
-def _ours(record: Mapping[str, Any]) -> bool:
-    return str(record["client_id"]).startswith("tp")
+def _ours(record: Mapping[str, Any], whose: tuple[str, ...] = ("tp",)) -> bool:
+    return str(record["client_id"]).startswith(whose)
 
 
 def _compare_orders(ledger: Mapping[str, Any], orders: Mapping[str, Mapping[str, Any]], found: list[str]) -> None:
@@ -70,8 +77,10 @@ def _compare_orders(ledger: Mapping[str, Any], orders: Mapping[str, Mapping[str,
             found.append(f"{client_id} is {own['status']} in the history, and the exchange does not know it")
 
 
-def _compare_fills(ledger: Mapping[str, Any], fills: list[dict[str, Any]], found: list[str]) -> None:
-    theirs = {(t["symbol"], str(t["id"])): t for t in ledger["trades"] if _ours(t)}
+def _compare_fills(
+    ledger: Mapping[str, Any], fills: list[dict[str, Any]], found: list[str], whose: tuple[str, ...]
+) -> None:
+    theirs = {(t["symbol"], str(t["id"])): t for t in ledger["trades"] if _ours(t, whose)}
     own = {}
     for row in fills:
         symbol = str(row["pair"]).partition(":")[0].replace("/", "")

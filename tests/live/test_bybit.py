@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
 from typing import Any
 
+import ccxt
 import pytest
 
+from actors.venues.capabilities import capability
 from tests.exchange.client import Exchange
+from tests.exchange.driving import drive, outcome
 from tests.live.bots import STRATEGIES, LiveBot
 from tests.live.ledger import differences
 from tests.live.test_guarding import BOUGHT, CLOSED, QUICK, held, is_guarded, move, stops, working
@@ -26,14 +29,17 @@ def exchange() -> Iterator[Exchange]:
         yield server
 
 
-def settled(exchange: Exchange, bot: LiveBot) -> None:
-    """Orders, fills, fees and balances are the ledger's, no intent made two orders, and no limit was overdrawn."""
+def settled(exchange: Exchange, bot: LiveBot, *, by_hand: bool = False) -> None:
+    """Orders, fills, fees and balances are the ledger's, no intent made two orders, and no limit was overdrawn.
+
+    `by_hand`: what the user has sold is in the history too, since it has ended a trade of the bot's.
+    """
     ids = Counter(order["client_id"] for order in exchange.control("ledger")["orders"])
     state = exchange.control("state")
     breaches = state["bybit"]["breaches"]
 
     assert {1} == set(ids.values())
-    assert [] == differences(exchange, bot.files)
+    assert [] == differences(exchange, bot.files, by_hand=by_hand)
     assert [] == bot.audit()
     assert ([], 0, 0) == (state["failures"], breaches["visits_10006"], breaches["bans_403"])
 
@@ -66,43 +72,61 @@ def test_a_trade_from_signal_to_stop_out(exchange: Exchange, tmp_path: Path) -> 
     settled(exchange, bot)
 
 
-def looked_up(exchange: Exchange) -> int:
-    """How often single orders or lists of them were asked for."""
-    return sum(row[1] == "GET /v5/order/realtime" for row in exchange.control("requests")["bybit"])
-
-
 @pytest.mark.timeout(240)
-def test_lost_answers_a_kill_and_a_hand(exchange: Exchange, tmp_path: Path) -> None:
-    """The answers to entry, stop and exit are lost and no event comes: each is found by its id. Then the bot is killed
-    over a position, its sockets are cut, and the user sells: the trade ends as his.
+def test_a_kill_a_hand_and_lost_answers(exchange: Exchange, tmp_path: Path) -> None:
+    """The bot is killed over a position, its sockets are cut, and the user sells: the trade ends as his.
+
+    Of the next trade the answers to entry, stop and exit are lost and no event comes: each order is found by its id.
     """
-    for wish in ({"side": "BUY"}, {"type": "STOP_LOSS"}, {"side": "SELL", "type": "MARKET"}):
-        exchange.control("fault", kind="lost", endpoint="POST /v5/order/create", count=1, **wish)
-    exchange.control("fault", kind="drop", stream="user:*")
-    bot = LiveBot(tmp_path, exchange, [PAIR], strategy_parameters={"every": 6, "hold": 3})
+    bot = LiveBot(tmp_path, exchange, [PAIR], strategy_parameters={"every": 10, "hold": 6})
     with bot:
-        bot.wait_for("closed trades", CLOSED, 1, 90)
-        lost = [fault["hits"] for fault in exchange.control("faults") if fault["kind"] == "lost"]
-        exchange.control("clear")
-        wait_until("a position and its stop", lambda: is_guarded(exchange), 60)
+        wait_until("a position and its stop", lambda: is_guarded(exchange), 90)
         exchange.control("kick", market="bybit")
         bot.kill()
         sell_by_hand(exchange)
+        for wish in ({"side": "BUY"}, {"type": "STOP_LOSS"}, {"side": "SELL", "type": "MARKET"}):
+            exchange.control("fault", kind="lost", endpoint="POST /v5/order/create", count=1, **wish)
+        exchange.control("fault", kind="drop", stream="user:*")
         bot.start()
-        bot.wait_for("closed trades", CLOSED, 2, 60)
+        bot.wait_for("closed trades", CLOSED, 2, 90)
+        lost = [fault["hits"] for fault in exchange.control("faults") if fault["kind"] == "lost"]
     reasons = [
         row["exit_reason"] for row in sql(bot.files, "SELECT exit_reason FROM closed_trades ORDER BY close_time")
     ]
 
     assert [1, 1, 1] == lost
-    assert "manual" in reasons
-    assert looked_up(exchange) > 3
-    settled(exchange, bot)
+    assert ["manual", "exit_signal"] == reasons
+    settled(exchange, bot, by_hand=True)
+
+
+def test_open_orders_are_listed_whole(exchange: Exchange) -> None:
+    """Bybit gives twenty unless more are asked for, and fifty at most: all of an account's are read, page by page."""
+    for number in range(60):
+        params = {"symbol": "ETHUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.002"}
+        exchange.control("order", params={**params, "price": str(2900 + number)})
+    call = capability("bybit").open_orders(None)
+
+    async def work(bybit: Any) -> Any:
+        return await getattr(bybit, call.method)(*call.args, params=dict(call.params))
+
+    listed = drive(exchange, work)
+    refused = drive_refused(exchange, work)
+
+    assert (60, 60) == (len(listed), len({order["id"] for order in listed}))
+    assert isinstance(refused, ccxt.NetworkError)
+
+
+def drive_refused(exchange: Exchange, work: Any) -> Any:
+    """What becomes of it when the second page is not to be had."""
+    exchange.control("fault", kind="unavailable", endpoint="GET /v5/order/realtime", skip=1)
+    return drive(exchange, lambda bybit: outcome(work(bybit)))
 
 
 def sell_by_hand(exchange: Exchange) -> None:
-    """The user ends the bot's stop on the exchange's site and sells the coins."""
+    """The user ends the bot's stop on the exchange's site and sells the coins of its last entry."""
     (stop,) = working(exchange)
     exchange.control("cancel", id=stop["id"], by="user")
-    params: dict[str, Any] = {"symbol": "ETHUSDT", "side": "SELL", "type": "MARKET", "quantity": stop["qty"]}
+    bought = [trade for trade in exchange.control("ledger")["trades"] if trade["side"] == "BUY"][-1]
+    coins = (Decimal(bought["qty"]) - Decimal(bought["fee"])).quantize(Decimal("0.0001"), ROUND_DOWN)
+    params: dict[str, Any] = {"symbol": "ETHUSDT", "side": "SELL", "type": "MARKET", "quantity": str(coins)}
     exchange.control("order", params=params)

@@ -183,7 +183,7 @@ def calls(able: Capability) -> Iterator[tuple[str, Call | None]]:
 def request_of(made: Any, call: Call) -> Request:
     """The request that a call makes ccxt write."""
     made.caught.clear()
-    arguments = (*call.args, None, None) if call.method == "fetch_open_orders" else call.args
+    arguments = (*call.args, None, None)[:3] if call.method == "fetch_open_orders" else call.args
     asyncio.run(_caught(getattr(made, call.method)(*arguments, dict(call.params))))
     method, url, body = made.caught[-1]
     path, fields = fields_of(url, body)

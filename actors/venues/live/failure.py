@@ -30,6 +30,12 @@ SILENCE_MS: Final = 10_000
 BAN_MS: Final = 120_000
 """As `SILENCE_MS`, for a ban: the shortest that exchanges give."""
 
+_BANS: Final = {418: BAN_MS, 403: 600_000}
+"""By status; of those that ccxt takes for too many requests 403 is Bybit's, which wants ten minutes."""
+
+RESET_MS: Final = 1_000
+"""Bybit tells when its count of a second begins anew; so long is the shortest silence."""
+
 
 class Verdict(StrEnum):
     """What is known of a request that has failed."""
@@ -222,15 +228,18 @@ def _code_of(names: tuple[str, ...]) -> str:
 
 
 def _silence(text: str, exchanged: Exchanged, now_ms: int) -> Failure:
-    banned = exchanged.status == 418
+    banned = exchanged.status in _BANS
     until = _BANNED_UNTIL.search(text)
-    told = {name.lower(): value for name, value in (exchanged.headers or {}).items()}.get("retry-after", "")
-    if told.strip().isdigit():
+    headers = {name.lower(): str(value).strip() for name, value in (exchanged.headers or {}).items()}
+    told, reset = headers.get("retry-after", ""), headers.get("x-bapi-limit-reset-timestamp", "")
+    if told.isdigit():
         wait = int(told) * 1_000
     elif until is not None:
         wait = max(int(until[1]) - now_ms, 0)
+    elif reset.isdigit() and not banned:
+        wait = min(max(int(reset) - now_ms, RESET_MS), SILENCE_MS)
     else:
-        wait = BAN_MS if banned else SILENCE_MS
+        wait = _BANS.get(exchanged.status or 0, SILENCE_MS)
     key = exchanged.status not in (418, 429) and bool(_KEY_RESTS.search(text))
     return Failure(Verdict.SILENCE, "NO_PERMIT", text, retry_after_ms=max(wait, 1), banned=banned, key=key)
 

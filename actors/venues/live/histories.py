@@ -127,6 +127,7 @@ class Histories:
         self, method: str, market: Market, since: Millis, read: Callable[..., Awaitable[Sequence[Any]]]
     ) -> Rows:
         connection, rule = self._requests.connection, self._ability.lists
+        rule = rule if method == "fetch_my_trades" else rule.of_orders
         function = getattr(connection.trading, method)
 
         async def ask(start: Millis | None, until: Millis | None) -> Rows:
