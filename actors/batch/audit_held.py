@@ -43,10 +43,14 @@ def check_held(
     forgotten: dict[str, Decimal] = {}
     for order_id, fill in venue.fills:
         order = venue.orders.get(order_id)
-        taken = fill.client_order_id in booked  # an order of the user's that took of a position is one of its exits
-        if order is None or not (taken or is_ours(fill.client_order_id, installation)):
+        if order is None:
             continue
         pair = order.told.pair
+        # An order of the user's that took of a position is one of its exits; by its id where no other name was heard.
+        names = (fill.client_order_id, f"order {order.told.order_id}")
+        taken = any(name in booked and booked[name].pair == pair for name in names)
+        if not (taken or is_ours(fill.client_order_id, installation)):
+            continue
         amount = fill.amount if order.told.side is OrderSide.BUY else -fill.amount
         if fill.fee_currency == pair.partition("/")[0]:
             amount -= fill.fee
