@@ -343,11 +343,9 @@ def compare(
 def _check_unsent(order: Order, trade: BookedTrade, findings: Findings) -> None:
     """An intent that the venue does not have must never have come to anything."""
     name = order.client_order_id
-    if order.filled:
-        text = f"Order {name} of {trade.trade_id} has {order.filled} filled in the journal, the venue does not know it."
-        findings.differ("lost order", name, text)
-    elif order.order_id:
-        text = f"Order {name} of {trade.trade_id} was accepted as {order.order_id}, the venue does not know it."
+    came = f"has {order.filled} filled in the journal" if order.filled else f"was accepted as {order.order_id}"
+    if order.filled or order.order_id:
+        text = f"Order {name} of {trade.trade_id} {came}, the venue does not know it."
         findings.differ("lost order", name, text)
 
 

@@ -194,9 +194,7 @@ class Capability:
 
     def open_orders(self, pair: str | None) -> Call:
         """The call that lists a pair's open orders, or all; in pages ccxt takes a time since when, which every order is after."""
-        if not self.open_params:
-            return Call("fetch_open_orders", (pair,), {})
-        return Call("fetch_open_orders", (pair, 1, None), dict(self.open_params))
+        return Call("fetch_open_orders", (pair, 1, None) if self.open_params else (pair,), dict(self.open_params))
 
     def open_stops(self, pair: str | None) -> Call | None:
         """The call that lists open stops, where they are not among the open orders."""

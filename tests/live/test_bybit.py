@@ -15,8 +15,8 @@ from actors.venues.capabilities import capability
 from tests.exchange.client import Exchange
 from tests.exchange.driving import drive, outcome
 from tests.live.bots import STRATEGIES, LiveBot
-from tests.live.ledger import differences
-from tests.live.test_guarding import BOUGHT, CLOSED, QUICK, held, is_guarded, move, stops, working
+from tests.live.ledger import D, differences
+from tests.live.test_guarding import BOUGHT, CLOSED, QUICK, held, is_guarded, move, working
 from tests.showing.common import sql, wait_until
 
 PAIR = "ETH/USDT"
@@ -44,6 +44,12 @@ def settled(exchange: Exchange, bot: LiveBot, *, by_hand: bool = False) -> None:
     assert ([], 0, 0) == (state["failures"], breaches["visits_10006"], breaches["bans_403"])
 
 
+def trigger(exchange: Exchange) -> Decimal:
+    """At which price the bot's only stop sells."""
+    (stop,) = working(exchange)
+    return D(stop["stop_price"])
+
+
 @pytest.mark.timeout(240)
 def test_a_trade_from_signal_to_stop_out(exchange: Exchange, tmp_path: Path) -> None:
     """A limit entry fills, its stop stands for what is held, follows a partial exit and the price, and sells the rest."""
@@ -61,14 +67,18 @@ def test_a_trade_from_signal_to_stop_out(exchange: Exchange, tmp_path: Path) -> 
         move(exchange, PAIR, 1.03)
         wait_until("half of it sold", lambda: 0 < held(exchange) < whole * Decimal("0.7"), 30)
         wait_until("a stop for the rest", lambda: is_guarded(exchange), 30)
-        before = len(stops(exchange))
+        (before,) = working(exchange)
         move(exchange, PAIR, 1.01)
-        wait_until("the next stop alone", lambda: len(stops(exchange)) > before and is_guarded(exchange), 30)
+        wait_until(
+            "a higher stop alone", lambda: is_guarded(exchange) and trigger(exchange) > D(before["stop_price"]), 30
+        )
+        (after,) = working(exchange)
         move(exchange, PAIR, 0.9)
         bot.wait_for("closed trades", CLOSED, 1, 30)
     (row,) = sql(bot.files, "SELECT exit_reason FROM closed_trades")
 
     assert (row["exit_reason"], working(exchange)) == ("stoploss_on_exchange", [])
+    assert (before["id"], before["client_id"]) == (after["id"], after["client_id"])
     settled(exchange, bot)
 
 
