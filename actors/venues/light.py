@@ -29,20 +29,24 @@ class _Package(ModuleType):
 
     def __setattr__(self, name: str, value: object) -> None:
         """Python puts an imported exchange's module here; in these packages its name is its class."""
-        own = vars(value).get(name) if isinstance(value, ModuleType) else None
-        super().__setattr__(name, own if isinstance(own, type) else value)
+        super().__setattr__(name, _class_of(value, name) if isinstance(value, ModuleType) else value)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name not in {"__all__", "__version__"}:
             raise AttributeError(name)
         if name.isidentifier() and importlib.util.find_spec(f"{self.__name__}.{name}") is not None:
-            importlib.import_module(f"{self.__name__}.{name}")
-            return self.__dict__[name]
-        self.__class__ = ModuleType  # type: ignore[assignment]  # a package as any other from now on
+            # Not out of this package: where two threads ask at once, one may not have put it there yet.
+            return _class_of(importlib.import_module(f"{self.__name__}.{name}"), name)
         run = self.__spec__.loader if self.__spec__ is not None else None
         assert isinstance(run, _Loader)
         run.real.exec_module(self)
+        self.__class__ = ModuleType  # type: ignore[assignment]  # a package as any other from now on
         return getattr(self, name)
+
+
+def _class_of(module: ModuleType, name: str) -> object:
+    own = vars(module).get(name)
+    return own if isinstance(own, type) else module
 
 
 class _Loader(importlib.abc.Loader):
