@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -24,7 +25,7 @@ def history() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         for file in sorted((HISTORY / "schema").glob("*.sql")):
             connection.execute(file.read_text(encoding="utf-8"))
-        for view in ("stop_gaps", "unguarded"):
+        for view in ("stop_gaps", "unguarded", "amendments"):
             connection.execute((HISTORY / "views" / f"{view}.sql").read_text(encoding="utf-8"))
         for run, mode in ((1, "live"), (2, "backtest")):
             connection.execute("INSERT INTO runs (run, mode) VALUES (?, ?)", [run, mode])
@@ -116,3 +117,33 @@ def test_each_trade_has_a_row_that_sums_up(history: duckdb.DuckDBPyConnection) -
     )
 
     assert history.execute(query).fetchall() == [("i", 3, 422, 300, 42, 80), ("j", 0, 0, 0, 0, 0)]
+
+
+def said(history: duckdb.DuckDBPyConnection, seq: int, ms: int, kind: str, **body: str) -> None:
+    """An event of one stop's amendments."""
+    told = {"pair": "BTC/USDT", "trade_id": "g", "client_order_id": "gs0", **body}
+    history.execute(
+        "INSERT INTO events (seq, ts, writer, stream, kind, body, run) VALUES (?, ?, 'pair:BTC/USDT', 'domain', ?, ?, 1)",
+        [seq, at(ms), kind, json.dumps(told)],
+    )
+
+
+def test_a_stop_that_is_changed_in_place_leaves_no_gap(history: duckdb.DuckDBPyConnection) -> None:
+    """It rests from the first fill on, whatever it is changed to; each change has its outcome, and one in doubt says so."""
+    trade(history, "g", [(1_000, 9_000)])
+    said(history, 1, 2_000, "AmendIntended", amount="1.5", trigger_price="95")
+    said(history, 2, 2_040, "OrderAmended", amount="1.5", trigger_price="95")
+    said(history, 3, 4_000, "AmendIntended", amount="1.5", trigger_price="96")
+    said(history, 4, 6_000, "AmendInDoubt", reason="no answer")
+    said(history, 5, 8_000, "AmendRejected", code="NOT_FOUND", reason="it was never done")
+    said(history, 6, 8_500, "AmendIntended", amount="1.5", trigger_price="97")
+
+    assert history.execute("SELECT gaps, without_ms FROM unguarded").fetchall() == [(0, 0)]
+    rows = history.execute(
+        "SELECT client_order_id, CAST(trigger_price AS INTEGER), outcome, reason, took_ms, was_in_doubt FROM amendments"
+    )
+    assert rows.fetchall() == [
+        ("gs0", 95, "amended", None, 40, False),
+        ("gs0", 96, "rejected", "NOT_FOUND: it was never done", 4_000, True),
+        ("gs0", 97, None, None, None, False),
+    ]
