@@ -100,21 +100,26 @@ def _verify(work: Work, order: Order, reason: str) -> None:
 
 
 def _stands(work: Work, order: Order, amount: Decimal, trigger: Decimal) -> None:
-    """The order stands with this amount and trigger; filled so far already, it has come to its end."""
-    after = changed(order, amount=amount, trigger_price=trigger, price=trigger, amending=None)
-    work.trade.orders[order.client_order_id] = after
-    if (amount, trigger) != (order.amount, order.trigger_price):
-        work.emit("OrderAmended", client_order_id=order.client_order_id, amount=amount, trigger_price=trigger)
-    if after.filled >= amount:
-        after = became(work, after, OrderEvent.FULLY_FILLED)
-        after_fill.tell_filled(work, after)
-        booking.exit_ended(work, after)
+    """The order stands, or has filled, with this amount and trigger."""
+    if (amount, trigger) == (order.amount, order.trigger_price):
+        _given_up(work, order, UNKNOWN_ORDER, "it has filled as it was")
+        return
+    work.emit("OrderAmended", client_order_id=order.client_order_id, amount=amount, trigger_price=trigger)
+    _settle(work, changed(order, amount=amount, trigger_price=trigger, price=trigger, amending=None))
 
 
 def _given_up(work: Work, order: Order, code: str, reason: str) -> None:
     """The order stands as it was, as far as is known; for a while its like is moved in the other way."""
-    target = order.amending
-    work.trade.orders[order.client_order_id] = changed(order, amending=None)
-    if target is not None and (target.amount, target.trigger_price) != (order.amount, order.trigger_price):
+    if _target(order) not in (None, (order.amount, order.trigger_price)):
         work.trade.replace_at = work.now + leaving.STOP_RETRY_MS
         work.emit("AmendRejected", client_order_id=order.client_order_id, code=code, reason=reason)
+    _settle(work, changed(order, amending=None))
+
+
+def _settle(work: Work, order: Order) -> None:
+    """Keep an order of which it is known again how much it is for; filled so far already, it has come to its end."""
+    work.trade.orders[order.client_order_id] = order
+    if order.filled >= order.amount:
+        after = became(work, order, OrderEvent.FULLY_FILLED)
+        after_fill.tell_filled(work, after)
+        booking.exit_ended(work, after)

@@ -63,7 +63,7 @@ def order_after(order: Order, kind: str, body: Mapping[str, Any], ts: Millis) ->
         target = Amendment(amount=Decimal(body["amount"]), trigger_price=Decimal(body["trigger_price"]))
         return changed(order, amending=target)
     if kind == "AmendRejected":
-        return changed(order, amending=None)
+        return _amended(order, order.amount, order.trigger_price or order.price, ts)
     if kind == "OrderAmended":
         return _amended(order, Decimal(body["amount"]), Decimal(body["trigger_price"]), ts)
     if kind == "OrderCanceled":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 from actors.pair import PairActor
 from engine import messages as m
 from engine.codec import to_plain
-from engine.order import Fill, Order
+from engine.order import Amendment, Fill, Order
 from engine.types import OrderStatus
 from tests.actors.test_review_pair import NAME, PAIR, World
 
@@ -189,3 +190,20 @@ def test_filled_while_its_amendment_is_under_way_it_closes_the_trade() -> None:
     assert world.actor.trade.position.amount == 0
     assert world.actor.trade.last_closed is not None
     assert world.actor.trade.last_closed.exit_reason == "stoploss_on_exchange"
+
+
+def test_filled_as_it_was_while_it_was_to_grow_it_ends() -> None:
+    """All of the smaller amount fills first: not over while the larger one may stand, over when that is refused."""
+    world, stop = a_world()
+    world.permit()
+    order = order_of(world, stop)
+    assert order.trigger_price is not None
+    world.actor.trade.orders[stop] = replace(order, amending=Amendment(amount=Decimal(20), trigger_price=Decimal(114)))
+    fill = Fill(fill_id="f2", client_order_id=stop, ts=world.sim.now(), price=order.trigger_price, amount=order.amount)
+    world.tell(m.OrderFilled(pair=PAIR, fill=fill, order_id="V2"))
+    is_over = order_of(world, stop).is_done
+    world.tell(m.AmendRejected(pair=PAIR, client_order_id=stop, code="NOT_FOUND", reason="it is gone", ts=1))
+
+    assert not is_over
+    assert world.actor.trade.orders[stop].status is OrderStatus.FILLED
+    assert world.actor.trade.last_closed is not None
