@@ -216,7 +216,10 @@ class World:
             StrategyMaker(config.strategy.name, config.strategy.parameters, config.strategy.overrides).make()
         )
         way = Random(f"stops {seed}").choice(["cancel", "replace", "amend"])
-        ways = {"stop_replace": way == "replace", "stop_amend": way == "amend"}
+        ways: dict[str, Any] = {"stop_replace": way == "replace"}
+        if way == "amend":  # often, so that every trouble comes to some
+            ways = {"stop_amend": True, "stop_on_venue": True, "trailing_stop": True}
+            ways |= {"stop_interval_ms": 1_000, "stop_step": Decimal(0)}
         self.settings = replace(make_settings(config, self.facts), **ways)
         self.journal = ShakyJournal(Random(f"disk {seed}"))
         paper = PaperVenue(None, config.paper, self._market(), timeframe_ms=MINUTE)
