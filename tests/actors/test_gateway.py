@@ -249,7 +249,7 @@ def test_a_repeated_order_is_looked_up() -> None:
 
     assert names(again) == ["OrderAccepted", "OrderFilled"]
     assert names(ended) == ["OrderAccepted", "OrderCanceled"]
-    assert world.look("a", "b").fills[0].fill_id == f"{PAIR}#f1"
+    assert world.look("a", "b").fills[0].fill.fill_id == f"{PAIR}#f1"
     assert len(world.look("a", "b").orders) == 2
 
 
