@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from engine import adjusting, after_fill, entry, leaving, pursuit, reviewing
+from engine.actions import SetTimer
 from engine.denials import Denial
 from engine.messages import CapitalDenied, CapitalReserved, QuoteTold, StrategyAnswered, TimerFired
 from engine.pricing import waits_for_quote
@@ -123,9 +124,17 @@ def on_denied(work: Work, event: CapitalDenied) -> None:
 
 
 def on_timer(work: Work, event: TimerFired) -> None:
-    """A timer of ours is due: an unfilled order, a retry, an answer that did not come."""
+    """A timer of ours is due: an unfilled order, a retry, an answer that did not come.
+
+    The exchange's time, which is market time, may have been set back since it was started: then it is early.
+    """
     trade = work.trade
     if not trade.reconciled:
+        return
+    touched = trade.stop_touched_at
+    until = {"pursue": trade.retry_at, "grace": touched and touched + leaving.GUARD_GRACE_MS}.get(event.name, 0)
+    if work.now < until:
+        work.do(SetTimer(event.name, until - work.now, market=True))
         return
     if event.name == "unfilled":
         reviewing.ask_review(work)

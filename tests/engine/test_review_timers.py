@@ -69,6 +69,22 @@ def test_the_grace_of_a_stop_and_the_next_attempt_do_not_replace_each_other() ->
     assert "stop_loss traded" in player.play("15", "timer grace")
 
 
+def test_a_retry_and_a_grace_that_come_early_are_waited_for() -> None:
+    """The exchange's time may be set back: the stop is tried again, and the position left, when it is time all the same."""
+    player = a_player(stop_on_venue=True)
+    for row in ("signal enter_long 100", "granted 1000", "filled i1 10 @ 100", "rejected i2 REFUSED"):
+        player.play("0", row)
+    early = timers(player, TimerFired(name="pursue"), 59)
+    placed = player.play("60", "timer pursue")
+    player.play("60", "accepted i3")
+    player.play("70", "price 89")
+
+    assert early == {"pursue": 1}
+    assert "place" in placed
+    assert timers(player, TimerFired(name="grace"), 74) == {"grace": 1}
+    assert "stop_loss" in player.play("75", "timer grace")
+
+
 def test_a_grace_goes_on_after_a_restart() -> None:
     """The exchange's stop has the rest of its time in the next incarnation; a timer of an older run's name serves, too."""
     player = a_player(stop_on_venue=True)
