@@ -31,7 +31,7 @@ its repository); only Binance, and Bybit's spot, were tried against a server, a 
   one round trip, which the views `stop_gaps` and `unguarded` of [sql.md](sql.md) measure. A changed stop keeps its ids: after
   a lost answer the exchange is asked which trigger and amount stand, for as long as the request could still be done, and
   meanwhile the position is guarded by either. Not used are Kraken's AmendOrder (that its lists of orders tell the new trigger
-  is not known), Coinbase's edit (ccxt cannot give it a trigger), and KuCoin's and HTX's (there is none for stops).
+  is not known), Coinbase's edit (ccxt cannot give it a trigger), and KuCoin's and HTX's (ccxt has none for stops).
   A stop that the price has jumped, refused or not filled within 5 s, is seen, and the position is left at market price.
   Bitget's are left out: what a triggered one becomes has an id that leads back to it by no list.
 - **Fills**: by stream where it tells the same ids and fees as the exchange's lists (on KuCoin it tells no fee, on OKX ccxt turns
