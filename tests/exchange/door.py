@@ -7,8 +7,8 @@ then the signature and the timestamp, then the order counts, and only then what 
 
 from __future__ import annotations
 
-import contextlib
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import socket
