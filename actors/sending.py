@@ -250,9 +250,13 @@ class SendingActor(RecoveringActor, abc.ABC):
 
     def on_permit_granted(self, message: PermitGranted) -> None:
         """Send it; from here on only the venue knows."""
-        sending = self.sending.pop(message.request_id, None)
+        sending = self.sending.get(message.request_id)
         if sending is None:
             return  # told twice: it is in use
+        if sending.seq > self.outbox.recorded:  # a late answer to an earlier wish of this name
+            self.tell("limiter", PermitsSpent(spent=(), unused=(message.permit_id,)))
+            return
+        del self.sending[message.request_id]
         if not self.sending:
             self.cancel_timer("permit")
         known = self.trade.orders.get(sending.order.client_order_id)

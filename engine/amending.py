@@ -5,28 +5,36 @@ Rules
     that it is done, the order counts as it was, and nothing but its cancel is done about it: it guards by either.
     After a lost answer the venue is asked which trigger and amount stand. Those that were asked for: it is done. Others
     are believed once the request could not arrive any more (`VenueSnapshot.final`).
-    A refused one has changed nothing, and the order may be gone: what is true is asked, and for a while a stop is
-    moved by its cancel and a new one.
-    What stands at the venue and is not what we believe, with nothing under way, is asked about twice, and believed.
+    That it is done is looked up once more: some venues say so of what they have only taken down.
+    A refused one has changed nothing, and the order may be gone: what is true is asked. Then, for a while, a stop is
+    moved by its cancel and a new one; not where the request never left, or nothing is traded: a new one might not leave
+    either, and the one that stands is better than none.
+    What stands at the venue and is not what we believe, with nothing under way, is asked about twice, believed, and told.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
 from engine import after_fill, booking, leaving, pursuit
-from engine.actions import LookUp
+from engine.actions import Alarm
 from engine.change import changed
+from engine.denials import Denial
 from engine.doubts import ask_again, became, doubt_amendment
 from engine.messages import AmendRejected, OrderAmended, VenueOrder
 from engine.order import RESTING, Amendment, Order, OrderEvent
 from engine.types import OrderStatus, Purpose
 from engine.work import Work
 
-UNKNOWN_ORDER: Final = "NOT_FOUND"
+NEVER_DONE: Final = "NOT_FOUND"
 ANSWER_MS: Final = 15_000
 """So long an amendment may wait for its permit and its answer before what the venue tells is held against it."""
+UNDONE: Final = frozenset(
+    {"UNREACHABLE", "MARKET_CLOSED", "NO_PERMIT", "TOO_LATE", *(str(denial) for denial in Denial)}
+)
+"""Codes of amendments that were not sent, or could not be done by anybody now: they say nothing against the next one."""
 
 
 def on_amended(work: Work, event: OrderAmended) -> None:
@@ -34,8 +42,11 @@ def on_amended(work: Work, event: OrderAmended) -> None:
     order = work.trade.orders.get(event.client_order_id)
     if order is None or order.is_done:
         return
-    if _target(order) == (event.amount, event.trigger_price):
+    if _target(order) == (event.amount, event.trigger_price) and order.filled:
+        _verify(work, order, "it has begun to fill, as it was or as it was to be")
+    elif _target(order) == (event.amount, event.trigger_price):
         _stands(work, order, event.amount, event.trigger_price)
+        ask_again(work)
     elif (order.amount, order.trigger_price) != (event.amount, event.trigger_price):
         _verify(work, order, "an amendment was told that is not under way")
     pursuit.pursue(work)
@@ -46,18 +57,23 @@ def on_rejected(work: Work, event: AmendRejected) -> None:
     order = work.trade.orders.get(event.client_order_id)
     if order is None or order.is_done or order.amending is None:
         return
-    _given_up(work, order, event.code, event.reason)
-    held = work.trade.position.amount > 0 and work.trade.leaving is None
-    if event.code == "WOULD_TRIGGER" and held:
+    refused = replace(order.amending, code=event.code, reason=event.reason)
+    order = work.trade.orders[order.client_order_id] = changed(order, amending=refused)
+    if order.filled >= order.amount:
+        _given_up(work, order)
+    elif event.code == "WOULD_TRIGGER" and work.trade.position.amount > 0 and work.trade.leaving is None:
+        _given_up(work, order)
         leaving.leave_now(work, "emergency_exit", work.trade.price)
     else:
-        work.do(LookUp())
+        doubt_amendment(work, order, event.reason)
 
 
 def compare(work: Work, told: VenueOrder, *, final: bool) -> None:
     """Take over which trigger and amount of a stop stand at the venue, as far as that can be believed."""
     order = work.trade.orders.get(told.client_order_id)
-    if order is None or order.is_done or order.purpose is not Purpose.STOP or not work.settings.stop_amend:
+    if order is None or order.is_done or order.purpose is not Purpose.STOP:
+        return
+    if order.amending is None and not work.settings.stop_amend:
         return
     if told.status == OrderStatus.FILLED:
         if order.amending is not None or told.amount != order.amount:
@@ -72,14 +88,17 @@ def compare(work: Work, told: VenueOrder, *, final: bool) -> None:
         if told.trigger_price is not None and stands != (order.amount, order.trigger_price):
             _verify(work, order, "the venue tells another trigger or amount")
     elif not order.amending.doubted and _is_new(work, order):
-        return  # it may not have been sent yet
+        ask_again(work)  # it may not have been sent yet
     elif not order.amending.doubted:
         _verify(work, order, "no answer to its amendment was heard")
-    elif not final:
+    elif not final and order.amending.code in ("", *UNDONE):
         ask_again(work)
     elif told.trigger_price is None or stands == (order.amount, order.trigger_price):
-        _given_up(work, order, UNKNOWN_ORDER, "it was never done")
+        _given_up(work, order)
     else:
+        work.trade.replace_at = work.now + leaving.STOP_RETRY_MS
+        text = f"{work.trade.pair}: the stop at the exchange is for {told.amount:f} at {told.trigger_price:f}"
+        work.do(Alarm("stop_differs", f"{text}, which was not asked for; it is placed anew", "warning"))
         _stands(work, order, told.amount, told.trigger_price)
 
 
@@ -102,16 +121,19 @@ def _verify(work: Work, order: Order, reason: str) -> None:
 def _stands(work: Work, order: Order, amount: Decimal, trigger: Decimal) -> None:
     """The order stands, or has filled, with this amount and trigger."""
     if (amount, trigger) == (order.amount, order.trigger_price):
-        _given_up(work, order, UNKNOWN_ORDER, "it has filled as it was")
+        _given_up(work, order)
         return
     work.emit("OrderAmended", client_order_id=order.client_order_id, amount=amount, trigger_price=trigger)
     _settle(work, changed(order, amount=amount, trigger_price=trigger, price=trigger, amending=None))
 
 
-def _given_up(work: Work, order: Order, code: str, reason: str) -> None:
-    """The order stands as it was, as far as is known; for a while its like is moved in the other way."""
-    if _target(order) not in (None, (order.amount, order.trigger_price)):
-        work.trade.replace_at = work.now + leaving.STOP_RETRY_MS
+def _given_up(work: Work, order: Order) -> None:
+    """The order stands as it was, as far as is known; refused, or never done, its like is moved in the other way for a while."""
+    asked = order.amending
+    if asked is not None and _target(order) != (order.amount, order.trigger_price):
+        if asked.code not in UNDONE:
+            work.trade.replace_at = work.now + leaving.STOP_RETRY_MS
+        code, reason = asked.code or NEVER_DONE, asked.reason or "it was never done"
         work.emit("AmendRejected", client_order_id=order.client_order_id, code=code, reason=reason)
     _settle(work, changed(order, amending=None))
 

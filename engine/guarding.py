@@ -64,7 +64,7 @@ def make_room(work: Work, leaves: Decimal) -> bool:
     rest = work.market.tradable(trade.position.amount - leaves)
     if any(order.status not in RESTING or _is_amended(order) for order in stops):
         return False
-    if sum((order.remaining for order in stops), ZERO) <= rest:
+    if sum((order.most - order.filled for order in stops), ZERO) <= rest:
         return True
     shrinks = (settings.stop_replace and work.now >= trade.replace_at) or _can_amend(work, stops[0])
     one = rest and len(stops) == 1 and trade.stop is not None

@@ -165,12 +165,15 @@ class Fill:
 class Amendment:
     """What a resting stop is to become by a request under way: its `amount`, in base coins, and its trigger.
 
-    `doubted`: the answer was lost, or is not to be waited for; the venue is asked what stands.
+    `doubted`: the venue is asked what stands, since the answer was lost, is not to be waited for, or was a refusal, which
+    `code` and `reason` tell.
     """
 
     amount: Decimal
     trigger_price: Decimal
     doubted: bool = False
+    code: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

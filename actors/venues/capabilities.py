@@ -152,9 +152,10 @@ class Capability:
         rule, target = self.stop, order.amending
         if rule is None or target is None or not self.stop_amend or not order_id:
             return None
-        kind, amount = rule.amend_type or rule.type, float(target.amount / market.contract_size)
-        params = self._filled(rule.amend, "", {"{trigger}": f"{target.trigger_price:f}"})
-        return Call("edit_order", (order_id, order.pair, kind, str(order.side), amount, None), params)
+        amount = None if target.amount == order.amount else float(target.amount / market.contract_size)
+        params = {n: str(v).replace("{trigger}", f"{target.trigger_price:f}") for n, v in rule.amend.items()}
+        about = (order_id, order.pair, rule.amend_type or rule.type, str(order.side), amount, None)
+        return Call("edit_order", about, params)
 
     def prepare(self, pair: str, leverage: Decimal, margin: str) -> list[tuple[str, Call]]:
         """What is set before a futures position is entered, in order, each with its kind of request."""
@@ -222,10 +223,8 @@ class Capability:
         )
         return every // max(each, 1)
 
-    def _filled(
-        self, params: Mapping[str, Any], client_order_id: str, words: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        said = {**({"{id}": self.theirs(client_order_id)} if client_order_id else {}), **(words or {})}
+    def _filled(self, params: Mapping[str, Any], our_id: str, words: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        said = {**({"{id}": self.theirs(our_id)} if our_id else {}), **(words or {})}
         return {name: said.get(value, value) for name, value in params.items()}
 
     # ------------------------------------------------------------ limits and settings

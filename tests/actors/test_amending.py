@@ -207,3 +207,79 @@ def test_filled_as_it_was_while_it_was_to_grow_it_ends() -> None:
     assert not is_over
     assert world.actor.trade.orders[stop].status is OrderStatus.FILLED
     assert world.actor.trade.last_closed is not None
+
+
+def test_what_is_done_is_looked_up_once_more_and_an_undone_one_is_told() -> None:
+    """Some venues say done of what they have only taken down: the old trigger found twice is believed, with an alarm, and the stop placed anew."""
+    world, stop = a_world()
+    world.permit()
+    sent = world.gateway.of(m.AmendOrder)[-1].order
+    asked = len(world.gateway.of(m.TakeSnapshot))
+    assert sent.amending is not None
+    level = sent.amending.trigger_price
+    world.tell(m.OrderAmended(pair=PAIR, client_order_id=stop, amount=sent.amount, trigger_price=level, ts=1))
+    world.sim.run_for(2_500)
+    looked = len(world.gateway.of(m.TakeSnapshot)) - asked
+    for _ in range(2):
+        world.look(told(sent, sent.amount, sent.trigger_price))
+    world.permit()
+
+    assert looked == 1
+    assert order_of(world, stop).trigger_price == sent.trigger_price
+    assert order_of(world, stop).status is OrderStatus.PENDING_CANCEL
+    assert len(world.gateway.of(m.AmendOrder)) == 1
+    assert "stop_differs" in [said.event for said in world.notifier.of(m.Notify)]
+
+
+def test_done_after_it_began_to_fill_the_venue_says_by_which() -> None:
+    """A stop that strikes while it is to grow, and its amendment said to be done: nothing is believed before a look."""
+    world, stop = a_world()
+    world.permit()
+    order = order_of(world, stop)
+    assert order.trigger_price is not None
+    assert order.amending is not None
+    grows = Amendment(amount=2 * order.amount, trigger_price=order.amending.trigger_price)
+    world.actor.trade.orders[stop] = replace(order, amending=grows)
+    fill = Fill(fill_id="f2", client_order_id=stop, ts=world.sim.now(), price=order.trigger_price, amount=order.amount)
+    world.tell(m.OrderFilled(pair=PAIR, fill=fill, order_id="V2"))
+    done = m.OrderAmended(pair=PAIR, client_order_id=stop, amount=grows.amount, trigger_price=grows.trigger_price, ts=1)
+    world.tell(done)
+    waits = order_of(world, stop).amending
+    world.look(told(order_of(world, stop), order.amount, order.trigger_price, "FILLED"))
+
+    assert waits is not None
+    assert waits.doubted
+    assert order_of(world, stop).status is OrderStatus.FILLED
+
+
+def test_one_that_never_left_does_not_cost_the_stop() -> None:
+    """The network is away, or trading is halted: the stop is not cancelled for a new one that might not leave either, but tried again."""
+    for code in ("UNREACHABLE", "MARKET_CLOSED"):
+        world, stop = a_world()
+        world.permit()
+        before = order_of(world, stop)
+        world.tell(m.AmendRejected(pair=PAIR, client_order_id=stop, code=code, reason="away", ts=1))
+        world.price(121)
+        world.look(told(before, before.amount, before.trigger_price), final=False)
+        waits = order_of(world, stop).amending
+        world.look(told(before, before.amount, before.trigger_price))
+        world.price(122)
+        world.permit()
+
+        assert waits is not None
+        assert order_of(world, stop).status is OrderStatus.NEW
+        assert len(world.gateway.of(m.AmendOrder)) == 2
+        assert world.gateway.of(m.CancelOrder) == []
+
+
+def test_one_under_way_is_settled_where_nothing_is_amended_any_more() -> None:
+    """A newer version that does not amend there finds one in the journal: it is asked about, and over."""
+    world, stop = a_world()
+    world.permit()
+    sent = world.gateway.of(m.AmendOrder)[-1].order
+    world.tell(m.OrderInDoubt(pair=PAIR, client_order_id=stop, reason="no answer", ts=1))
+    rules = world.actor.trade.rules
+    world.actor.trade.rules = replace(rules, settings=replace(rules.settings, stop_amend=False))
+    world.look(told(sent, sent.amount, sent.trigger_price))
+
+    assert order_of(world, stop).amending is None

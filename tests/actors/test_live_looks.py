@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -60,9 +61,9 @@ class Exchange:
         return Answer(value={})
 
 
-def is_final(name: str, listed_ms: int, slow_ms: int) -> bool:
-    """Whether a look that begins `listed_ms` after the order was sent is sure that there is none."""
-    exchange, telling, able = Exchange(SENT_AT + listed_ms, slow_ms), Telling(), capability(name)
+def looks_at(exchange: Exchange, telling: Telling, name: str) -> Looks:
+    """Looks at an exchange that knows nothing of an order that was sent."""
+    able = capability(name)
     books = Books("AAAAAA", telling.put, lambda: 0.0, exchange.now)
     order = Order(
         pair=MARKET.pair,
@@ -79,15 +80,27 @@ def is_final(name: str, listed_ms: int, slow_ms: int) -> bool:
     holdings, payments = Holdings(requests, able, futures=False), Payments(requests, able, telling.put)
     looks = Looks(requests, telling, books, holdings, payments, able, {})
     looks.doubt(MARKET.pair)
+    return looks
+
+
+async def told_by(telling: Telling) -> Looked:
+    """What a look finds."""
+    while True:
+        await asyncio.sleep(0)
+        found = [event for event in telling.take() if isinstance(event, Looked)]
+        if found:
+            return found[0]
+
+
+def is_final(name: str, listed_ms: int, slow_ms: int) -> bool:
+    """Whether a look that begins `listed_ms` after the order was sent is sure that there is none."""
+    exchange, telling = Exchange(SENT_AT + listed_ms, slow_ms), Telling()
+    looks = looks_at(exchange, telling, name)
     question = TakeSnapshot(request_id="1", pair=MARKET.pair, client_order_ids=(MINE,), since=0, reply_to="judge")
 
     async def look() -> Looked:
         looks.look(question)
-        while True:
-            await asyncio.sleep(0)
-            found = [event for event in telling.take() if isinstance(event, Looked)]
-            if found:
-                return found[0]
+        return await told_by(telling)
 
     told = asyncio.run(asyncio.wait_for(look(), 10)).snapshot
     assert told.unknown == (MINE,)
@@ -101,3 +114,31 @@ def test_a_list_tells_of_the_time_it_was_asked_for(name: str) -> None:
 
     assert not is_final(name, horizon - 1_000, 5_000)
     assert is_final(name, horizon + 1, 5_000)
+
+
+@pytest.mark.parametrize("what", ["doubted", "amended"])
+def test_what_came_into_doubt_during_a_reading_is_read_after_it(what: str) -> None:
+    """A question that asks about more than the reading under way knew of is not answered by it, though its orders are the same."""
+    readings: list[str] = []
+
+    class Asked(Exchange):
+        async def rows(self, *asked: Any, **more: Any) -> list[Any]:
+            if asked[0] == "open_orders":
+                readings.append(asked[0])
+                if len(readings) < len(questions):
+                    looks.look(questions[len(readings)])
+            return await super().rows(*asked, **more)
+
+    plain = TakeSnapshot(request_id="1", pair=MARKET.pair, client_order_ids=(MINE,), since=0, reply_to="judge")
+    more: dict[str, Any] = {what: ((MINE, SENT_AT),)}
+    questions = [plain, replace(plain, request_id="2"), replace(plain, request_id="3", **more)]
+    exchange, telling = Asked(SENT_AT, 10), Telling()
+    looks = looks_at(exchange, telling, "binance")
+
+    async def look() -> Looked:
+        looks.look(questions[0])
+        return await told_by(telling)
+
+    told = asyncio.run(asyncio.wait_for(look(), 10))
+
+    assert (told.question.request_id, len(readings)) == ("3", 3)

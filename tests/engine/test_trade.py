@@ -61,6 +61,8 @@ EVENTS: Final[dict[type[m.Message], list[str]]] = {
     m.FundingPaid: ["funding p1 -0.5", "funding p2 0.5"],
     m.OrderNotFound: ["not-found i1", "not-found i1 final", "not-found i2 final"],
     m.CancelRejected: ["cancel-rejected i9"],
+    m.OrderAmended: ["amended i1 10 @ 95", "amended i2 10 @ 95"],
+    m.AmendRejected: ["amend-rejected i2 REFUSED"],
     PlaceAborted: ["aborted i1 RATE_LIMIT", "aborted i2 DISK_FULL"],
     m.VenueSnapshot: ["snapshot", "snapshot unknown=i1", "snapshot unknown=i2"],
 }

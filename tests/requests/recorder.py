@@ -162,8 +162,9 @@ def calls(able: Capability) -> Iterator[tuple[str, Call | None]]:
     if able.stop_replace:
         yield "replace stop", able.create(replace(stop, replaces=REPLACED_ID), market)
     if able.stop_amend:
-        target = Amendment(amount=D("0.01"), trigger_price=D("46000.5"))
-        yield "amend stop", able.amend(replace(stop, amending=target), market, ORDER_ID)
+        for kind, amount in (("amend stop", D("0.01")), ("amend stop's trigger", stop.amount)):
+            target = Amendment(amount=amount, trigger_price=D("46000.5"))
+            yield kind, able.amend(replace(stop, amending=target), market, ORDER_ID)
     for margin in ("isolated", "cross"):
         for kind, call in able.prepare(pair, entry.leverage, margin) if able.market == "futures" else []:
             yield f"{kind} {margin}", call

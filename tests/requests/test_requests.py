@@ -171,6 +171,8 @@ def test_a_stop_is_changed_in_place() -> None:
         "newSlOrdPx": "-1",
         "newSlTriggerPxType": "last",
     }
+    for exchange, field in (("bybit", "qty"), ("okx", "newSz")):  # Bybit wants no amount that stays as it is
+        assert field not in order_at(f"{exchange} spot", "amend stop's trigger").fields
     assert [name for name, able in ALL.items() if able.stop_amend] == ["bybit spot", "okx spot"]
 
 

@@ -276,6 +276,16 @@ class Player:
     def _on_rejected(self, words: list[str], now: int) -> m.Message:
         return m.OrderRejected(pair=PAIR, client_order_id=self._id(words[0]), code=words[1], reason="no", ts=now)
 
+    def _on_amended(self, words: list[str], now: int) -> m.Message:
+        """`amended i2 10 @ 95`."""
+        amount, trigger = D(words[1]), D(words[3])
+        return m.OrderAmended(
+            pair=PAIR, client_order_id=self._id(words[0]), amount=amount, trigger_price=trigger, ts=now
+        )
+
+    def _on_amend_rejected(self, words: list[str], now: int) -> m.Message:
+        return m.AmendRejected(pair=PAIR, client_order_id=self._id(words[0]), code=words[1], reason="no", ts=now)
+
     def _on_doubt(self, words: list[str], now: int) -> m.Message:
         return m.OrderInDoubt(pair=PAIR, client_order_id=self._id(words[0]), reason="timeout", ts=now)
 

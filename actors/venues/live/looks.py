@@ -134,9 +134,8 @@ class Looks:
             newest = self._questions.get(asker)
             if newest is None:
                 return
-            is_covered = (
-                set(newest.client_order_ids) <= set(question.client_order_ids) and newest.since >= question.since
-            )
+            wanted, asked = ({*about.client_order_ids, *about.doubted, *about.amended} for about in (newest, question))
+            is_covered = newest.since >= question.since and wanted <= asked
             is_repeated = is_repeated and is_covered and self._doubts[question.pair] == doubts
             if newest is question or is_repeated:
                 del self._questions[asker]
