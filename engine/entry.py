@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from engine import fates, reviewing, staking
 from engine.denials import Denial
@@ -20,6 +21,9 @@ from engine.settings import Settings
 from engine.sizing import entry_amount, max_stake, min_stake
 from engine.types import ZERO, Purpose, Side, TimeInForce, TradingState
 from engine.work import WAITING, Pending, Trade, Work
+
+PAYMENTS_KEPT: Final = 100
+"""So many funding payments of trades before are remembered: those of days, and a venue tells again those of hours."""
 
 
 def entry_side(signal: Signal, settings: Settings) -> tuple[Side | None, Denial | None]:
@@ -223,7 +227,8 @@ def start_trade(trade: Trade, side: Side, leverage: Decimal) -> None:
     trade.custom_exit_ts = 0
     trade.quoted = trade.denied = ()
     trade.filled_at = 0
-    trade.payments_before, trade.payment_ids = trade.payment_ids, ()
+    trade.payments_before = (*trade.payments_before, *trade.payment_ids)[-PAYMENTS_KEPT:]
+    trade.payment_ids = ()
     trade.untold = ()
     trade.reviewed_at = trade.adjusted_at = trade.repriced_candle = trade.unadjusted_candle = -1
     trade.replacement = trade.increasing = trade.reducing = None

@@ -78,7 +78,7 @@ def trade_from_plain(pair: str, rules: Rules, plain: Mapping[str, Any]) -> Trade
                 value = Side(value)
             elif name == "liquidation":
                 value = None if value is None else Decimal(value)
-            elif name == "payment_ids":
+            elif name in ("payment_ids", "payments_before"):
                 value = tuple(value)
             elif cls is not None and value is not None:
                 value = from_plain(cls, value)

@@ -109,7 +109,7 @@ class Trade:
     make client order ids. `liquidation` is where it must be left before the venue takes it, None where there is no
     such price. `orders` holds this trade's orders by client id, in order. `leaving` is the reason under way.
     `over_ts` is the candle in which a trade of an earlier moment was closed last. `filled_at` is the time of its last
-    fill, `payment_ids` are the funding payments booked, `payments_before` those of the trade before. `left_since` is when the reason under way was first wished for,
+    fill, `payment_ids` are the funding payments booked, `payments_before` those of trades before. `left_since` is when the reason under way was first wished for,
     `retry_at` when a refused exit or stop may be tried again, `replace_at` when a stop that could not be replaced may.
     `earned` is what all closed trades of the pair have earned: the portfolio adds these up, so that no lost message
     can lose a profit. `strikes` counts its callbacks' failures in a row. `unheard` are closed trades that the
