@@ -60,7 +60,7 @@ class Wishes:
         if wanted is None:
             self.book.give_back(message.permit_id)
         elif not self.book.spend(message.permit_id, self._actor.now(), flies=True):
-            self.want(wanted)
+            self._again(wanted)
         else:
             return wanted.request_id, Permit(message.permit_id, message.expires)
         return None
@@ -85,11 +85,15 @@ class Wishes:
             self.ask_again()
 
     def ended(self, ended: RequestEnded) -> None:
-        """A request is done with. Where the exchange wants silence, nothing leaves until it is over, and all are told."""
+        """A request is done with. Where the exchange wants silence, nothing leaves until it is over, and all are told.
+
+        Silence of our key alone is the limiter's: here nobody knows which permits are for requests that carry no key.
+        """
         now = self._actor.now()
         self.book.answered(ended.permit_id, now)
         if ended.retry_after_ms:
-            self.book.silence(now + ended.retry_after_ms)
+            if not ended.signed:
+                self.book.silence(now + ended.retry_after_ms)
             silence = UsageReported(pool="", retry_after_ms=ended.retry_after_ms, banned=ended.banned, why=ended.why)
             self._actor.tell(self._limiter, replace(silence, signed=ended.signed))
 
@@ -110,6 +114,15 @@ class Wishes:
         if not self._open:
             self._actor.cancel_timer(self.TIMER)
         return found
+
+    def _again(self, wanted: PermitWanted) -> None:
+        """Ask anew for what came too late: at once, or after a silence that the limiter may not know of and grants in."""
+        silent_ms = self.book.silent_until - self._actor.now()
+        if silent_ms > 0:
+            self._open[wanted.request_id] = wanted
+            self._actor.start_timer(self.TIMER, min(silent_ms, ASK_MS))
+        else:
+            self.want(wanted)
 
     def _ask(self, wanted: PermitWanted) -> None:
         acquire = AcquirePermit(

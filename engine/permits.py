@@ -8,11 +8,14 @@ from engine.types import Millis
 
 
 class PermitBook:
-    """The permits that one sender has used. Those of limiters before `void_before` are not good any more."""
+    """The permits that one sender has used. Those of limiters before `void_before` are not good any more.
+
+    `silent_until`: the exchange wants to hear nothing before.
+    """
 
     def __init__(self) -> None:
         self._epoch = 0
-        self._silent_until: Millis = 0
+        self.silent_until: Millis = 0
         self._used: dict[str, Millis] = {}
         self._spent: list[tuple[str, Millis]] = []
         self._unused: list[str] = []
@@ -27,7 +30,7 @@ class PermitBook:
 
     def silence(self, until: Millis) -> None:
         """The exchange wants silence: permits given before it said so are not good until then either."""
-        self._silent_until = max(self._silent_until, until)
+        self.silent_until = max(self.silent_until, until)
 
     def spend(self, permit_id: str, now: Millis, *, flies: bool = False) -> bool:
         """Whether the permit is good for one request now; it is not afterwards.
@@ -35,7 +38,7 @@ class PermitBook:
         With `flies` the request's arrival is not known before its answer: tell of that by `answered`.
         """
         permit = read_permit(permit_id)
-        if permit is None or permit_id in self._used or now < self._silent_until:
+        if permit is None or permit_id in self._used or now < self.silent_until:
             return False
         epoch, expires = permit
         if epoch < self._epoch or expires < now:

@@ -232,25 +232,53 @@ def test_the_actor_spends_each_permit_once_and_settles_it() -> None:
 
 def test_a_permit_that_is_not_good_any_more_is_asked_for_again() -> None:
     """An expired one, one of a limiter that is gone, and one from before a ban: the venue is not given them."""
-    for why in ("expired", "older limiter", "silence"):
+    for why in ("expired", "older limiter"):
         actor = Actor()
         wishes = Wishes(actor, "limiter")
         wishes.hear(PermitWanted("live.1", "candles"))
         expires = NOW - 1 if why == "expired" else NOW + 5_000
         if why == "older limiter":
             wishes.limiter_is(2)
-        if why == "silence":
-            wishes.hear(RequestEnded(permit_id="", request="candles", retry_after_ms=3_000, banned=True))
         asked = len(actor.of(AcquirePermit))
         request_id = actor.of(AcquirePermit)[0].request_id
         given = wishes.granted(PermitGranted(request_id=request_id, permit_id=f"1.1.{expires}", expires=expires))
 
         assert given is None, why
         assert len(actor.of(AcquirePermit)) == asked + 1, why
-        assert [told.banned for told in actor.of(UsageReported)] == [True] * (why == "silence")
         actor.at += 4_000
         later = f"2.2.{actor.at}"
         assert wishes.granted(PermitGranted(request_id=request_id, permit_id=later, expires=actor.at)) is not None
+
+
+def test_in_a_silence_a_permit_is_not_asked_for_again_before_its_end() -> None:
+    """A limiter that knows of no silence grants at once, again and again: the wish waits for the timer, and comes true."""
+    actor = Actor()
+    wishes = Wishes(actor, "limiter")
+    wishes.hear(PermitWanted("live.1", "candles"))
+    wishes.hear(RequestEnded(permit_id="", request="candles", retry_after_ms=3_000, banned=True))
+    (asked,) = actor.of(AcquirePermit)
+    early = wishes.granted(PermitGranted(request_id=asked.request_id, permit_id=f"1.1.{NOW}", expires=NOW))
+
+    assert (early, len(actor.of(AcquirePermit)), actor.timers) == (None, 1, {Wishes.TIMER})
+    assert [told.banned for told in actor.of(UsageReported)] == [True]
+    actor.at += 3_000
+    wishes.ask_again()
+    assert len(actor.of(AcquirePermit)) == 2
+    given = wishes.granted(PermitGranted(request_id=asked.request_id, permit_id=f"1.2.{actor.at}", expires=actor.at))
+    assert given == ("live.1", Permit(f"1.2.{actor.at}", actor.at))
+
+
+def test_a_silence_of_our_key_lets_public_requests_leave() -> None:
+    """A refused key holds back what the limiter does not grant: a public read that it grants leaves at once."""
+    actor = Actor()
+    wishes = Wishes(actor, "limiter")
+    wishes.hear(RequestEnded(permit_id="", request="balances", retry_after_ms=10_000, signed=True))
+    wishes.hear(PermitWanted("live.1", "time"))
+    (asked,) = actor.of(AcquirePermit)
+    given = wishes.granted(PermitGranted(request_id=asked.request_id, permit_id=f"1.1.{NOW}", expires=NOW))
+
+    assert given == ("live.1", Permit(f"1.1.{NOW}", NOW))
+    assert [(told.retry_after_ms, told.signed) for told in actor.of(UsageReported)] == [(10_000, True)]
 
 
 def test_a_price_line_asks_for_its_sockets_address_with_a_permit() -> None:
