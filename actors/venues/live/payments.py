@@ -14,6 +14,9 @@ from actors.venues.trading import Remark
 from engine.messages import FundingPaid
 from engine.types import Millis
 
+MISSED_MS: Final = 3 * 86_400_000
+"""What was refused is told from so long ago on: of later payments each trade still knows which it has booked."""
+
 AGAIN_S: Final = 60.0
 """What was refused is asked for again so much later."""
 
@@ -25,12 +28,13 @@ class Payments:
     """The funding of one account; on the connection's loop.
 
     Where everybody's payments are more than a page, or cannot be asked for, they are read pair by pair. Where a pair's
-    are refused, nobody knows whether there are any: `say` tells the user, and they are read again until they are there.
+    are refused, nobody knows whether there are any: `put` tells the user, they are read again until they are there, and
+    are told then, whatever trade they were for: the one that the pair has by then may be another one.
     """
 
-    def __init__(self, requests: Requests, ability: Capability, say: Callable[[Remark], None]) -> None:
+    def __init__(self, requests: Requests, ability: Capability, put: Callable[[Remark | FundingPaid], None]) -> None:
         self._requests = requests
-        self._say = say
+        self._put = put
         self._unread: dict[str, Millis] = {}
         self.again_s = AGAIN_S
         self._page = ability.lists.page
@@ -70,19 +74,29 @@ class Payments:
             text = (
                 f"the funding of {pair} cannot be read ({self._why}): its profit misses what was paid until it can be"
             )
-            self._say(Remark("warning", "funding_unread", text))
+            self._put(Remark("warning", "funding_unread", text))
+        since = max(since, self._requests.connection.now() - MISSED_MS)
         self._unread[pair] = min(since, self._unread.get(pair, since))
 
     async def read_again(self) -> list[str]:
-        """Try again what was refused; the pairs whose payments can be read now, who have to look for what they missed."""
+        """Try again what was refused, until the first refusal, and tell what was missed; the pairs that can be read now.
+
+        These look besides: who is just being recovered takes no payment but from his look.
+        """
         found = []
         for pair, since in list(self._unread.items()):
-            if await self._read(pair, since) is not None and self._unread.pop(pair, None) is not None:
-                found.append(pair)
+            told = await self._read(pair, since)
+            if told is None:  # all are mostly refused alike, and each read costs much: another one is tried first next time
+                self._unread[pair] = self._unread.pop(pair)
+                break
+            del self._unread[pair]
+            found.append(pair)
+            for paid in sorted(told, key=lambda paid: paid.ts):
+                self._put(paid)
         if found:
             self.stale()
             text = f"the funding of {', '.join(found)} can be read again: what was missed is booked"
-            self._say(Remark("info", "funding_unread", text))
+            self._put(Remark("info", "funding_unread", text))
         return found
 
     async def _read(self, pair: str | None, since: Millis) -> tuple[FundingPaid, ...] | None:
