@@ -16,7 +16,7 @@ from actors.venues.live.books import Books
 from actors.venues.live.holdings import Holdings
 from actors.venues.live.looks import LAG_MS, Looks
 from actors.venues.live.payments import Payments
-from actors.venues.live.requests import Telling
+from actors.venues.live.requests import Telling, Unreadable
 from actors.venues.live.wire import Answer
 from actors.venues.trading import Looked
 from engine.market import Market
@@ -142,3 +142,41 @@ def test_what_came_into_doubt_during_a_reading_is_read_after_it(what: str) -> No
     told = asyncio.run(asyncio.wait_for(look(), 10))
 
     assert (told.question.request_id, len(readings)) == ("3", 3)
+
+
+def test_a_held_pair_whose_executions_are_refused_keeps_no_other_from_being_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Held pairs are read first, refused ones last, and all are read in the end."""
+
+    class Refusing(Exchange):
+        """Refuses the executions of one pair for the first two times."""
+
+        def markets(self) -> dict[str, Market]:
+            return {pair: replace(MARKET, pair=pair) for pair in ("FREE/USDT", "REFUSED/USDT", "HELD/USDT")}
+
+        async def rows(self, *asked: Any, pair: str = "", **more: Any) -> list[Any]:
+            read.append(pair)
+            if pair == "REFUSED/USDT" and read.count(pair) < 3:
+                raise Unreadable(pair)
+            return await super().rows(*asked, **more)
+
+    async def work() -> None:
+        exchange, telling, able = Refusing(SENT_AT, 0), Telling(), capability("binance")
+        books = Books("AAAAAA", telling.put, lambda: 0.0, exchange.now)
+        requests: Any = exchange
+        holdings, payments = Holdings(requests, able, futures=False), Payments(requests, able, telling.put)
+        looks = Looks(requests, telling, books, holdings, payments, able, {})
+        looks.again_s = 0.01
+        looks.held = {"REFUSED/USDT", "HELD/USDT"}
+        for pair in exchange.markets():
+            looks._unread[pair] = TakeSnapshot(
+                request_id="1", pair=pair, client_order_ids=(), since=0, reply_to="judge"
+            )
+        await asyncio.wait_for(looks.read_on(), 10)
+
+    read: list[str] = []
+    monkeypatch.setattr("actors.venues.live.looks.PACE_S", 0.0)
+    asyncio.run(work())
+
+    assert read == ["REFUSED/USDT", "HELD/USDT", "FREE/USDT", "REFUSED/USDT", "REFUSED/USDT"]

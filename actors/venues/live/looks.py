@@ -211,12 +211,12 @@ class Looks:
     async def read_on(self) -> None:
         """Read, one after the other and behind all else, the executions of pairs that were answered without them.
 
-        Where something is held they are read first: it might be what a lost journal knew of.
+        Where something is held they are read first: it might be what a lost journal knew of. Refused ones come last.
         """
         URGENCY.set(Priority.DATA)
         await self._missed_payments()
         while self._unread:
-            pair = next((pair for pair in self._unread if pair in self.held), next(iter(self._unread)))
+            pair = min(self._unread, key=lambda each: (self._refused.get(each, 0.0), each not in self.held))
             question, market = self._unread.pop(pair), self._requests.connection.markets().get(pair)
             try:
                 if market is not None and await self._has_more(question, market):
