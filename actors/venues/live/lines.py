@@ -251,8 +251,8 @@ class PriceLines:
                 wish.cancel()
                 if running.done():
                     await running  # nothing ends a line but a fault of ours
+                self._wished.clear()  # before the next line begins: a wish that comes meanwhile is for one after it
                 running = await self._follow(running)
-                self._wished.clear()
         finally:
             running.cancel()
 

@@ -86,7 +86,7 @@ class Payments:
         found = []
         for pair, since in list(self._unread.items()):
             told = await self._read(pair, since)
-            if told is None:  # all are mostly refused alike, and each read costs much: another one is tried first next time
+            if told is None:  # all are mostly refused alike, and each read costs much: another one is first next time
                 self._unread[pair] = self._unread.pop(pair)
                 break
             del self._unread[pair]
