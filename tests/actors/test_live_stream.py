@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from actors.venues.live.lines import PriceLine, PriceLines
 from actors.venues.live.stream import Stream
 from actors.venues.live.times import Times
@@ -159,9 +157,7 @@ class Prices:
         raise NotImplementedError(why)
 
 
-def test_a_wish_that_comes_while_a_price_line_is_renewed_is_for_the_one_after_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_wish_that_comes_while_a_price_line_is_renewed_is_for_the_one_after_it() -> None:
     """A pair that is listed again when the next line has read its markets is followed by a line after that."""
 
     async def work() -> list[list[str]]:
@@ -177,5 +173,4 @@ def test_a_wish_that_comes_while_a_price_line_is_renewed_is_for_the_one_after_it
         await asyncio.gather(task, return_exceptions=True)
         return [sorted(made.markets) for made in prices.made]
 
-    monkeypatch.setattr("actors.venues.live.lines.OVERLAP_S", 0.1)
     assert asyncio.run(work()) == [["A"], ["A"], ["A", "B"]]
