@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from actors.venues.live.looks import LAG_MS
-from actors.venues.trading import Looked, ReadsRefused, RequestEnded
+from actors.venues.trading import Looked, ReadsRefused, Remark, RequestEnded
 from engine.messages import OrderCanceled, OrderFilled
 from engine.types import OrderType, TimeInForce
 from tests.contract.desk import Desk, ExchangeWorld, an_order, client_id
@@ -88,6 +88,21 @@ def test_fills_that_are_told_by_all_are_told_once(desk: Desk, exchange: Exchange
 
     assert len(ids) == len(set(ids)) == 12
     assert {filled.fill.fill_id for filled in told.fills} == set(ids)
+
+
+def test_a_stream_that_does_not_tell_what_an_answer_told_is_opened_anew(desk: Desk, exchange: Exchange) -> None:
+    """Nothing is missing when an order fills in its answer: that the stream is deaf is found all the same, and once."""
+    world: Any = desk.world
+    exchange.control("fault", kind="stall", stream="user*", count=1)
+    desk.submit(an_order(1, desk.world.now(), type=OrderType.MARKET, price=D(60_000)))
+    desk.wait(lambda: desk.filled(1) == D("0.01"), "the fill")
+    desk.wait(lambda: world.live._stream.restarts and world.live._stream.is_up, "the new stream")
+    desk.submit(an_order(2, desk.world.now(), type=OrderType.MARKET, price=D(60_000)))
+    desk.wait(lambda: desk.filled(2) == D("0.01"), "the fill")
+    desk.wait(lambda: not world.live._books.unechoed, "its echo")
+
+    assert ["did not come within 5 s" in one.text for one in desk.of(Remark) if one.severity == "warning"] == [True]
+    assert world.live._stream.restarts == 1
 
 
 def test_what_an_order_takes_before_it_ends_is_told_before_its_end(desk: Desk, exchange: Exchange) -> None:

@@ -297,16 +297,17 @@ def test_balances_that_are_not_told_are_no_balance(desk: Desk, exchange: Exchang
 
 
 def test_an_account_without_any_coin_is_said_once(desk: Desk, exchange: Exchange) -> None:
-    """Nothing is known of an account in which no coin is named: the user is told why no entry is made, and it is asked again."""
+    """Nothing is known of an account in which no coin is named: the user is told what is reckoned with, and it is asked again."""
+    before = desk.wait(desk.venue.balances, "the balances")
     exchange.control("fault", endpoint="GET /api/v3/account", kind="field", field="balances", value=[])
     world: Any = desk.world
-    before = desk.venue.balances()
     for _ in range(2):
         world.live._balances_due = True
         desk.wait(lambda: not world.live._balances_due or desk.of(Remark), "a reading")
     (said,) = desk.wait(lambda: [one for one in desk.of(Remark) if one.event == "no_coins"], "the word of it")
 
     assert "it is empty" in said.text
+    assert "What was there before is reckoned with" in said.text
     assert desk.venue.balances() == before
 
 

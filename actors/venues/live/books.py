@@ -73,7 +73,11 @@ class Known:
 
 
 class Books:
-    """Our orders of one account, of the name `account` where there are several; `put` takes what is to be told, `clock` is a steady one in seconds, `now` the exchange's."""
+    """Our orders of one account, of the name `account` where there are several.
+
+    `put` takes what is to be told, `clock` is a steady one in seconds, `now` the exchange's. `unechoed`: our ids of the
+    orders whose fills an answer has told and the stream has not, and since when.
+    """
 
     def __init__(
         self,
@@ -93,6 +97,7 @@ class Books:
         self._by_order_id: dict[tuple[str, str], str] = {}
         self._foreign: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._orphans: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
+        self.unechoed: dict[str, float] = {}
 
     def is_ours(self, pair: str, client_order_id: str) -> bool:
         """Whether a pair's order was made by this account of this installation."""
@@ -226,6 +231,18 @@ class Books:
         filled = self._book(known, filled)
         self._settle(known)
         return filled
+
+    def hear_answered(self, market: Market, told: Mapping[str, Any]) -> None:
+        """An answer to an order tells of an execution: the stream is to tell it too, if it has not been faster."""
+        known = self._known.get(self.owner(market.pair, text(told.get("order"))))
+        before = 0 if known is None else len(known.fills)
+        self.hear_fill(market, told)
+        if known is not None and len(known.fills) > before:
+            self.unechoed.setdefault(known.client_order_id, self._clock())
+
+    def hear_echo(self, pair: str, order_id: str) -> None:
+        """The stream tells of this order's executions."""
+        self.unechoed.pop(self.owner(pair, order_id), None)
 
     def _book(self, known: Known, filled: OrderFilled) -> OrderFilled:
         fill = filled.fill

@@ -200,7 +200,7 @@ class Orders:
             )
         if self._ability.answer_fills:  # told again by the stream they are known by their ids
             for executed in fills_in(told, order_id):
-                self._books.hear_fill(market, executed)
+                self._books.hear_answered(market, executed)
 
     def _failed(self, order: Order, failure: Failure) -> None:
         if failure.verdict is Verdict.IN_DOUBT:

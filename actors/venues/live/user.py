@@ -1,8 +1,8 @@
 """The stream of what happens to our orders: the fast way to hear of it; look-ups are the sure one.
 
 What is noticed, and when
-    As of every `Stream`; besides, a stream that is deaf: when an order that the exchange has acknowledged, or a
-    fill that it counts, is not heard of on the stream within `ECHO_S`. One that is idle and deaf: after
+    As of every `Stream`; besides, a stream that is deaf: when a fill that the exchange counts, or that the answer to its
+    order has told, is not heard of on the stream within `ECHO_S`. One that is idle and deaf: after
     `TIMES.silence` without a frame the open orders of the account are compared (`live.echo`), if we have any.
     Each time the stream is opened anew, and the pairs with working orders look: what was missed is read again.
 
@@ -151,6 +151,7 @@ class UserStream(Stream):
         market = self._market(told)
         if market is None:
             return
+        self._books.hear_echo(market.pair, text(told.get("order")))
         if self._ability.stream_fills and self._books.hear_fill(market, told) is not None:
             return
         if text(told.get("order")):

@@ -219,6 +219,7 @@ class CcxtVenue(RealMarket):
             text = f"the stream of our orders at {self._connection.name} is open again; what was missed is read"
             self._telling.put(Remark("info", "stream", text))
         self._balances_due = True
+        self._books.unechoed.clear()
         self._connection.spawn(self._catch_up())
 
     async def _catch_up(self) -> None:
@@ -290,6 +291,7 @@ class CcxtVenue(RealMarket):
         while True:
             await asyncio.sleep(CHECK_S)
             now = time.monotonic()
+            self._check_echo(now)
             for known in self._books.all():
                 if known.ended and not known.is_missing_fills:
                     self._tries.pop(known.client_order_id, None)
@@ -306,6 +308,13 @@ class CcxtVenue(RealMarket):
                     self._stream.restart(f"fills of {known.client_order_id} did not come within {ECHO_S:g} s")
                 self._connection.spawn(self._read_missing(known.pair, known.order_id, known.client_order_id))
 
+    def _check_echo(self, now: float) -> None:
+        """What answers have told, a stream that listens tells too; one that was opened since need not."""
+        late = [client_id for client_id, at in self._books.unechoed.items() if now - at >= ECHO_S]
+        if late and self._stream.is_up:
+            self._books.unechoed.clear()
+            self._stream.restart(f"fills of {late[0]} did not come within {ECHO_S:g} s")
+
     async def _keep_balances(self) -> None:
         wait_s, was_empty = BALANCES_S, False
         while True:
@@ -314,7 +323,8 @@ class CcxtVenue(RealMarket):
                 before = self._holdings.balances
                 balances = await self._holdings.read_balances()
                 if self._holdings.names_none and not was_empty:
-                    text = f"{NO_COINS}. No entries are made until there is money; it is asked again"
+                    rest = "What was there before is reckoned with" if before else "No entries are made"
+                    text = f"{NO_COINS}. {rest} until it names one; it is asked again"
                     self._telling.put(Remark("warning", "no_coins", text))
                 was_empty = self._holdings.names_none
                 if balances is None:  # nothing was told of them: they are asked for again, later each time
