@@ -450,6 +450,13 @@ def test_nobody_trades_for_real_who_meant_a_test_network(name: str, options: dic
     assert [key] == [problem.key for problem in odd_options(name, options)]
 
 
+def test_what_looks_like_a_test_network_is_refused_without_its_value() -> None:
+    """A table of that name may hold a secret: it is not told."""
+    (told,) = odd_options("binance", {"demo": {"secret": "hush"}})
+
+    assert "hush" not in str(told)
+
+
 def test_a_test_network_is_a_matter_of_one_option() -> None:
     """Binance has one: the option is taken, and requests go there."""
     assert [] == odd_options("binance", {"sandbox": True})

@@ -48,7 +48,7 @@ def untested(options: Mapping[str, Any], where: str) -> list[Problem]:
         if re.sub("[^a-z]", "", key.lower()) in _LIKE_SANDBOX and key not in SANDBOX:
             why = "it leads to no test network: orders would be real"
             cure = "Write sandbox = true in its place, where the exchange has a test network"
-            found.append(Problem(f"{where}.{key}", f"{value}".lower(), why, cure))
+            found.append(Problem(f"{where}.{key}", "", why, cure))  # never its value: it may hold a secret
         elif isinstance(value, Mapping) and key != "urls":
             found += untested(value, f"{where}.{key}")
     return found
