@@ -170,7 +170,8 @@ def paper_markets(
         return markets, ()
     rate, most = paper.maintenance_rate, max(markets[pair].leverage_max for pair in blind)
     note = (
-        "the exchange tells margin tiers to account holders only: on paper a position is liquidated when less than "
+        "the exchange has not told its margin tiers (some tell them to account holders only): on paper a position is "
+        "liquidated when less than "
         f"{f'{rate * 100:f}'.rstrip('0').rstrip('.')} % of its worth is left (paper.maintenance_rate), "
         f"and leverage is taken up to {most:f}"
     )

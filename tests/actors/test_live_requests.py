@@ -22,12 +22,16 @@ class Exchange:
     def __init__(self, answers: list[Answer]) -> None:
         self.answers = answers
         self.listed: dict[str, Any] = {"BTC/USDT": None}
+        self.doubted = 0
 
     def now(self) -> int:
         return 1_000
 
     def markets(self) -> dict[str, Any]:
         return self.listed
+
+    def doubt_markets(self) -> None:
+        self.doubted += 1
 
     async def request(self, function: Callable[[], Any], *args: Any, leave: Any = None) -> Answer:
         del args, leave
@@ -95,3 +99,15 @@ def test_a_pair_that_is_gone_has_nothing() -> None:
     exchange = Exchange([Answer(failure=REFUSED)])
 
     assert listed(exchange, exchange.listed.clear) == []
+
+
+def test_a_pair_that_the_exchange_knows_no_more_has_the_markets_read() -> None:
+    """It says that there is no such pair: whether it is listed still is asked; a key that may not read is no reason to."""
+    doubted = []
+    for refused in (Failure(Verdict.REFUSED, "MARKET_CLOSED", "no such pair"), REFUSED):
+        exchange = Exchange([Answer(failure=refused)] * REFUSALS_MOST)
+        with pytest.raises(Unreadable):
+            listed(exchange, lambda: None)
+        doubted.append(exchange.doubted)
+
+    assert doubted == [1, 0]

@@ -9,6 +9,7 @@ import pytest
 
 from actors.venues.ccxt import Connection
 from actors.venues.live.whose import NUMBERS, number_in, number_of
+from engine.errors import Outage
 from engine.settings import ExchangeConfig
 from tests.exchange.client import Exchange
 
@@ -52,3 +53,16 @@ def test_two_keys_of_one_account_have_one_number() -> None:
 
     assert numbers[0] == numbers[1] != numbers[2]
     assert "" not in numbers
+
+
+def test_an_account_whose_number_is_not_answered_is_waited_for() -> None:
+    """Without an answer two keys of one account would be taken for two accounts: only a refusal is no number."""
+    with Exchange("--pairs", "1", "--still", name="bybit") as exchange:
+        options = {name: value for name, value in exchange.options().items() if name in ("urls", "options", "hostname")}
+    connection = Connection(ExchangeConfig(name="bybit", options=options), keys={"apiKey": "key", "secret": "secret"})
+    connection.start()
+    try:
+        with pytest.raises(Outage, match="whose account it is"):
+            connection.spawn(number_of(connection)).result(20)
+    finally:
+        connection.close()

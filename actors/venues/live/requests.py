@@ -176,6 +176,8 @@ class Requests:
             tries += 1
             if tries >= REFUSALS_MOST or (kind, pair) in self._refused:
                 self._refused.add((kind, pair))
+                if answer.failure.code == "MARKET_CLOSED":  # no such pair, it says: is it listed still?
+                    self.connection.doubt_markets()
                 raise Unreadable(f"{kind} of {pair}: {answer.failure.reason}")
             logger.warning("{}: {} cannot be read, and is asked for again: {}", pair, kind, answer.failure.reason)
             await asyncio.sleep(wait_s)

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from actors.venues.ccxt import Connection
+from actors.venues.live.failure import Verdict
 from actors.venues.live.words import text
+from engine.errors import Outage
 
 NUMBERS: Final[Mapping[str, tuple[str, tuple[tuple[str, ...], ...]]]] = {
     "bybit": ("private_get_v5_user_query_api", (("result", "userID"),)),
@@ -39,13 +41,22 @@ def number_beside_balances(told: Any) -> str:
 
 
 async def number_of(connection: Connection) -> str:
-    """Ask for the number of the account; empty where the exchange does not tell it. On the loop."""
+    """Ask for the number of the account; empty where the exchange does not tell it, or refuses to. On the loop.
+
+    Raises:
+        Outage: there is no answer: two keys of one account would be taken for two accounts.
+    """
     method, places = NUMBERS.get(connection.name, ("", ()))
     function = getattr(connection.trading, method, None) if method else None
     if function is None:
         return ""
     answer = await connection.request(function)
-    return "" if answer.failure is not None else number_in(answer.value, places)
+    failure = answer.failure
+    if failure is None:
+        return number_in(answer.value, places)
+    if not failure.key and (failure.verdict is not Verdict.REFUSED or failure.code == "UNREACHABLE"):
+        raise Outage(f"{connection.name} does not answer whose account it is: {failure.reason}")
+    return ""
 
 
 def _at(told: Any, place: tuple[str, ...]) -> str:
