@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class Clock:
@@ -18,10 +20,23 @@ class Clock:
         self.speed = speed
         self.skew_ms = 0
         self._began = time.time()
+        self._moment: int | None = None
         self.start_ms = int(self._began * 1000) if start_ms is None else start_ms
 
     def now(self) -> int:
         """The exchange's time."""
+        return self._ran() if self._moment is None else self._moment
+
+    @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """All that is done meanwhile happens at once: an order's trades have the time of its answer."""
+        self._moment = self._ran()
+        try:
+            yield
+        finally:
+            self._moment = None
+
+    def _ran(self) -> int:
         return self.start_ms + self.skew_ms + int((time.time() - self._began) * 1000 * self.speed)
 
     @staticmethod

@@ -262,10 +262,11 @@ class Venue(Generic[A]):
         if quote.left is not None:
             quote.left -= qty
         part = (qty / listing.parts / listing.step).to_integral_value(ROUND_DOWN) * listing.step or qty
-        while qty > 0 and order.working:
-            now = qty if qty < 2 * part else part
-            self.fill(account, order, price, now, maker=maker)
-            qty -= now
+        with self.clock.one_moment():
+            while qty > 0 and order.working:
+                now = qty if qty < 2 * part else part
+                self.fill(account, order, price, now, maker=maker)
+                qty -= now
 
     def fill(self, account: A, order: Order, price: Decimal, qty: Decimal, *, maker: bool) -> None:
         """One trade of an order."""

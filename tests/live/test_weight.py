@@ -68,9 +68,13 @@ def test_every_request_is_counted(tmp_path: Path, futures: bool) -> None:
             last = uncounted(bot, exchange) - at_start
             requests = exchange.control("requests")[market]
 
+        priced = [
+            name for _, name, _ in requests if "/ticker/" in name
+        ]  # where a stream was slow: counted at its dearest
         renewed = [name for _, name, _ in requests if name == "PUT /fapi/v1/listenKey"]
         if futures:  # some kinds are counted at their dearest (one pair's best price): more than is used, never less
             assert last <= first
             assert renewed
         else:
-            assert (first, last) == (at_start, at_start)
+            assert last <= first <= at_start
+            assert priced or last == at_start
