@@ -18,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from actors.venues.exchange_rules import ListRule, StopRule, lists_of
+from actors.venues.exchange_rules import ListRule, StopRule, as_told, lists_of
 from engine.client_ids import from_hex, from_text, to_hex, to_text
 from engine.errors import ConfigError, Problem, TradepitError
 from engine.market import Market
@@ -123,7 +123,7 @@ class Capability:
         if refusal is not None:
             raise CannotTrade(refusal)
         kind, price = str(order.type), order.price if order.type is OrderType.LIMIT else None
-        words = {"{leverage}": float(order.leverage), "{margin}": margin}
+        words = {"{leverage}": as_told(order.leverage), "{margin}": margin}
         params = self._filled(self.create_params, order.client_order_id, words)
         if order.type is OrderType.STOP and self.stop is not None:
             kind, price = self.stop.type, self._stop_limit(order, market)
@@ -159,8 +159,7 @@ class Capability:
 
     def prepare(self, pair: str, leverage: Decimal, margin: str) -> list[tuple[str, Call]]:
         """What is set before a futures position is entered, in order, each with its kind of request."""
-        value = int(leverage) if leverage == int(leverage) else float(leverage)
-        calls = {"margin_mode": ("set_margin_mode", margin), "leverage": ("set_leverage", value)}
+        calls = {"margin_mode": ("set_margin_mode", margin), "leverage": ("set_leverage", as_told(leverage))}
         return [
             (kind, Call(calls[kind][0], (calls[kind][1], pair), self._filled(params, "", {"{margin}": margin})))
             for kind, params in self.setup.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any, Final
 
 from engine.types import Millis
@@ -60,3 +61,8 @@ def lists_of(given: Mapping[str, Any]) -> ListRule:
         window_ms=given["days"] * DAY_MS if "days" in given else None,
         whole_account=given.get("account", False),
     )
+
+
+def as_told(leverage: Decimal) -> int | float:
+    """A leverage as exchanges want it told: whole where it is, since some take `3.0` for no number."""
+    return int(leverage) if leverage == int(leverage) else float(leverage)

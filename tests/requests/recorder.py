@@ -115,7 +115,7 @@ def ccxt_market(made: Any, able: Capability) -> Any:
             "settle": None if spot else "USDT",
             "baseId": "BTC",
             "quoteId": "USDT",
-            "settleId": None if spot else "usdt",
+            "settleId": None if spot else "USDT" if able.exchange == "bitget" else "usdt",
             "type": "spot" if spot else "swap",
             "spot": spot,
             "swap": not spot,
