@@ -297,17 +297,16 @@ def keeper(files: Files) -> Iterator[Keeper]:
     keeper.process.close()
 
 
-def test_the_process_follows_within_a_second(journal: FileJournal, keeper: Keeper) -> None:
-    """What is recorded is in the history within a second."""
+def test_the_process_follows_what_is_recorded(journal: FileJournal, keeper: Keeper) -> None:
+    """What is recorded while it runs comes into the history by itself, without a word to it."""
     bot = Bot(journal)
     bot.start()
     keeper.until(lambda: keeper.process.applied == journal.seq)
+    before = journal.seq
     bot.trade(1)
-    recorded = time.monotonic()
-
     keeper.until(lambda: keeper.process.applied == journal.seq)
 
-    assert time.monotonic() - recorded < 1.0
+    assert keeper.process.applied > before
 
 
 def _went_on(keeper: Keeper, start: int) -> bool:
