@@ -13,6 +13,7 @@ What is noticed, and when
 
 from __future__ import annotations
 
+import abc
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
@@ -40,7 +41,7 @@ class Instances(Protocol):
     async def release(self, instance: Any) -> None: ...
 
 
-class Stream:
+class Stream(abc.ABC):
     """One stream and its life; a subclass says what is subscribed and read. On the connection's loop."""
 
     keyed = False
@@ -60,21 +61,21 @@ class Stream:
 
     # what a subclass adds ---------------------------------------------------
 
+    @abc.abstractmethod
     async def subscribe(self) -> None:
         """Ask for what this stream is for."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def went_up(self) -> None:
         """Frames come."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def went_down(self, why: str) -> None:
         """No frame can be expected from here on."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     async def probe(self) -> bool:
         """Ask the venue whether something has happened that this stream has not told; may raise, which counts as yes."""
-        raise NotImplementedError
 
     def is_open(self) -> bool:
         """Whether it counts as up though no frame has come: where nothing is said of a subscription."""
@@ -85,10 +86,10 @@ class Stream:
         del message
         return False
 
-    def resolved(self, result: Any) -> None:
+    def resolved(self, result: Any) -> None:  # noqa: B027  (most streams have nothing to do with it)
         """What ccxt has made of a frame."""
 
-    async def ended(self) -> None:
+    async def ended(self) -> None:  # noqa: B027  (as above)
         """The stream is over, or could not be opened."""
 
     # life -------------------------------------------------------------------
