@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
+from typing import TypeVar
 
 from actors.venues.paper.prompt_reads import PromptReads
 from actors.venues.paper.venue import PaperVenue
@@ -15,6 +16,8 @@ from engine.market import Market
 from engine.messages import OrderFilled, TakeSnapshot
 from engine.order import Order
 from engine.types import Millis
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,19 +84,7 @@ class FaultyVenue:
 
     def submit(self, order: Order, now: Millis, permit: Permit) -> Acknowledged | Refused | InDoubt:
         self._arrive(now)
-        f = self.faults
-        match self._draw(("before", f.lost_before), ("after", f.lost_after), ("late", f.late), ("refused", f.refused)):
-            case "before":
-                return InDoubt("no answer: the request was lost")
-            case "late":
-                self._late.append((now + f.late_ms, order, permit))
-                return InDoubt("no answer: the request is slow")
-            case "refused":
-                return Refused("REFUSED", "the exchange did not want it")
-            case "after":
-                self.venue.submit(order, now, permit)
-                return InDoubt("no answer: it was lost")
-        return self.venue.submit(order, now, permit)
+        return self._sent(order, now, permit, self._late, self.venue.submit)
 
     def cancel(
         self, pair: str, client_order_id: str, order_id: str, now: Millis, permit: Permit
@@ -107,19 +98,30 @@ class FaultyVenue:
 
     def amend(self, order: Order, now: Millis, permit: Permit) -> Amended | Refused | InDoubt:
         self._arrive(now)
+        return self._sent(order, now, permit, self._late_amends, self.venue.amend)
+
+    def _sent(
+        self,
+        order: Order,
+        now: Millis,
+        permit: Permit,
+        late: list[tuple[Millis, Order, Permit]],
+        do: Callable[[Order, Millis, Permit], T],
+    ) -> T | Refused | InDoubt:
+        """One request of an order, and what becomes of it on the way."""
         f = self.faults
         match self._draw(("before", f.lost_before), ("after", f.lost_after), ("late", f.late), ("refused", f.refused)):
             case "before":
                 return InDoubt("no answer: the request was lost")
             case "late":
-                self._late_amends.append((now + f.late_ms, order, permit))
+                late.append((now + f.late_ms, order, permit))
                 return InDoubt("no answer: the request is slow")
             case "refused":
                 return Refused("REFUSED", "the exchange did not want it")
             case "after":
-                self.venue.amend(order, now, permit)
+                do(order, now, permit)
                 return InDoubt("no answer: it was lost")
-        return self.venue.amend(order, now, permit)
+        return do(order, now, permit)
 
     def find(self, pair: str, client_order_id: str) -> Found | None:
         return self.venue.find(pair, client_order_id)
