@@ -55,7 +55,8 @@ Nobody here was sure of the following, and has chosen: a TP/SL order that trigge
 the price has passed already is refused with 110093 (Bybit may take it for the opposite kind, which waits for the price
 to come back); an order that has ended cannot be cancelled or amended, code 170213; a pair that is halted refuses with
 170151; a link id is used up for ever; refusals of the key come with status 200; executions have ids that are unique for
-their pair only; `realtime` asked by id tells orders that have ended without `openOnly`; a price may lie 5 % beyond the last
+their pair only; an id without a value is refused;
+`realtime` asked by id tells orders that have ended without `openOnly`; a price may lie 5 % beyond the last
 one, whatever the pair. Not built: futures, `StopOrder` (conditional orders that lock nothing), orders by websocket, books
 in differences (each frame is whole), batches, `cancel-all`. Bybit has no candles of a second; here they are called `1s`.
 

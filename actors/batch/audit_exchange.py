@@ -110,11 +110,10 @@ class _Reading:
         for told in self._pages(trading.fetch_my_trades, market, since):
             fills.setdefault(text(told.get("order")), []).append(told)
         for order_id in fills.keys() - orders.keys():  # not every exchange lists all orders that have ended
-            call = self._can.fetch(market.pair, "", order_id)
-            if call is not None and method != "fetch_orders":
-                self._take(
-                    self._ask(getattr(trading, call.method), *call.args, params=dict(call.params)).value, market, orders
-                )
+            for call in self._can.fetch(market.pair, "", order_id) if method != "fetch_orders" else ():
+                value = self._ask(getattr(trading, call.method), *call.args, params=dict(call.params)).value
+                for told in value if isinstance(value, list) else (value,):
+                    self._take(told, market, orders)
         for order in orders.values():
             self._add(order, fills.get(order.order_id, []), market, books)
 

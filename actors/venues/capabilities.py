@@ -18,7 +18,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from actors.venues.exchange_rules import ListRule, StopRule, as_told, lists_of
+from actors.venues.exchange_rules import ListRule, StopRule, as_told, lists_of, pools_of
 from engine.client_ids import from_hex, from_text, to_hex, to_text
 from engine.errors import ConfigError, Problem, TradepitError
 from engine.market import Market
@@ -79,7 +79,8 @@ class Capability:
     cancel_params: Mapping[str, Any] | None
     id_prefix: str = ""
     cancel_id: bool = False
-    fetch_id: str | None = None
+    fetch_lists: tuple[str, ...] = ()
+    fetch_known: str = ""
     market_buy: str = "amount"
     options: Mapping[str, Any] = field(default_factory=dict)
     stop: StopRule | None = None
@@ -172,15 +173,21 @@ class Capability:
         sells = order.side is OrderSide.SELL
         return market.round_price(_trigger(order) * (ONE - STOP_LIMIT if sells else ONE + STOP_LIMIT))
 
-    def fetch(self, pair: str, client_order_id: str, order_id: str = "", *, stop: bool = False) -> Call | None:
-        """The call that reads one order, by the exchange's id where it is known; None: look for it in the lists."""
+    def fetch(self, pair: str, client_order_id: str, order_id: str = "", *, stop: bool = False) -> tuple[Call, ...]:
+        """The calls that read one order, by the exchange's id where it is known; none: look for it in the whole lists.
+
+        They are asked in turn until one has it, and the exchange has no such order where none of them does.
+        """
         read = self.stop.read if stop and self.stop is not None else {}
+        if self.fetch_lists and self.fetch_params is not None:
+            named = {self.fetch_known: order_id} if order_id else self._filled(self.fetch_params, client_order_id)
+            return tuple(Call(method, (pair, None, None), {**named, **read}) for method in self.fetch_lists)
         if order_id:
             plain = {k: v for k, v in (self.fetch_params or {}).items() if "{id}" not in str(v)}
-            return Call("fetch_order", (order_id, pair), {**plain, **read})
+            return (Call("fetch_order", (order_id, pair), {**plain, **read}),)
         if self.fetch_params is None:
-            return None
-        return Call("fetch_order", (self.fetch_id, pair), {**self._filled(self.fetch_params, client_order_id), **read})
+            return ()
+        return (Call("fetch_order", (None, pair), {**self._filled(self.fetch_params, client_order_id), **read}),)
 
     def cancel(self, pair: str, client_order_id: str, order_id: str = "", *, stop: bool = False) -> Call | None:
         """The call that cancels one order; None: its id has to be found first."""
@@ -329,10 +336,6 @@ def capability(exchange: str, *, futures: bool = False) -> Capability:
 
 
 def _capability(exchange: str, market: str, about: Mapping[str, Any], given: Mapping[str, Any]) -> Capability:
-    pools = tuple(
-        Pool(name, p["limit"], p["seconds"] * 1_000, p.get("rolling", False), p.get("restart_percent", _share(p)))
-        for name, p in given["pools"].items()
-    )
     return Capability(
         exchange=exchange,
         market=market,
@@ -343,13 +346,14 @@ def _capability(exchange: str, market: str, about: Mapping[str, Any], given: Map
         id_prefix=about.get("id_prefix", ""),
         horizon_ms=given["horizon_s"] * 1_000,
         tif=tuple(given["tif"]),
-        pools=pools,
+        pools=pools_of(given["pools"]),
         costs=_costs(given["costs"], "open" in given.get("stop", {})),
         create_params=given["create"],
         fetch_params=given.get("fetch"),
         cancel_params=given.get("cancel"),
         cancel_id=given.get("cancel_id", False),
-        fetch_id=given.get("fetch_id"),
+        fetch_lists=tuple(given.get("fetch_lists", ())),
+        fetch_known=given.get("fetch_known", ""),
         market_buy=given.get("market_buy", "amount"),
         options=given.get("options", {}),
         stop=StopRule(**given["stop"]) if "stop" in given else None,
@@ -361,11 +365,6 @@ def _capability(exchange: str, market: str, about: Mapping[str, Any], given: Map
         setup=given.get("setup", {}),
         leverage_in_order=given.get("leverage_in_order", ""),
     )
-
-
-def _share(pool: Mapping[str, Any]) -> int | None:
-    """A window of seconds is waited for after a restart; of a longer one a share is kept."""
-    return 0 if pool["seconds"] <= 10 else None
 
 
 def _costs(given: Mapping[str, Mapping[str, int]], separate_stops: bool) -> dict[str, Mapping[str, int]]:

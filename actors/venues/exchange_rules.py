@@ -1,4 +1,4 @@
-"""How an exchange takes guarding stops, and how it lists what happened: parts of a `Capability`."""
+"""How an exchange takes guarding stops, and how it lists what happened, what it counts: parts of a `Capability`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
+from engine.quota import Pool
 from engine.types import Millis
 
 DAY_MS: Final = 86_400_000
@@ -61,6 +62,19 @@ def lists_of(given: Mapping[str, Any]) -> ListRule:
         window_ms=given["days"] * DAY_MS if "days" in given else None,
         whole_account=given.get("account", False),
     )
+
+
+def pools_of(given: Mapping[str, Mapping[str, Any]]) -> tuple[Pool, ...]:
+    """What an exchange counts, by the file of facts."""
+    return tuple(
+        Pool(name, p["limit"], p["seconds"] * 1_000, p.get("rolling", False), p.get("restart_percent", _share(p)))
+        for name, p in given.items()
+    )
+
+
+def _share(pool: Mapping[str, Any]) -> int | None:
+    """A window of seconds is waited for after a restart; of a longer one a share is kept."""
+    return 0 if pool["seconds"] <= 10 else None
 
 
 def as_told(leverage: Decimal) -> int | float:

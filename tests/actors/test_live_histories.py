@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
+from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from actors.venues.capabilities import capability
 from actors.venues.exchange_rules import ListRule
-from actors.venues.live.histories import pages
+from actors.venues.live.failure import Failure, Verdict
+from actors.venues.live.histories import Histories, pages
+from actors.venues.live.wire import Answer
+from engine.market import Market
 
+MARKET = Market(pair="BTC/USDT", base="BTC", quote="USDT", price_step=Decimal("0.1"), amount_step=Decimal("0.001"))
+MINE = "tpAAAAAAr1p0000beeft1i1"
 NOW = 1_700_000_000_000
 DAY = 86_400_000
 
@@ -99,3 +107,58 @@ def test_rows_without_an_id_are_all_there() -> None:
         row["id"] = None
 
     assert len(asyncio.run(pages(listing.ask, listing.rule, NOW - DAY, NOW))) == 2
+
+
+class Asked:
+    """Stands for the requests of a Bybit account: the open list and the history answer as they are told to, each once."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.connection = SimpleNamespace(trading=SimpleNamespace(has={}))
+        self.answers = list(answers)
+
+    def method(self, call: Any) -> str:
+        return str(call.method)
+
+    async def read(self, kind: str, method: str, *, pair: str) -> Answer:
+        del kind, pair
+        assert method == ["fetch_canceled_and_closed_orders", "fetch_open_orders"][len(self.answers) - 1]
+        return self.answers.pop(0)
+
+
+def listed(*client_ids: str) -> Answer:
+    """A list of orders, by the ids that were given to them."""
+    return Answer(value=[{"id": f"x{name}", "clientOrderId": name} for name in client_ids])
+
+
+REFUSED = Answer(failure=Failure(Verdict.REFUSED, "REFUSED", "params error"))
+NO_SUCH = Answer(failure=Failure(Verdict.REFUSED, "NOT_FOUND", "order not exists"))
+FOUND, NONE, ALL = listed(MINE), listed(), listed("yours", "another")
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_found", "is_sure"),
+    [
+        ((FOUND, NONE), True, True),
+        ((NONE, FOUND), True, True),
+        ((REFUSED, FOUND), True, True),
+        ((NONE, NONE), False, True),
+        ((REFUSED, NONE), False, False),
+        ((NONE, REFUSED), False, False),
+        ((NONE, NO_SUCH), False, False),
+        ((NONE, Answer(value=None)), False, False),
+        ((ALL, NONE), False, False),
+        ((NONE, ALL), False, False),
+    ],
+)
+def test_an_order_is_unknown_once_open_list_and_history_say_so(
+    answers: tuple[Answer, Answer], is_found: bool, is_sure: bool
+) -> None:
+    """Bybit is asked in both lists; an error, an answer without a list and one about other orders say nothing of ours."""
+    requests: Any = Asked(*answers)
+    books: Any = None
+    histories = Histories(requests, books, capability("bybit"))
+
+    told, sure = asyncio.run(histories.order(MARKET, MINE))
+
+    assert (told is not None, sure) == (is_found, is_sure)
+    assert told is None or told["clientOrderId"] == MINE

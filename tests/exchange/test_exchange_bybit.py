@@ -9,6 +9,7 @@ from typing import Any
 import ccxt
 import pytest
 
+from actors.venues.capabilities import capability
 from tests.exchange.client import Exchange
 from tests.exchange.driving import drive, outcome, until
 
@@ -48,9 +49,12 @@ def stopped(bybit: Any, client_id: str, amount: float = 0.01, price: float = 59_
     )
 
 
-def by_link(bybit: Any, client_id: str) -> Any:
-    """An order by its link id."""
-    return bybit.fetch_order("", PAIR, {"orderLinkId": client_id, "acknowledged": True})
+async def by_link(bybit: Any, client_id: str) -> Any:
+    """An order by its link id, asked for as the bot asks; None where no list has it."""
+    for call in capability("bybit").fetch(PAIR, client_id):
+        for order in await getattr(bybit, call.method)(*call.args, dict(call.params)):
+            return order
+    return None
 
 
 def test_an_order_is_taken_filled_and_told(exchange: Exchange) -> None:
@@ -82,7 +86,10 @@ def test_an_order_is_taken_filled_and_told(exchange: Exchange) -> None:
 
 
 def test_refusals_have_their_codes(exchange: Exchange) -> None:
-    """A used link id, missing funds, an unknown order, a bad key and signature, an old timestamp: what ccxt knows them as."""
+    """A used link id, missing funds, an unknown order, a bad key and signature, an old timestamp: what ccxt knows them as.
+
+    An id without a value, which ccxt's own look-up writes beside a link id, is one: ours does without.
+    """
 
     async def work(bybit: Any) -> list[Any]:
         await bought(bybit, "a1")
@@ -90,7 +97,7 @@ def test_refusals_have_their_codes(exchange: Exchange) -> None:
             await outcome(bought(bybit, "a1")),
             await outcome(bought(bybit, "a2", 5.0)),
             await outcome(bybit.cancel_order(None, PAIR, {"orderLinkId": "a9"})),
-            await outcome(by_link(bybit, "a9")),
+            await outcome(bybit.fetch_order("", PAIR, {"orderLinkId": "a1", "acknowledged": True})),
             await outcome(bought(bybit, "a3", price=70_000)),
             await outcome(stopped(bybit, "s1", price=61_000)),
         ]
@@ -102,7 +109,7 @@ def test_refusals_have_their_codes(exchange: Exchange) -> None:
         return told
 
     told = drive(exchange, work)
-    codes = ("170141", "170131", "170213", "not found", "170193", "110093", "10002", "10003", "10004")
+    codes = ("170141", "170131", "170213", "orderId is blank", "170193", "110093", "10002", "10003", "10004")
 
     assert [True] * len(codes) == [code in str(error) for code, error in zip(codes, told, strict=True)]
     assert [ccxt.InvalidOrder, ccxt.InsufficientFunds, ccxt.OrderNotFound] == [type(error) for error in told[:3]]
@@ -170,17 +177,19 @@ def cursor_of(rows: Any) -> str:
 
 
 def test_what_has_ended_is_in_the_history_for_longer(exchange: Exchange) -> None:
-    """After a restart of Bybit's an order that has ended is no more among the newest, but in the history."""
+    """After a restart of Bybit's an order that has ended is no more among the newest, but in the history: it is found there."""
 
     async def work(bybit: Any) -> tuple[Any, ...]:
         await bought(bybit, "a1")
         before = await by_link(bybit, "a1")
         exchange.control("restart")
-        return before, await outcome(by_link(bybit, "a1")), await bybit.fetch_canceled_and_closed_orders(PAIR)
+        newest = await bybit.fetch_open_orders(PAIR, None, None, {"orderLinkId": "a1"})
+        return before, newest, await by_link(bybit, "a1"), await by_link(bybit, "a9")
 
-    before, after, (ended,) = drive(exchange, work)
+    before, newest, ended, never = drive(exchange, work)
 
-    assert ("closed", ccxt.OrderNotFound, before["id"]) == (before["status"], type(after), ended["id"])
+    assert ("closed", [], before["id"], "closed") == (before["status"], newest, ended["id"], ended["status"])
+    assert never is None
 
 
 def test_what_is_filled_in_part_and_cancelled_says_so(exchange: Exchange) -> None:

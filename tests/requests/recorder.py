@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -168,17 +168,24 @@ def calls(able: Capability) -> Iterator[tuple[str, Call | None]]:
     for margin in ("isolated", "cross"):
         for kind, call in able.prepare(pair, entry.leverage, margin) if able.market == "futures" else []:
             yield f"{kind} {margin}", call
-    yield "fetch", able.fetch(pair, ID)
-    yield "fetch known", able.fetch(pair, ID, ORDER_ID)
+    yield from _fetches("fetch", able.fetch(pair, ID))
+    yield from _fetches("fetch known", able.fetch(pair, ID, ORDER_ID))
     yield "cancel", able.cancel(pair, ID)
     yield "cancel known", able.cancel(pair, ID, ORDER_ID)
     if able.stop is not None:
-        yield "fetch stop", able.fetch(pair, ID, stop=True)
-        yield "fetch known stop", able.fetch(pair, ID, ORDER_ID, stop=True)
+        yield from _fetches("fetch stop", able.fetch(pair, ID, stop=True))
+        yield from _fetches("fetch known stop", able.fetch(pair, ID, ORDER_ID, stop=True))
         yield "cancel stop", able.cancel(pair, ID, stop=True)
         yield "cancel known stop", able.cancel(pair, ID, ORDER_ID, stop=True)
     yield "open orders", able.open_orders(pair)
     yield "open stops", able.open_stops(pair)
+
+
+def _fetches(name: str, asked: Sequence[Call]) -> Iterator[tuple[str, Call | None]]:
+    """The first by its name, those that are asked after it by `then`."""
+    yield name, asked[0] if asked else None
+    for call in asked[1:]:
+        yield f"{name}, then", call
 
 
 def request_of(made: Any, call: Call) -> Request:

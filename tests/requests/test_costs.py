@@ -131,12 +131,12 @@ async def _order_costs(made: Any, able: Capability, order: Order, price: Decimal
     raised = replace(stop, client_order_id=f"{ID}4", trigger_price=higher, replaces=f"{ID}3")
     asked = [
         ("order", able.create(order, market)),
-        ("fetch_order", able.fetch(pair, f"{ID}1")),
+        ("fetch_order", able.fetch(pair, f"{ID}1")[0]),
         ("open_orders", able.open_orders(pair)),
         ("cancel", able.cancel(pair, f"{ID}1")),
         ("order", able.create(held, market)),
         ("stop", able.create(stop, market)),
-        ("fetch_stop", able.fetch(pair, f"{ID}3", stop=True)),
+        ("fetch_stop", able.fetch(pair, f"{ID}3", stop=True)[0]),
         ("open_stops", able.open_stops(pair)),
         *((("replace", able.create(raised, market)),) if able.stop_replace else ()),
         ("cancel_stop", able.cancel(pair, raised.client_order_id if able.stop_replace else f"{ID}3", stop=True)),

@@ -20,6 +20,7 @@ from actors.venues.live.books import Books
 from actors.venues.live.failure import Verdict
 from actors.venues.live.markets import number
 from actors.venues.live.requests import Requests
+from actors.venues.live.wire import Answer
 from actors.venues.live.words import client_id_of, rows, text
 from engine.market import Market
 from engine.types import Millis
@@ -199,23 +200,49 @@ class Histories:
     ) -> tuple[Mapping[str, Any] | None, bool]:
         """An order by our id or the exchange's, as ccxt tells it; else None, and whether it is sure that there is none.
 
-        A refusal for another reason, a key that may not read or a faulty answer, says nothing about the order.
+        A refusal for another reason, a key that may not read or a faulty answer, says nothing about the order. Where
+        lists are asked for it, each of them must have said that it is not there; none: the whole lists have been read.
         """
-        call = self._ability.fetch(market.pair, client_id, order_id, stop=stop)
-        if call is None:
-            return None, True  # it is looked for in the lists, which have been read
-        kind = "fetch_stop" if stop else "fetch_order"
-        answer = await self._requests.read(kind, self._requests.method(call), pair=market.pair)
-        failure = answer.failure
-        if failure is not None:
-            return None, failure.verdict is Verdict.REFUSED and failure.code == "NOT_FOUND"
-        if isinstance(answer.value, Mapping) and text(answer.value.get("id")):
-            return answer.value, True
-        return None, _is_told_as_nothing(answer.told)
+        kind, is_sure = "fetch_stop" if stop else "fetch_order", True
+        for call in self._ability.fetch(market.pair, client_id, order_id, stop=stop):
+            answer = await self._requests.read(kind, self._requests.method(call), pair=market.pair)
+            if call.method == "fetch_order":
+                told, is_told = _one_of(answer)
+            else:
+                told, is_told = self._listed_in(answer, client_id, order_id)
+            if told is not None:
+                return told, True
+            is_sure = is_sure and is_told
+        return None, is_sure
+
+    def _listed_in(self, answer: Answer, client_id: str, order_id: str) -> tuple[Mapping[str, Any] | None, bool]:
+        """The order in a list that was asked for it alone; else None, and whether the list says that it is not there.
+
+        One with other orders in it does not heed what it was asked for.
+        """
+        if answer.failure is not None or not isinstance(answer.value, Sequence):
+            return None, False
+        for told in rows(answer.value):
+            is_it = isinstance(told, Mapping) and (
+                text(told.get("id")) == order_id if order_id else self._ability.ours(client_id_of(told)) == client_id
+            )
+            if is_it:
+                return told, True
+        return None, not answer.value
 
 
 class _Refused(Exception):
     """A list was refused: it is not empty, it is not known."""
+
+
+def _one_of(answer: Answer) -> tuple[Mapping[str, Any] | None, bool]:
+    """The order in an answer that is to be one; else None, and whether it is sure that there is none."""
+    failure = answer.failure
+    if failure is not None:
+        return None, failure.verdict is Verdict.REFUSED and failure.code == "NOT_FOUND"
+    if isinstance(answer.value, Mapping) and text(answer.value.get("id")):
+        return answer.value, True
+    return None, _is_told_as_nothing(answer.told)
 
 
 def _is_told_as_nothing(told: Any) -> bool:

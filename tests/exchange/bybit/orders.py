@@ -306,8 +306,12 @@ def number(params: Params, name: str) -> Decimal:
 
 
 def _category(asked: Asked) -> None:
+    """The market, and no id that is there without a value: whether Bybit passes over such a one is not known."""
     if asked.need("category") != "spot":
         raise wrong("category: only spot is here")
+    for name in ("orderId", "orderLinkId"):
+        if asked.params.get(name) == "":
+            raise wrong(f"{name} is blank")
 
 
 def _by_id(asked: Asked) -> bool:
