@@ -294,6 +294,7 @@ class PairActor(CommandedActor):
         if message.request_id != f"{self.pair}!{self.epoch}.{self._snapshots}":
             return
         self.cancel_timer("snapshot")
+        self.take_back_late()
         self.tell_trade(message)
         self.go_on()
         self.end_if_done()

@@ -11,6 +11,7 @@ Rules
 from __future__ import annotations
 
 import abc
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -42,6 +43,10 @@ from engine.work import PlaceAborted, Rules, Trade
 RETRY_MS: Final = 1_000
 PERMIT_MS: Final = 5_000
 """How long a permit may be without an answer before it is asked for again."""
+WAITS_MS: Final = 10_000
+"""How long an amendment waits for its permit before it is taken back; less than what the trade gives it for its answer."""
+REMEMBERED: Final = 64
+"""Of so many requests that were taken back, and permits that were used, a late or repeated answer is known as such."""
 ANSWER_MS: Final = 15_000
 """How long an order may be without an answer before the venue is asked about it."""
 DAY_MS: Final = 86_400_000
@@ -91,6 +96,8 @@ class SendingActor(RecoveringActor, abc.ABC):
         self._after_gathered = self.trade
         self._entry_until: Millis = 0
         self._stop_budgets: dict[str, str] = {}
+        self._taken_back: deque[str] = deque(maxlen=REMEMBERED)
+        self._in_use: deque[str] = deque(maxlen=REMEMBERED)
 
     @abc.abstractmethod
     def tell_trade(self, event: Message) -> None:
@@ -122,9 +129,9 @@ class SendingActor(RecoveringActor, abc.ABC):
         for action in orders:
             order, cancel = action.order, isinstance(action, Cancel)
             if cancel:
-                self.sending.pop(f"{order.client_order_id}{_SUFFIX[Amend]}", None)  # not wanted any more
+                self._take_back(f"{order.client_order_id}{_SUFFIX[Amend]}")  # not wanted any more
             if cancel and order.client_order_id in self.sending:
-                self.sending.pop(order.client_order_id)  # recorded, and never sent: nothing to cancel there
+                self._take_back(order.client_order_id)  # recorded, and never sent: nothing to cancel there
                 aborted = PlaceAborted(pair=self.pair, client_order_id=order.client_order_id, code=Denial.UNFILLED)
                 self.tell_trade(aborted)
                 continue
@@ -209,7 +216,7 @@ class SendingActor(RecoveringActor, abc.ABC):
         self.go_on()
 
     def _abort(self, sending: Sending, code: str, detail: str) -> None:
-        self.sending.pop(sending.request_id, None)
+        self._take_back(sending.request_id)
         order = sending.order
         if sending.what is Amend:
             self.tell_trade(_unsent(order, code, detail, self.now()))
@@ -251,11 +258,13 @@ class SendingActor(RecoveringActor, abc.ABC):
     def on_permit_granted(self, message: PermitGranted) -> None:
         """Send it; from here on only the venue knows."""
         sending = self.sending.get(message.request_id)
+        is_late = sending is None and message.request_id in self._taken_back
+        if is_late or (sending is not None and sending.seq > self.outbox.recorded):  # or it answers an earlier wish
+            if message.permit_id not in self._in_use:
+                self.tell("limiter", PermitsSpent(spent=(), unused=(message.permit_id,)))
+            return
         if sending is None:
             return  # told twice: it is in use
-        if sending.seq > self.outbox.recorded:  # a late answer to an earlier wish of this name
-            self.tell("limiter", PermitsSpent(spent=(), unused=(message.permit_id,)))
-            return
         del self.sending[message.request_id]
         if not self.sending:
             self.cancel_timer("permit")
@@ -273,6 +282,7 @@ class SendingActor(RecoveringActor, abc.ABC):
             self._abort(sending, Denial.UNFILLED, "what it was to replace has ended")
             self.go_on()
             return
+        self._in_use.append(message.permit_id)
         if sending.cancel:
             cancel = CancelOrder(
                 pair=self.pair,
@@ -306,6 +316,17 @@ class SendingActor(RecoveringActor, abc.ABC):
             sending.asked = False
             sending.not_after = self._not_after(sending.order, cancel=sending.cancel)
             self.start_timer("permit", RETRY_MS)
+
+    def _take_back(self, request_id: str) -> None:
+        """It does not leave: a permit that comes for it all the same goes back."""
+        if self.sending.pop(request_id, None) is not None:
+            self._taken_back.append(request_id)
+
+    def take_back_late(self) -> None:
+        """Give up amendments that have no permit for long: the stop stands, and what the venue tells of it is no answer."""
+        since = self.now() - WAITS_MS
+        for sending in [s for s in self.sending.values() if s.what is Amend and s.order.amended_at <= since]:
+            self._abort(sending, Denial.RATE_LIMIT, "it had no permit in time")
 
     def unanswered(self) -> list[str]:
         """Orders that were sent and have no answer yet."""

@@ -8,7 +8,8 @@ Rules
     That it is done is looked up once more: some venues say so of what they have only taken down.
     A refused one has changed nothing, and the order may be gone: what is true is asked. Then, for a while, a stop is
     moved by its cancel and a new one; not where the request never left, or nothing is traded: a new one might not leave
-    either, and the one that stands is better than none.
+    either, and the one that stands is better than none. Nor where the bot ended before it was done.
+    One that has no permit for long is taken back before it left: nothing is asked, and it is tried again.
     What stands at the venue and is not what we believe, with nothing under way, is asked about twice, believed, and told.
 """
 
@@ -29,10 +30,14 @@ from engine.types import OrderStatus, Purpose
 from engine.work import Work
 
 NEVER_DONE: Final = "NOT_FOUND"
+NO_TURN: Final = str(Denial.RATE_LIMIT)
+"""An amendment that was taken back since it had no permit for long."""
+INTERRUPTED: Final = "INTERRUPTED"
+"""An amendment that was under way when the bot ended, and was not done."""
 ANSWER_MS: Final = 15_000
 """So long an amendment may wait for its permit and its answer before what the venue tells is held against it."""
 UNDONE: Final = frozenset(
-    {"UNREACHABLE", "MARKET_CLOSED", "NO_PERMIT", "TOO_LATE", *(str(denial) for denial in Denial)}
+    {"UNREACHABLE", "MARKET_CLOSED", "NO_PERMIT", "TOO_LATE", INTERRUPTED, *(str(denial) for denial in Denial)}
 )
 """Codes of amendments that were not sent, or could not be done by anybody now: they say nothing against the next one."""
 
@@ -59,7 +64,7 @@ def on_rejected(work: Work, event: AmendRejected) -> None:
         return
     refused = replace(order.amending, code=event.code, reason=event.reason)
     order = work.trade.orders[order.client_order_id] = changed(order, amending=refused)
-    if order.filled >= order.amount:
+    if order.filled >= order.amount or (event.code == NO_TURN and not order.amending.doubted):
         _given_up(work, order)
     elif event.code == "WOULD_TRIGGER" and work.trade.position.amount > 0 and work.trade.leaving is None:
         _given_up(work, order)
@@ -90,7 +95,7 @@ def compare(work: Work, told: VenueOrder, *, final: bool) -> None:
     elif not order.amending.doubted and _is_new(work, order):
         ask_again(work)  # it may not have been sent yet
     elif not order.amending.doubted:
-        _verify(work, order, "no answer to its amendment was heard")
+        _verify(work, order, "no answer to its amendment was heard", "" if work.trade.reconciled else INTERRUPTED)
     elif not final and order.amending.code in ("", *UNDONE):
         ask_again(work)
     elif told.trigger_price is None or stands == (order.amount, order.trigger_price):
@@ -110,11 +115,14 @@ def _target(order: Order) -> tuple[Decimal, Decimal] | None:
     return None if order.amending is None else (order.amending.amount, order.amending.trigger_price)
 
 
-def _verify(work: Work, order: Order, reason: str) -> None:
+def _verify(work: Work, order: Order, reason: str, code: str = "") -> None:
     """Ask once more what stands; where nothing is under way, as if what we believe were what is to be."""
     if order.amending is None:
         believed = Amendment(amount=order.amount, trigger_price=order.trigger_price or order.price)
-        order = work.trade.orders[order.client_order_id] = changed(order, amending=believed)
+        order = changed(order, amending=believed)
+    elif code:
+        order = changed(order, amending=replace(order.amending, code=code))
+    work.trade.orders[order.client_order_id] = order
     doubt_amendment(work, order, reason)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from actors.base import Context
 from actors.pair import PairActor
 from engine import messages as m
 from engine.codec import to_plain
@@ -79,15 +80,45 @@ def test_a_permit_that_ran_out_is_asked_for_again() -> None:
 
 
 def test_leaving_takes_it_back_before_it_is_sent() -> None:
-    """A user wants out while it waits for its permit: it is never sent, and the stop is cancelled as it always is."""
+    """A user wants out while it waits for its permit: it is never sent, and the stop is cancelled as it always is.
+
+    The permit that comes for it goes back at once; one that is in use, told twice, does not.
+    """
     world, stop = a_world()
+    waited = world.limiter.of(m.AcquirePermit)[-1]
     world.tell(m.ForceExit(request_id="1", pair=PAIR, reply_to="control"))
     asked = world.limiter.of(m.AcquirePermit)[-1]
-    world.permit()
+    late = m.PermitGranted(request_id=waited.request_id, permit_id="late", expires=10**12)
+    used = m.PermitGranted(request_id=asked.request_id, permit_id="used", expires=10**12)
+    world.tell(late, used, used)
 
     assert (asked.request, asked.request_id) == ("cancel_stop", f"{stop}:cancel")
     assert world.gateway.of(m.AmendOrder) == []
-    assert world.gateway.of(m.CancelOrder)[-1].client_order_id == stop
+    assert [cancel.client_order_id for cancel in world.gateway.of(m.CancelOrder)] == [stop]
+    assert [spent.unused for spent in world.limiter.of(m.PermitsSpent)] == [("late",)]
+
+
+def test_one_that_waits_long_for_its_permit_does_not_cost_the_stop() -> None:
+    """The limiter gives none for a minute: nothing is held against it, nothing cancelled, and it is tried again where the price is by then."""
+    world, stop = a_world()
+    before = order_of(world, stop)
+    waits = world.limiter.of(m.AcquirePermit)[-1]
+    world.sim.run_for(60_000)
+    world.tell(m.VenueMissed(pair=PAIR))
+    world.price(125)
+    for _ in range(2):
+        world.look(told(before, before.amount, before.trigger_price))
+    world.price(130)
+    world.permit()
+    sent = world.gateway.of(m.AmendOrder)[-1].order
+
+    assert waits.request == "amend"
+    assert world.gateway.of(m.CancelOrder) == []
+    assert (order_of(world, stop).status, len(world.gateway.of(m.AmendOrder))) == (OrderStatus.NEW, 1)
+    assert sent.amending is not None
+    assert before.amending is not None
+    assert sent.amending.trigger_price > before.amending.trigger_price
+    assert [e.body["code"] for _, e in world.disk.entries if e.kind == "AmendRejected"] == ["RATE_LIMIT"]
 
 
 def test_a_refused_one_is_moved_by_its_cancel() -> None:
@@ -133,23 +164,28 @@ def test_after_a_lost_answer_the_venue_says_which_stands() -> None:
     assert len(world.limiter.of(m.AcquirePermit)) == asked
 
 
-def test_a_new_incarnation_asks_which_stands() -> None:
-    """Killed after it was sent: the trade on disk knows what it was to become; what the venue tells is believed."""
-    world, stop = a_world()
-    world.permit()
-    sent = world.gateway.of(m.AmendOrder)[-1].order
+def again(world: World) -> None:
+    """A new incarnation of the pair, from what is on disk."""
     rules = world.actor.rules
 
-    def again(ctx: object) -> PairActor:
-        world.actor = PairActor(ctx, rules=rules, judge="judge:0")  # type: ignore[arg-type]
+    def factory(ctx: Context) -> PairActor:
+        world.actor = PairActor(ctx, rules=rules, judge="judge:0")
         assert isinstance(world.actor, PairActor)
         return world.actor
 
     seq, state = world.disk.states[NAME]
     world.disk.states[NAME] = (seq, to_plain(state))  # as a journal reads it back
     world.sim.kill(NAME)
-    world.sim.spawn(NAME, again)
+    world.sim.spawn(NAME, factory)
     world.sim.settle()
+
+
+def test_a_new_incarnation_asks_which_stands() -> None:
+    """Killed after it was sent: the trade on disk knows what it was to become; what the venue tells is believed."""
+    world, stop = a_world()
+    world.permit()
+    sent = world.gateway.of(m.AmendOrder)[-1].order
+    again(world)
     question = world.gateway.of(m.TakeSnapshot)[-1]
     assert sent.amending is not None
     world.look(told(sent, sent.amending.amount, sent.amending.trigger_price))
@@ -158,6 +194,21 @@ def test_a_new_incarnation_asks_which_stands() -> None:
     assert order_of(world, stop).trigger_price == sent.amending.trigger_price
     assert order_of(world, stop).amending is None
     assert (len(world.gateway.of(m.AmendOrder)), world.gateway.of(m.CancelOrder)) == (1, [])
+
+
+def test_what_the_end_cut_short_is_made_again_in_place() -> None:
+    """Killed before it was sent or done: once it could not arrive any more the stop is changed anew, and is not cancelled for it."""
+    world, stop = a_world()
+    before = order_of(world, stop)
+    again(world)
+    for final in (False, True):
+        world.look(told(before, before.amount, before.trigger_price), final=final)
+    world.price(121)
+    world.permit()
+
+    assert [amend.order.client_order_id for amend in world.gateway.of(m.AmendOrder)] == [stop]
+    assert world.gateway.of(m.CancelOrder) == []
+    assert [e.body["code"] for _, e in world.disk.entries if e.kind == "AmendRejected"] == ["INTERRUPTED"]
 
 
 def test_one_that_never_arrived_is_given_up_when_it_could_not_any_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from decimal import ROUND_DOWN, Decimal
@@ -12,14 +13,22 @@ import ccxt
 import pytest
 
 from actors.venues.capabilities import capability
+from tests.bots import ask, at_once
 from tests.exchange.client import Exchange
 from tests.exchange.driving import drive, outcome
 from tests.live.bots import STRATEGIES, LiveBot
 from tests.live.ledger import D, differences
-from tests.live.test_guarding import BOUGHT, CLOSED, QUICK, held, is_guarded, move, working
+from tests.live.test_guarding import BOUGHT, CLOSED, QUICK, held, is_guarded, move, stops, working
 from tests.showing.common import sql, wait_until
 
 PAIR = "ETH/USDT"
+PATIENCE_S = 150
+"""So long a step may take on a machine that does much else; none waits for longer than it must."""
+AMEND = "POST /v5/order/amend"
+INTENDED = "SELECT count(*) FROM entries WHERE kind = 'AmendIntended'"
+AMENDED = "SELECT count(*) FROM entries WHERE kind = 'OrderAmended'"
+OUTCOMES = "SELECT count(*) FROM entries WHERE kind IN ('OrderAmended', 'AmendRejected')"
+SILENT = "SELECT count(*) FROM entries WHERE kind = 'Notified' AND CAST(body AS TEXT) LIKE '%wants silence%'"
 
 
 @pytest.fixture
@@ -82,15 +91,15 @@ def test_a_trade_from_signal_to_stop_out(exchange: Exchange, tmp_path: Path) -> 
     settled(exchange, bot)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_kill_a_hand_and_lost_answers(exchange: Exchange, tmp_path: Path) -> None:
     """The bot is killed over a position, its sockets are cut, and the user sells: the trade ends as his.
 
     Of the next trade the answers to entry, stop and exit are lost and no event comes: each order is found by its id.
     """
-    bot = LiveBot(tmp_path, exchange, [PAIR], strategy_parameters={"every": 10, "hold": 6})
+    bot = LiveBot(tmp_path, exchange, [PAIR], strategy_parameters={"every": 10, "hold": -1})
     with bot:
-        wait_until("a position and its stop", lambda: is_guarded(exchange), 90)
+        wait_until("a position and its stop", lambda: is_guarded(exchange), PATIENCE_S)
         exchange.control("kick", market="bybit")
         bot.kill()
         sell_by_hand(exchange)
@@ -98,15 +107,94 @@ def test_a_kill_a_hand_and_lost_answers(exchange: Exchange, tmp_path: Path) -> N
             exchange.control("fault", kind="lost", endpoint="POST /v5/order/create", count=1, **wish)
         exchange.control("fault", kind="drop", stream="user:*")
         bot.start()
-        bot.wait_for("closed trades", CLOSED, 2, 90)
+        bot.wait_for("closed trades", CLOSED, 1, PATIENCE_S)
+        wait_until("the next position and its stop", lambda: is_guarded(exchange), PATIENCE_S)
+        sold = at_once("exit", PAIR, "--db", bot.files.db)
+        bot.wait_for("closed trades", CLOSED, 2, PATIENCE_S)
         lost = [fault["hits"] for fault in exchange.control("faults") if fault["kind"] == "lost"]
-    reasons = [
-        row["exit_reason"] for row in sql(bot.files, "SELECT exit_reason FROM closed_trades ORDER BY close_time")
-    ]
+    rows = sql(bot.files, "SELECT exit_reason FROM closed_trades ORDER BY close_time")
 
+    assert sold.returncode == 0, sold.stderr
     assert [1, 1, 1] == lost
-    assert ["manual", "exit_signal"] == reasons
+    assert ["manual", "force_exit"] == [row["exit_reason"] for row in rows]
     settled(exchange, bot, by_hand=True)
+
+
+@pytest.mark.parametrize("moment", ["applied", "not_applied", "not_sent"])
+@pytest.mark.timeout(600)
+def test_killed_while_a_stop_is_changed(exchange: Exchange, tmp_path: Path, moment: str) -> None:
+    """Killed with the change on disk, and done there, lost on its way or not sent: the stop stands once and goes on following.
+
+    The exchange says when it has the request and keeps its answer back; it tells nothing of the stop until the kill.
+    """
+    overrides = {"trailing_stop": True, "order_types": QUICK}
+    parameters = {"every": 10, "hold": -1}
+    bot = LiveBot(tmp_path, exchange, [PAIR], strategy_overrides=overrides, strategy_parameters=parameters)
+    with bot:
+        wait_until("a position and its stop", lambda: is_guarded(exchange), PATIENCE_S)
+        bot.wait_for("accepted orders", BOUGHT, 2, PATIENCE_S)
+        (placed,) = working(exchange)
+        hold_back(exchange, bot, moment)
+        move(exchange, PAIR, 1.01)
+        bot.wait_for("a change on disk", INTENDED, 1, PATIENCE_S)
+        if moment != "not_sent":
+            wait_until("its request", lambda: reached(exchange) == 1, PATIENCE_S)
+        bot.kill()
+        asked, heard = count(bot, INTENDED), count(bot, OUTCOMES)
+        (at_kill,) = working(exchange)
+        sent = sum("amend" in path for _, path, _ in exchange.control("requests")["bybit"])
+        exchange.control("clear")
+        bot.start()
+        bot.wait_for("what became of it", OUTCOMES, 1, PATIENCE_S)
+        wanted = wanted_trigger(bot)
+        wait_until("the stop where it was to be", lambda: trigger(exchange) == wanted, PATIENCE_S)
+        move(exchange, PAIR, 1.02)
+        wait_until("the stop that follows", lambda: trigger(exchange) > wanted, PATIENCE_S)
+        bot.wait_for("amendments that are done", AMENDED, 2, PATIENCE_S)
+        (followed,) = stops(exchange)
+        move(exchange, PAIR, 0.9)
+        bot.wait_for("closed trades", CLOSED, 1, PATIENCE_S)
+    first = sql(bot.files, "SELECT outcome, reason FROM amendments ORDER BY intended_at")[0]
+    (gaps,) = sql(bot.files, "SELECT max(longest_replaced_ms) AS longest FROM unguarded")
+
+    assert (1, 0) == (asked, heard)
+    assert (moment == "applied") == (D(at_kill["stop_price"]) == wanted)
+    assert (0 if moment == "not_sent" else 1) == sent
+    assert ("amended" if moment == "applied" else "rejected") == first["outcome"]
+    assert (placed["id"], placed["client_id"]) == (followed["id"], followed["client_id"])
+    assert 0 == gaps["longest"]
+    settled(exchange, bot)
+
+
+def hold_back(exchange: Exchange, bot: LiveBot, moment: str) -> None:
+    """Let the next change of a stop stop short at `moment`, and what it is to be found out by."""
+    if moment == "not_sent":
+        exchange.control("fault", kind="too_many", endpoint="GET /v5/order/*", count=1, retry_after=3600)
+        exchange.control("kick", market="bybit")  # what was missed is read
+        bot.wait_for("a silence", SILENT, 1, PATIENCE_S)
+        return
+    kind = {"applied": "hang", "not_applied": "hang_before"}[moment]
+    exchange.control("fault", kind=kind, endpoint=AMEND, count=1, seconds=3600)
+    exchange.control("fault", kind="unavailable", endpoint="GET /v5/order/*")
+    exchange.control("fault", kind="drop", stream="user:*")
+
+
+def reached(exchange: Exchange) -> int:
+    """How many changes of a stop the exchange has and does not answer."""
+    return sum(fault["hits"] for fault in exchange.control("faults") if fault["endpoint"] == AMEND)
+
+
+def count(bot: LiveBot, query: str) -> int:
+    """A count in the journal."""
+    ((found,),) = ask(bot.files.journal, query, default=((-1,),))
+    return int(found)
+
+
+def wanted_trigger(bot: LiveBot) -> Decimal:
+    """Which trigger the bot wanted first."""
+    query = "SELECT body FROM entries WHERE kind = 'AmendIntended' ORDER BY seq LIMIT 1"
+    ((body,),) = ask(bot.files.journal, query, default=())
+    return D(json.loads(body)["trigger_price"])
 
 
 def test_open_orders_are_listed_whole(exchange: Exchange) -> None:
