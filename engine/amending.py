@@ -62,9 +62,10 @@ def on_rejected(work: Work, event: AmendRejected) -> None:
     order = work.trade.orders.get(event.client_order_id)
     if order is None or order.is_done or order.amending is None:
         return
+    never_left = event.code == NO_TURN and not order.amending.doubted
     refused = replace(order.amending, code=event.code, reason=event.reason)
     order = work.trade.orders[order.client_order_id] = changed(order, amending=refused)
-    if order.filled >= order.amount or (event.code == NO_TURN and not order.amending.doubted):
+    if order.filled >= order.amount or never_left:
         _given_up(work, order)
     elif event.code == "WOULD_TRIGGER" and work.trade.position.amount > 0 and work.trade.leaving is None:
         _given_up(work, order)

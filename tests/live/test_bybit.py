@@ -59,7 +59,7 @@ def trigger(exchange: Exchange) -> Decimal:
     return D(stop["stop_price"])
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_trade_from_signal_to_stop_out(exchange: Exchange, tmp_path: Path) -> None:
     """A limit entry fills, its stop stands for what is held, follows a partial exit and the price, and sells the rest."""
     overrides = {"trailing_stop": True, "order_types": {**QUICK, "entry": "limit"}}
@@ -69,21 +69,20 @@ def test_a_trade_from_signal_to_stop_out(exchange: Exchange, tmp_path: Path) -> 
         tmp_path, exchange, [PAIR], strategy=parts, strategy_overrides=overrides, strategy_parameters=parameters
     )
     with bot:
-        bot.wait_for("entries", BOUGHT, 1, 60)
+        bot.wait_for("entries", BOUGHT, 1, PATIENCE_S)
         move(exchange, PAIR, 0.985)
-        wait_until("a stop for what is held", lambda: bool(held(exchange)) and is_guarded(exchange), 30)
+        wait_until("a stop for what is held", lambda: bool(held(exchange)) and is_guarded(exchange), PATIENCE_S)
         whole = held(exchange)
         move(exchange, PAIR, 1.03)
-        wait_until("half of it sold", lambda: 0 < held(exchange) < whole * Decimal("0.7"), 30)
-        wait_until("a stop for the rest", lambda: is_guarded(exchange), 30)
+        wait_until("half of it sold", lambda: 0 < held(exchange) < whole * Decimal("0.7"), PATIENCE_S)
+        wait_until("a stop for the rest", lambda: is_guarded(exchange), PATIENCE_S)
         (before,) = working(exchange)
         move(exchange, PAIR, 1.01)
-        wait_until(
-            "a higher stop alone", lambda: is_guarded(exchange) and trigger(exchange) > D(before["stop_price"]), 30
-        )
+        higher = D(before["stop_price"])
+        wait_until("a higher stop alone", lambda: is_guarded(exchange) and trigger(exchange) > higher, PATIENCE_S)
         (after,) = working(exchange)
         move(exchange, PAIR, 0.9)
-        bot.wait_for("closed trades", CLOSED, 1, 30)
+        bot.wait_for("closed trades", CLOSED, 1, PATIENCE_S)
     (row,) = sql(bot.files, "SELECT exit_reason FROM closed_trades")
 
     assert (row["exit_reason"], working(exchange)) == ("stoploss_on_exchange", [])
