@@ -69,12 +69,13 @@ async def examine(connection: Connection, config: Config, pairs: Sequence[str], 
 
     Raises:
         Outage: the exchange does not answer.
-        ConfigError: the keys are refused, so nothing else can be said.
+        ConfigError: the keys are refused, or the account is not of the kind that is read: nothing else can be said.
     """
     found = Account()
     _check_clock(connection, config, found, strict=strict)
     _check_markets(connection.markets(), config, pairs, found)
     await _room(connection)
+    await _check_paths(connection)
     began = time.monotonic()
     told = await _asked(connection, connection.trading.fetch_balance)
     found.balances = _balances(told)
@@ -183,6 +184,24 @@ def _balances(told: Any) -> tuple[tuple[str, Decimal, Decimal], ...]:
         (str(coin), number((free or {}).get(coin)) or ZERO, number((used or {}).get(coin)) or ZERO) for coin in coins
     )
     return tuple(sorted(row for row in rows if row[1] or row[2]))
+
+
+async def _check_paths(connection: Connection) -> None:
+    """Refuse an account whose orders and balances are on other paths than the ones that are asked: KuCoin's `hf` accounts.
+
+    ccxt learns it with an instance's markets, and ours come from the one without keys. It would show an empty account.
+    """
+    learn = getattr(connection.trading, "load_migration_status", None)
+    if learn is None or connection.futures:
+        return
+    await _asked(connection, learn)
+    is_apart = connection.trading.options.get("hf")
+    if is_apart is None:
+        raise Outage(f"{connection.name} does not answer: it does not say what kind of account it is")
+    if is_apart:
+        why = "the account is one for high-frequency trading, whose orders and balances are not read here"
+        cure = "Use an account, or a sub-account, that is not"
+        raise ConfigError([Problem("exchange", connection.name, why, cure)])
 
 
 async def _check_permissions(connection: Connection, config: Config, found: Account) -> None:
