@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -45,7 +46,7 @@ PAIR = "BTC/USDT"
 FUTURE = "BTC/USDT:USDT"
 INSTALLATION = "AAAAAA"
 HORIZON_MS = 2_500
-TIMEOUT_MS = 1_500
+PATIENT_MS, IMPATIENT_MS = 30_000, 1_500
 
 E = TypeVar("E")
 
@@ -114,7 +115,7 @@ class Desk:
                 self.venue.look(self._question(f"missed {len(self.told)}"), self.world.now())
             self.told.append(event)
 
-    def wait(self, wanted: Callable[[], Any], what: str, timeout_s: float = 20.0) -> Any:
+    def wait(self, wanted: Callable[[], Any], what: str, timeout_s: float = 60.0) -> Any:
         """Hear until `wanted` has something; fails with what was heard when it does not come."""
         end = time.monotonic() + timeout_s
         while True:
@@ -219,34 +220,42 @@ class PaperWorld:
 class ExchangeWorld:
     """The local exchange through the unmodified ccxt class; late orders are possible for two seconds and a half only.
 
-    `as_known`: for as long as is known of Binance.
+    `horizon_ms`: for so long instead. `as_known`: for as long as is known of Binance.
     """
 
     def __init__(
         self,
         exchange: Exchange,
         key: str = "key",
-        runs: Mapping[int, Millis] | None = None,
         *,
+        horizon_ms: Millis = HORIZON_MS,
         as_known: bool = False,
     ) -> None:
         self.exchange = exchange
         known = capability(exchange.name, futures=exchange.futures)
-        window = known.options["recvWindow"] if as_known else HORIZON_MS - 300
+        window = known.options["recvWindow"] if as_known else horizon_ms - 300
         told = exchange.options()
-        told = {**told, "timeout": TIMEOUT_MS, "options": {**told["options"], "recvWindow": window}}
+        told = {**told, "timeout": PATIENT_MS, "options": {**told["options"], "recvWindow": window}}
         self.connection = Connection(
             ExchangeConfig(name=exchange.name, options=told),
             futures=exchange.futures,
             keys={"apiKey": key, "secret": "secret"},
         )
         self.connection.start()
-        loaded = self.connection.spawn(self.connection.load()).result(20)
+        loaded = self.connection.spawn(self.connection.load()).result(60)
         assert loaded.failure is None, loaded.failure
-        ability = known if as_known else replace(known, horizon_ms=HORIZON_MS)
+        self.ability = known if as_known else replace(known, horizon_ms=horizon_ms)
         self.pair = FUTURE if exchange.futures else PAIR
-        self.live = CcxtVenue(self.connection, ability, INSTALLATION, began=runs)
+        self.anew()
+
+    def anew(self, runs: Mapping[int, Millis] | None = None, **able: Any) -> None:
+        """Another venue on this connection, which knows nothing of before but when each run began; `able`: what it can do."""
+        self.live = CcxtVenue(self.connection, replace(self.ability, **able), INSTALLATION, began=runs)
         self.venue: TradingVenue = self.live
+
+    def hurry(self) -> None:
+        """From now on a request is given up soon, as a short time-out in the configuration has it."""
+        self.connection.trading.timeout = IMPATIENT_MS
 
     def now(self) -> Millis:
         return self.connection.now()
@@ -260,3 +269,42 @@ class ExchangeWorld:
 
     def close(self) -> None:
         self.connection.close()
+
+
+def quiet_exchange(*arguments: str, futures: bool = False, name: str = "binance") -> Exchange:
+    """The local exchange for one file of tests: three pairs whose prices stand still.
+
+    It ends with the process that started it; its own time is far longer than the file takes on a busy machine.
+    """
+    return Exchange("--pairs", "3", "--still", "--for", "1800", *arguments, futures=futures, name=name)
+
+
+def order_trouble(desk: Desk, exchange: Exchange, endpoint: str, fault: Mapping[str, Any]) -> None:
+    """Have the next such request go wrong; the answer that does not come is not waited for as long as usual."""
+    world: Any = desk.world
+    if fault["kind"].startswith("hang"):
+        world.hurry()
+    exchange.control("fault", endpoint=endpoint, count=1, **fault)
+
+
+def fresh(exchange: Exchange, name: str, **known: Any) -> ExchangeWorld:
+    """A new account with 100,000 USDT at the exchange, which has no faults and bitcoin at 60,000."""
+    market = "futures" if exchange.futures else "spot"
+    exchange.control("clear")
+    exchange.control("limits", reset=True, market=market)
+    exchange.control("price", symbol="BTCUSDT", price=60_000, market=market)
+    exchange.control("user", key=name, secret="secret", name=name, funds={"USDT": 100_000}, market=market)
+    return ExchangeWorld(exchange, name, **known)
+
+
+@contextmanager
+def at_desk(world: Any) -> Iterator[Desk]:
+    """A desk at a world, which is closed at the end; what was to go wrong at its exchange does so no more."""
+    made = Desk(world)
+    made.open(1)
+    try:
+        yield made
+    finally:
+        if isinstance(world, ExchangeWorld):
+            world.exchange.control("clear")
+        world.close()

@@ -14,7 +14,7 @@ from actors.venues.trading import Amended, InDoubt, Refused
 from engine.messages import AmendRejected, OrderAmended, OrderInDoubt
 from engine.order import Amendment, Order
 from engine.types import OrderSide, OrderType, Purpose
-from tests.contract.desk import Desk, ExchangeWorld, PaperWorld, an_order, client_id
+from tests.contract.desk import Desk, PaperWorld, an_order, at_desk, client_id, fresh, quiet_exchange
 from tests.exchange.client import Exchange
 
 D = Decimal
@@ -24,45 +24,32 @@ STOP = 2
 
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[Exchange]:
-    with Exchange("--pairs", "3", "--still", "--for", "300", name="bybit") as there:
+    """Bybit, whose prices move when told."""
+    with quiet_exchange(name="bybit") as there:
         yield there
-
-
-def at_exchange(name: str, exchange: Exchange) -> ExchangeWorld:
-    """A fresh account with 100,000 USDT, bitcoin at 60,000."""
-    exchange.control("clear")
-    exchange.control("limits", reset=True)
-    exchange.control("price", symbol="BTCUSDT", price=60_000)
-    exchange.control("user", key=name, secret="secret", name=name, funds={"USDT": 100_000})
-    return ExchangeWorld(exchange, key=name)
 
 
 @pytest.fixture(params=["paper", "exchange"])
 def desk(request: pytest.FixtureRequest, exchange: Exchange, tmp_path: Path) -> Iterator[Desk]:
     """A desk that holds 0.00999 bitcoin, with a stop for 0.009 at 55,000."""
     paper = request.param == "paper"
-    world: Any = PaperWorld(tmp_path / "venue.sqlite") if paper else at_exchange(request.node.name, exchange)
+    world: Any = PaperWorld(tmp_path / "venue.sqlite") if paper else fresh(exchange, request.node.name)
     yield from guarded(world)
 
 
 @pytest.fixture
 def live(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Desk]:
     """The same at the local exchange only."""
-    yield from guarded(at_exchange(request.node.name, exchange))
-    exchange.control("clear")
+    yield from guarded(fresh(exchange, request.node.name))
 
 
 def guarded(world: Any) -> Iterator[Desk]:
     """A desk with a position and its stop."""
-    made = Desk(world)
-    made.open(1)
-    try:
+    with at_desk(world) as made:
         made.submit(an_order(1, world.now(), type=OrderType.MARKET, price=D(60_000)))
         made.wait(lambda: made.filled(1) == D("0.01"), "the entry")
         made.submit(a_stop(made))
         yield made
-    finally:
-        world.close()
 
 
 def a_stop(desk: Desk) -> Order:

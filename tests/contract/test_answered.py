@@ -12,37 +12,21 @@ from actors.venues.live.looks import LAG_MS
 from actors.venues.trading import Looked, ReadsRefused, Remark, RequestEnded
 from engine.messages import OrderCanceled, OrderFilled
 from engine.types import OrderType, TimeInForce
-from tests.contract.desk import Desk, ExchangeWorld, an_order, client_id
+from tests.contract.desk import Desk, an_order, at_desk, client_id, fresh
 from tests.exchange.client import Exchange
 
 D = Decimal
 ORDER = "POST /api/v3/order"
 
 
-@pytest.fixture(scope="module")
-def exchange() -> Iterator[Exchange]:
-    with Exchange("--pairs", "3", "--still", "--for", "300") as there:
-        yield there
-
-
 @pytest.fixture
 def desk(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Desk]:
     """A desk at a fresh account, with what is known of Binance, whose stream is up."""
-    name = request.node.name
-    exchange.control("clear")
-    exchange.control("limits", reset=True)
-    exchange.control("price", symbol="BTCUSDT", price=60_000)
-    exchange.control("user", key=name, secret="secret", name=name, funds={"USDT": 100_000})
-    world = ExchangeWorld(exchange, name, as_known=True)
-    made = Desk(world)
-    made.open(1)
-    try:
+    world = fresh(exchange, request.node.name, as_known=True)
+    with at_desk(world) as made:
         made.wait(lambda: world.live._stream.is_up, "the stream")
         yield made
-    finally:
-        exchange.control("pair", symbol="BTCUSDT", parts=1, top=None)
-        exchange.control("clear")
-        world.close()
+    exchange.control("pair", symbol="BTCUSDT", parts=1, top=None)
 
 
 def test_an_order_that_comes_later_than_its_window_is_never_accepted(desk: Desk, exchange: Exchange) -> None:

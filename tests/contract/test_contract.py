@@ -12,37 +12,19 @@ import pytest
 from actors.venues.trading import Acknowledged, Refused
 from engine.messages import CancelRejected, OrderAccepted, OrderCanceled, OrderFilled, OrderRejected
 from engine.types import OrderSide, OrderStatus, OrderType, Purpose, TimeInForce
-from tests.contract.desk import PAIR, Desk, ExchangeWorld, PaperWorld, an_order, client_id
+from tests.contract.desk import PAIR, Desk, PaperWorld, an_order, at_desk, client_id, fresh
 from tests.exchange.client import Exchange
 
 D = Decimal
 
 
-@pytest.fixture(scope="module")
-def exchange() -> Iterator[Exchange]:
-    with Exchange("--pairs", "3", "--still", "--for", "300") as there:
-        yield there
-
-
 @pytest.fixture(params=["paper", "exchange"])
 def desk(request: pytest.FixtureRequest, exchange: Exchange, tmp_path: Path) -> Iterator[Desk]:
     """A desk at an account with 100,000 USDT, bitcoin at 60,000."""
-    world: Any
-    if request.param == "paper":
-        world = PaperWorld(tmp_path / "venue.sqlite")
-    else:
-        name = request.node.name
-        exchange.control("clear")
-        exchange.control("limits", reset=True)
-        exchange.control("price", symbol="BTCUSDT", price=60_000)
-        exchange.control("user", key=name, secret="secret", name=name, funds={"USDT": 100_000})
-        world = ExchangeWorld(exchange, key=name)
-    made = Desk(world)
-    made.open(1)
-    try:
+    paper = request.param == "paper"
+    world: Any = PaperWorld(tmp_path / "venue.sqlite") if paper else fresh(exchange, request.node.name)
+    with at_desk(world) as made:
         yield made
-    finally:
-        world.close()
 
 
 def balances(desk: Desk) -> dict[str, tuple[Decimal, Decimal]]:

@@ -12,7 +12,7 @@ from actors.venues.trading import Missed, Remark, RequestEnded
 from engine.messages import FundingPaid, OrderAccepted, OrderCanceled, OrderFilled, OrderInDoubt, OrderRejected
 from engine.order import Order
 from engine.types import OrderSide, OrderStatus, OrderType, Purpose
-from tests.contract.desk import FUTURE, Desk, ExchangeWorld, an_order, client_id
+from tests.contract.desk import FUTURE, Desk, an_order, client_id, quiet_exchange
 from tests.exchange.client import Exchange
 
 D = Decimal
@@ -20,25 +20,9 @@ D = Decimal
 
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[Exchange]:
-    with Exchange("--pairs", "3", "--still", "--for", "300", "--futures", futures=True) as there:
+    """Futures, whose prices move when told."""
+    with quiet_exchange(futures=True) as there:
         yield there
-
-
-@pytest.fixture
-def desk(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Desk]:
-    """A desk at a fresh futures account with 100,000 USDT, bitcoin at 60,000."""
-    name = request.node.name
-    exchange.control("clear")
-    exchange.control("limits", reset=True, market="futures")
-    exchange.control("price", symbol="BTCUSDT", price=60_000, market="futures")
-    exchange.control("user", key=name, secret="secret", name=name, funds={"USDT": 100_000}, market="futures")
-    made = Desk(ExchangeWorld(exchange, name))
-    made.open(1)
-    try:
-        yield made
-    finally:
-        exchange.control("clear")
-        made.world.close()  # type: ignore[attr-defined]
 
 
 def short(desk: Desk, number: int = 1, **changes: Any) -> Order:
@@ -72,7 +56,7 @@ def test_a_short_is_held_with_its_leverage(desk: Desk, exchange: Exchange) -> No
     assert desk.look(1).position == D("-0.02")
     assert asked.index("margin_mode") < asked.index("leverage") < asked.index("order")
     assert (asked.count("margin_mode"), asked.count("leverage"), asked.count("order")) == (1, 1, 2)
-    told = desk.world.connection.spawn(desk.world.connection.trading.fetch_positions([FUTURE])).result(10)  # type: ignore[attr-defined]
+    told = desk.world.connection.spawn(desk.world.connection.trading.fetch_positions([FUTURE])).result(60)  # type: ignore[attr-defined]
     assert [(position["leverage"], position["marginMode"]) for position in told] == [(3.0, "isolated")]
 
 
@@ -224,7 +208,7 @@ def test_a_listen_key_that_expires_is_renewed(desk: Desk, exchange: Exchange) ->
     world: Any = desk.world
     desk.wait(lambda: world.live._stream.is_up, "the stream")
     exchange.control("expire", account=world.connection.trading.apiKey)
-    desk.wait(lambda: world.live._stream.restarts and world.live._stream.is_up, "the new stream", 40)
+    desk.wait(lambda: world.live._stream.restarts and world.live._stream.is_up, "the new stream")
     desk.submit(short(desk, 2))
 
     assert desk.wait(lambda: desk.filled(2), "the fill") == D("0.01")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -28,35 +27,12 @@ from engine.messages import (
     VenueOrder,
 )
 from engine.types import OrderStatus, OrderType, Priority
-from tests.contract.desk import PAIR, Desk, ExchangeWorld, an_order, client_id
+from tests.contract.desk import PAIR, Desk, an_order, at_desk, client_id, fresh, order_trouble
 from tests.exchange.client import Exchange
 
 D = Decimal
 ORDER, CANCEL = "POST /api/v3/order", "DELETE /api/v3/order"
 DOUBT = OrderInDoubt
-
-
-@pytest.fixture(scope="module")
-def exchange() -> Iterator[Exchange]:
-    with Exchange("--pairs", "3", "--still", "--for", "300") as there:
-        yield there
-
-
-@pytest.fixture
-def desk(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Desk]:
-    """A desk at a fresh account of the exchange, listening to its stream."""
-    name = request.node.name
-    exchange.control("clear")
-    exchange.control("limits", reset=True)
-    exchange.control("price", symbol="BTCUSDT", price=60_000)
-    exchange.control("user", key=name, secret="secret", name=name, funds={"USDT": 100_000})
-    made = Desk(ExchangeWorld(exchange, name))
-    made.open(1)
-    try:
-        yield made
-    finally:
-        exchange.control("clear")
-        made.world.close()  # type: ignore[attr-defined]
 
 
 def there(desk: Desk, exchange: Exchange, number: int = 1) -> list[dict[str, Any]]:
@@ -107,7 +83,7 @@ def test_an_order_whose_answer_goes_wrong(
     desk: Desk, exchange: Exchange, fault: dict[str, Any], said: type, code: str, made: int
 ) -> None:
     """A resting order: told as what is known of it, there at most once, and found or given up for good in the end."""
-    exchange.control("fault", endpoint=ORDER, count=1, **fault)
+    order_trouble(desk, exchange, ORDER, fault)
     desk.submit(an_order(1, desk.world.now()))
     desk.wait(lambda: desk.of(said, 1), said.__name__)
     desk.wait(lambda: (found := desk.look(1)).final or not found.unknown, "certainty")
@@ -136,12 +112,14 @@ def test_a_market_order_whose_answer_goes_wrong_fills_once(desk: Desk, exchange:
     assert desk.look(1).position == D("0.00999")
 
 
-def test_a_late_order_is_not_given_up_too_early(desk: Desk, exchange: Exchange) -> None:
+def test_a_late_order_is_not_given_up_too_early(exchange: Exchange) -> None:
     """While the exchange could still accept it, that it is unknown is not final; when it comes it is found."""
-    exchange.control("fault", endpoint=ORDER, kind="late", count=1, seconds=2.0)
-    desk.submit(an_order(1, desk.world.now()))
-    early = desk.look(1)
-    found = desk.wait(lambda: desk.look(1).orders, "the late order")
+    with at_desk(fresh(exchange, "late", horizon_ms=20_000)) as desk:
+        desk.world.hurry()  # type: ignore[attr-defined]
+        exchange.control("fault", endpoint=ORDER, kind="late", count=1, seconds=5.0)
+        desk.submit(an_order(1, desk.world.now()))
+        early = desk.look(1)
+        found = desk.wait(lambda: desk.look(1).orders, "the late order")
 
     assert (early.unknown, early.final) == ((client_id(1),), False)
     assert [order.status for order in found] == [OrderStatus.NEW]
@@ -166,7 +144,7 @@ def test_a_cancel_whose_answer_goes_wrong(
 ) -> None:
     """What is told of a cancel is never more than is known; a look tells what is."""
     desk.submit(an_order(1, desk.world.now()))
-    exchange.control("fault", endpoint=CANCEL, count=1, **fault)
+    order_trouble(desk, exchange, CANCEL, fault)
     desk.cancel(1)
     desk.wait(lambda: desk.of(said, 1) or desk.of(OrderCanceled, 1), said.__name__)
     told = desk.wait(lambda: desk.look(1).orders, "the order")
@@ -190,7 +168,7 @@ def test_silence_is_told_to_the_limiter(desk: Desk, exchange: Exchange) -> None:
     """A 429's Retry-After and a ban come with the request's end."""
     exchange.control("fault", endpoint=ORDER, kind="too_many", retry_after=7, count=1)
     desk.submit(an_order(1, desk.world.now()))
-    (ended,) = [event for event in desk.of(RequestEnded) if event.retry_after_ms]
+    (ended,) = desk.wait(lambda: [event for event in desk.of(RequestEnded) if event.retry_after_ms], "its end")
 
     assert not ended.signed
     assert (ended.retry_after_ms, ended.banned, ended.request) == (7_000, False, "order")
@@ -204,8 +182,8 @@ def test_a_key_that_is_taken_away_is_said(desk: Desk, exchange: Exchange) -> Non
     name = desk.world.connection.trading.apiKey  # type: ignore[attr-defined]
     exchange.control("user", key=name, secret="secret", name=name, can_trade=False)
     desk.submit(an_order(1, desk.world.now()))
-    desk.wait(lambda: any(event.why for event in desk.of(RequestEnded)), "the reason")
-    (ended,) = [event for event in desk.of(RequestEnded) if event.why]
+    refused = lambda: [event for event in desk.of(RequestEnded) if event.why and event.request == "order"]  # noqa: E731
+    (ended,) = desk.wait(refused, "the reason")
 
     assert "Invalid API-key, IP, or permissions" in ended.why
     assert (ended.signed, ended.retry_after_ms) == (True, SILENCE_MS)
@@ -221,7 +199,7 @@ def test_an_outdated_incarnation_sends_nothing(desk: Desk, exchange: Exchange) -
     coroutine = world.live._orders.submit(late, old, 1)
     world.live._epoch = 1
     world.live._epoch = 2
-    world.connection.spawn(coroutine).result(10)
+    world.connection.spawn(coroutine).result(60)
     desk.wait(lambda: desk.of(OrderRejected, 2), "the refusal")
 
     assert [event.code for event in desk.of(OrderRejected, 2)] == ["NO_PERMIT"]
@@ -232,7 +210,7 @@ def test_only_the_loop_changes_what_is_known_of_orders(desk: Desk, exchange: Exc
     """While the loop is busy a submit changes nothing that it reads; an id that comes twice leaves once, and is in doubt."""
     world: Any = desk.world
     go_on, order = threading.Event(), an_order(1, desk.world.now())
-    world.connection.call(go_on.wait, 10)
+    world.connection.call(go_on.wait, 60)
     for _ in range(2):
         desk.venue.submit(order, desk.world.now(), desk.permit())
     known = world.live._books.all()
@@ -263,7 +241,7 @@ def test_a_question_is_answered_by_what_was_read_after_it(desk: Desk) -> None:
     desk.submit(an_order(1, desk.world.now()))
     desk.look(1)
     balances = world.live._holdings._locks["balances"]
-    world.connection.spawn(balances.acquire()).result(10)
+    world.connection.spawn(balances.acquire()).result(60)
     read = len(desk.of(RequestEnded))
     questions = [
         TakeSnapshot(request_id=name, pair=PAIR, client_order_ids=(client_id(1),), since=1, reply_to="pair")
@@ -352,6 +330,6 @@ def test_a_pair_that_is_not_listed_is_given_up_once_it_is_sure(desk: Desk) -> No
         finals.append((told[0].snapshot.unknown, told[0].snapshot.final, world.connection.market_doubts.is_set()))
         world.connection.market_doubts.clear()
         for _ in range(2):
-            assert world.connection.spawn(world.connection.load(again=True)).result(10).failure is None
+            assert world.connection.spawn(world.connection.load(again=True)).result(60).failure is None
 
     assert finals == [((client_id(1),), False, True), ((client_id(1),), True, False)]

@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from actors.venues.capabilities import capability
-from actors.venues.live.venue import CcxtVenue
 from engine.messages import OrderFilled
 from engine.types import OrderType
-from tests.contract.desk import HORIZON_MS, INSTALLATION, Desk, ExchangeWorld, an_order, client_id
+from tests.contract.desk import Desk, ExchangeWorld, an_order, client_id, fresh
 from tests.exchange.client import Exchange
-
-
-@pytest.fixture(scope="module")
-def exchange() -> Iterator[Exchange]:
-    with Exchange("--pairs", "3", "--still", "--for", "300") as there:
-        yield there
 
 
 @pytest.fixture
 def world(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[ExchangeWorld]:
     """A fresh account."""
-    name = request.node.name
-    exchange.control("price", symbol="BTCUSDT", price=60_000)
-    exchange.control("user", key=name, secret="secret", name=name, funds={"USDT": 100_000})
-    made = ExchangeWorld(exchange, name)
+    made = fresh(exchange, request.node.name)
     try:
         yield made
     finally:
@@ -37,8 +25,7 @@ def world(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Exchan
 
 def another(world: ExchangeWorld, *, stream_fills: bool = True) -> Desk:
     """A venue that knows nothing of before, on the same account."""
-    able = replace(capability("binance"), horizon_ms=HORIZON_MS, stream_fills=stream_fills)
-    world.venue = CcxtVenue(world.connection, able, INSTALLATION)
+    world.anew(stream_fills=stream_fills)
     desk = Desk(world)
     desk.open(1)
     return desk
@@ -63,7 +50,7 @@ def test_a_fill_of_an_order_that_no_list_names_is_found(world: ExchangeWorld) ->
 def test_a_streams_word_is_enough_to_read_the_fill(world: ExchangeWorld) -> None:
     """Where the stream's executions are not to be trusted they are read at once: booked once, with the lists' fee."""
     desk = another(world, stream_fills=False)
-    desk.wait(lambda: world.venue._stream.is_up, "the stream")
+    desk.wait(lambda: world.live._stream.is_up, "the stream")
     desk.submit(an_order(1, world.now(), type=OrderType.MARKET, price=Decimal(60_000)))
     desk.wait(lambda: desk.filled(1), "the fill")
 

@@ -13,7 +13,7 @@ from actors.venues.trading import Acknowledged, Refused, RequestEnded
 from engine.messages import OrderAccepted, OrderCanceled, OrderInDoubt, OrderRejected
 from engine.order import Order
 from engine.types import OrderSide, OrderStatus, OrderType, Purpose
-from tests.contract.desk import Desk, ExchangeWorld, PaperWorld, an_order, client_id
+from tests.contract.desk import Desk, PaperWorld, an_order, at_desk, client_id, fresh, order_trouble
 from tests.exchange.client import Exchange
 
 D = Decimal
@@ -21,47 +21,27 @@ REPLACE = "POST /api/v3/order/cancelReplace"
 OLD, NEW = 2, 3
 
 
-@pytest.fixture(scope="module")
-def exchange() -> Iterator[Exchange]:
-    with Exchange("--pairs", "3", "--still", "--for", "300") as there:
-        yield there
-
-
-def at_exchange(name: str, exchange: Exchange) -> ExchangeWorld:
-    """A fresh account with 100,000 USDT, bitcoin at 60,000."""
-    exchange.control("clear")
-    exchange.control("limits", reset=True)
-    exchange.control("price", symbol="BTCUSDT", price=60_000)
-    exchange.control("user", key=name, secret="secret", name=name, funds={"USDT": 100_000})
-    return ExchangeWorld(exchange, key=name)
-
-
 @pytest.fixture(params=["paper", "exchange"])
 def desk(request: pytest.FixtureRequest, exchange: Exchange, tmp_path: Path) -> Iterator[Desk]:
     """A desk that holds 0.00999 bitcoin, with a stop at 55,000."""
     paper = request.param == "paper"
-    world: Any = PaperWorld(tmp_path / "venue.sqlite") if paper else at_exchange(request.node.name, exchange)
+    world: Any = PaperWorld(tmp_path / "venue.sqlite") if paper else fresh(exchange, request.node.name)
     yield from guarded(world)
 
 
 @pytest.fixture
 def live(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Desk]:
     """The same at the local exchange only."""
-    yield from guarded(at_exchange(request.node.name, exchange))
-    exchange.control("clear")
+    yield from guarded(fresh(exchange, request.node.name))
 
 
 def guarded(world: Any) -> Iterator[Desk]:
     """A desk with a position and its stop."""
-    made = Desk(world)
-    made.open(1)
-    try:
+    with at_desk(world) as made:
         made.submit(an_order(1, world.now(), type=OrderType.MARKET, price=D(60_000)))
         made.wait(lambda: made.filled(1) == D("0.01"), "the entry")
         made.submit(a_stop(made, OLD, 55_000))
         yield made
-    finally:
-        world.close()
 
 
 def a_stop(desk: Desk, number: int, trigger: int, **changes: Any) -> Order:
@@ -160,7 +140,7 @@ def test_an_answer_that_goes_wrong(
     live: Desk, exchange: Exchange, fault: dict[str, Any], there: dict[str, str]
 ) -> None:
     """What is not known is told as a doubt, of both orders; looking tells what is, and there is one stop, never two."""
-    exchange.control("fault", endpoint=REPLACE, count=1, **fault)
+    order_trouble(live, exchange, REPLACE, fault)
     live.submit(a_replacement(live))
     live.wait(lambda: live.of(OrderInDoubt, NEW) or live.of(OrderAccepted, NEW), "what is known of the new one")
     live.wait(lambda: live.of(OrderInDoubt, OLD) or live.of(OrderCanceled, OLD), "what is known of the old one")

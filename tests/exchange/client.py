@@ -77,7 +77,7 @@ class Control:
         """Do one call, or raise ValueError with what the exchange says is wrong with it."""
         request = urllib.request.Request(self.base + call, json.dumps(asking, default=str).encode(), method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             raise ValueError(json.load(error).get("error")) from None
@@ -107,7 +107,7 @@ class Exchange:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
         if self.process.stdout is not None:
             self.process.stdout.close()
 

@@ -166,7 +166,8 @@ class ControlPanel:
         """`weight`, `orders` ({"10S": 100}): change the limits; `reset`: forget bans, counts, breaches.
 
         `ban`: every request is answered 418 for so many seconds. `used`, `used_orders`: what others have used of the
-        present windows, at the same address or with the same account.
+        present windows, at the same address or with the same account. `visits`: how many orders others have sent at
+        Bybit's door with the account; they count for a minute, not for a second.
         """
         limits = self.world.doors[asking.get("market", "spot")].limits
         limits.weight.limit = int(asking.get("weight", limits.weight.limit))
@@ -180,6 +181,7 @@ class ControlPanel:
             limits.ban(float(asking["ban"]))
         account = asking.get("account", "main")
         limits.others_used(int(asking.get("used", 0)), int(asking.get("used_orders", 0)), account)
+        self.world.bybit.limits.others_used(account, "/v5/order/create", int(asking.get("visits", 0)), 60.0)
         return {"rateLimits": limits.describe(), "breaches": _fields(limits.breaches)}
 
     # ------------------------------------------------------------ accounts
@@ -267,6 +269,7 @@ class ControlPanel:
                 "streams": [len(socket.streams) for socket in hub.sockets],
                 "stalled": sum(socket.stalled for socket in (*hub.sockets, *world.user_streams[name].sockets)),
                 "users": [socket.account for socket in world.user_streams[name].sockets],
+                "topics": [sorted(socket.streams) for socket in world.user_streams[name].sockets],
                 "kicked": hub.kicked,
                 "opened": hub.opened,
             }

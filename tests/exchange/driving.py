@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,18 +15,18 @@ from tests.exchange.client import Exchange
 Work = Callable[[Any], Awaitable[Any]]
 
 
-def drive(exchange: Exchange, work: Work, *, timeout: int = 10_000, **options: Any) -> Any:
+def drive(exchange: Exchange, work: Work, *, timeout: int = 60_000, **options: Any) -> Any:
     """Run `work(binance)` with a `ccxt.pro.binance` that is pointed at the exchange, and close it.
 
     `timeout` is for the requests of `work` only.
     """
 
     async def all_of_it() -> Any:
-        binance = getattr(ccxt.pro, exchange.name)(exchange.options(timeout_on_exit=10, **options))
+        binance = getattr(ccxt.pro, exchange.name)(exchange.options(timeout_on_exit=10, timeout=60_000, **options))
         try:
             await binance.load_markets()
             binance.timeout = timeout
-            return await asyncio.wait_for(work(binance), 40)
+            return await asyncio.wait_for(work(binance), 90)
         finally:
             await binance.close()
 
@@ -41,12 +42,12 @@ async def outcome(request: Awaitable[Any]) -> Any:
 
 
 async def until(happened: Callable[[], Any]) -> None:
-    """Wait until it has happened; 20 seconds at most."""
-    for _ in range(1000):
-        if happened():
-            return
+    """Wait until it has happened; a minute at most."""
+    ends = time.monotonic() + 60
+    while not happened():
+        if time.monotonic() > ends:
+            raise TimeoutError("it has not happened")
         await asyncio.sleep(0.02)
-    raise TimeoutError("it has not happened")
 
 
 def listened_to(exchange: Exchange, market: str) -> bool:

@@ -51,7 +51,7 @@ async def _trade(exchange: Exchange, seed: int, *, futures: bool) -> int:
     """Requests for some seconds, whatever becomes of them; how many there were."""
     draw, count = random.Random(seed), 0
     given = options(exchange.port, futures=futures)
-    binance = ccxt.pro.binance({**given, "apiKey": "key", "secret": "secret", "timeout": 1500, "timeout_on_exit": 10})
+    binance = ccxt.pro.binance({**given, "apiKey": "key", "secret": "secret", "timeout": 60_000, "timeout_on_exit": 10})
     binance.enableRateLimit = False
     await binance.load_markets()
     for pair, ticker in (await binance.fetch_tickers()).items():
@@ -61,6 +61,7 @@ async def _trade(exchange: Exchange, seed: int, *, futures: bool) -> int:
             wish = {"field": "status", "value": None} if kind == "field" else {}
             exchange.control("fault", kind=kind, probability=0.03, seed=number, **wish)
         exchange.control("fault", kind="late", probability=0.02, seconds=0.5)
+    binance.timeout = 1500
     ends = time.monotonic() + SECONDS
     while time.monotonic() < ends:
         with contextlib.suppress(ccxt.BaseError, AttributeError, TypeError, KeyError):  # ccxt fails on broken answers
@@ -73,14 +74,13 @@ async def _trade(exchange: Exchange, seed: int, *, futures: bool) -> int:
 @pytest.fixture(scope="module")
 def torn() -> Iterator[tuple[Any, ...]]:
     """The state, and both markets' ledgers, of an exchange after two clients and all faults."""
-    with Exchange("--pairs", "5", "--rate", "20", "--volatility", "0.002", "--for", "60", futures=True) as exchange:
+    with Exchange("--pairs", "5", "--rate", "20", "--volatility", "0.002", "--for", "1800", futures=True) as exchange:
 
         async def two() -> list[int]:
             return list(await asyncio.gather(*(_trade(exchange, seed, futures=seed == 1) for seed in (0, 1))))
 
         assert all(asyncio.run(two()))
         exchange.control("clear")
-        time.sleep(0.6)  # the last late request
         ledgers = {market: exchange.control("ledger", market=market) for market in ("spot", "futures")}
         yield exchange.control("state"), ledgers
 

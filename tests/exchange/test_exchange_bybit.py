@@ -19,7 +19,7 @@ PAIR = "BTC/USDT"
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[Exchange]:
     """One exchange whose prices stand still unless told."""
-    arguments = ("--pairs", "4", "--still", "--for", "300", "--funds", "USDT=100000,BTC=1")
+    arguments = ("--pairs", "4", "--still", "--for", "1800", "--funds", "USDT=100000,BTC=1")
     with Exchange(*arguments, name="bybit") as there:
         yield there
 
@@ -63,8 +63,7 @@ def test_an_order_is_taken_filled_and_told(exchange: Exchange) -> None:
     async def work(bybit: Any) -> tuple[Any, ...]:
         await bybit.is_unified_enabled()
         orders, trades = asyncio.ensure_future(bybit.watch_orders()), asyncio.ensure_future(bybit.watch_my_trades())
-        await until(lambda: exchange.control("sockets")["bybit"]["users"] == ["main"])
-        await asyncio.sleep(0.1)
+        await until(lambda: exchange.control("sockets")["bybit"]["topics"] == [["execution", "order"]])
         made = await bought(bybit, "a1")
         lists = await bybit.fetch_my_trades(PAIR)
         return made, await by_link(bybit, "a1"), lists, await orders, await trades, await bybit.fetch_balance()
@@ -209,19 +208,23 @@ def test_what_is_filled_in_part_and_cancelled_says_so(exchange: Exchange) -> Non
 
 
 def test_an_account_that_asks_too_often_is_told_until_when(exchange: Exchange) -> None:
-    """The twenty-first order of a second is refused with 10006 and the time of the reset; each answer has the count."""
+    """The twenty-first order of a second is refused with 10006 and the time of the reset; each answer has the count.
+
+    Eighteen are others', and stay within that second however slow this machine is.
+    """
 
     async def work(bybit: Any) -> tuple[Any, ...]:
         await bybit.is_unified_enabled()
+        exchange.control("limits", visits=18)
         told = await asyncio.gather(*(outcome(bought(bybit, f"a{n}", 0.001)) for n in range(25)))
         return told, await outcome(bybit.fetch_balance()), dict(bybit.last_response_headers)
 
     told, _, headers = drive(exchange, work)
     refused = [one for one in told if isinstance(one, ccxt.RateLimitExceeded)]
 
-    assert (20, 5) == (len(recorded(exchange)), len(refused))
+    assert (2, 23) == (len(recorded(exchange)), len(refused))
     assert ("50", "49") == (headers["X-Bapi-Limit"], headers["X-Bapi-Limit-Status"])
-    assert {"visits_10006": 5, "bans_403": 0} == {
+    assert {"visits_10006": 23, "bans_403": 0} == {
         name: count for name, count in exchange.control("state")["bybit"]["breaches"].items() if name != "requests"
     }
 

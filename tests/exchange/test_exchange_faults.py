@@ -20,7 +20,7 @@ ORDER = "POST /api/v3/order"
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[Exchange]:
     """One exchange whose prices stand still."""
-    with Exchange("--pairs", "3", "--still", "--for", "300", "--funds", "USDT=1000000") as there:
+    with Exchange("--pairs", "3", "--still", "--for", "1800", "--funds", "USDT=1000000") as there:
         yield there
 
 
@@ -46,8 +46,8 @@ def buy(binance: Any, client_id: str) -> Any:
     [
         ({"kind": "lost"}, ccxt.ExchangeNotAvailable, 1),
         ({"kind": "reset_before"}, ccxt.ExchangeNotAvailable, 0),
-        ({"kind": "hang", "seconds": 1}, ccxt.RequestTimeout, 1),
-        ({"kind": "hang_before", "seconds": 1}, ccxt.RequestTimeout, 0),
+        ({"kind": "hang", "seconds": 2.5}, ccxt.RequestTimeout, 1),
+        ({"kind": "hang_before", "seconds": 2.5}, ccxt.RequestTimeout, 0),
         ({"kind": "cut"}, ccxt.ExchangeError, 1),
         ({"kind": "broken_json"}, dict, 1),
         ({"kind": "unavailable", "status": 502}, ccxt.ExchangeNotAvailable, 0),
@@ -69,7 +69,7 @@ def test_what_the_client_sees_and_what_was_done(
     client_id = f"o{abs(hash(request.node.name)) % 10**9}"
     exchange.control("fault", endpoint=ORDER, count=1, **fault)
 
-    found = drive(exchange, lambda b: buy(b, client_id), timeout=400 if "hang" in fault["kind"] else 10_000)
+    found = drive(exchange, lambda b: buy(b, client_id), timeout=1_000 if "hang" in fault["kind"] else 60_000)
 
     assert isinstance(found, seen)
     assert made == len(orders(exchange, client_id))
@@ -78,16 +78,16 @@ def test_what_the_client_sees_and_what_was_done(
 
 def test_an_order_is_accepted_after_the_client_gave_up(exchange: Exchange) -> None:
     """`late`: there is no order when the client's time is over, and there is one afterwards."""
-    exchange.control("fault", kind="late", endpoint=ORDER, seconds=2.5, count=1)
+    exchange.control("fault", kind="late", endpoint=ORDER, seconds=5, count=1)
 
     async def work(binance: Any) -> tuple[Any, ...]:
         failed = await buy(binance, "late")
-        binance.timeout = 10_000
+        binance.timeout = 60_000
         at_once = await outcome(binance.fetch_order("", PAIR, {"origClientOrderId": "late"}))
         await until(lambda: orders(exchange, "late"))
         return failed, at_once, await binance.fetch_order("", PAIR, {"origClientOrderId": "late"})
 
-    failed, at_once, then = drive(exchange, work, timeout=300)
+    failed, at_once, then = drive(exchange, work, timeout=600)
 
     assert isinstance(failed, ccxt.RequestTimeout)
     assert isinstance(at_once, ccxt.OrderNotFound)

@@ -18,7 +18,7 @@ PAIR = "BTC/USDT:USDT"
 @pytest.fixture(scope="module")
 def started() -> Iterator[Exchange]:
     """An exchange whose prices stand still, with an account of 10000 USDT."""
-    with Exchange("--pairs", "2", "--still", "--for", "300", futures=True) as there:
+    with Exchange("--pairs", "2", "--still", "--for", "1800", futures=True) as there:
         yield there
 
 

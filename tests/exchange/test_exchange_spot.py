@@ -19,7 +19,7 @@ PAIR = "BTC/USDT"
 @pytest.fixture(scope="module")
 def exchange() -> Iterator[Exchange]:
     """One exchange whose prices stand still unless told."""
-    with Exchange("--pairs", "4", "--still", "--for", "300", "--funds", "USDT=100000") as there:
+    with Exchange("--pairs", "4", "--still", "--for", "1800", "--funds", "USDT=100000") as there:
         yield there
 
 

@@ -59,6 +59,10 @@ class Visits:
         visits.append(now)
         return told(limit, limit - len(visits), now)
 
+    def others_used(self, account: str, endpoint: str, count: int, seconds: float) -> None:
+        """Others with the account have asked so often, and their requests count for so long from now on."""
+        self._visits.setdefault((account, endpoint), deque()).extend([self.wall() + seconds - 1.0] * count)
+
     def forget(self) -> None:
         """Nothing was asked, nobody is banned."""
         self.banned_until = 0.0
