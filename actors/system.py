@@ -43,6 +43,7 @@ from actors.reaching import Patience, no_patience
 from actors.runtime import MarketClock, ThreadRuntime
 from actors.screen import Snapshot
 from actors.supervisor import ChildrenJoined, ChildSpec, RootActor
+from actors.whose_trades import place_of_trades
 from engine.codec import to_plain
 from engine.config_accounts import speaking_of
 from engine.config_venue import PAPER
@@ -144,10 +145,20 @@ class System:
         """Make the cast of an account whose exchange is there; it, and what is found of it.
 
         Raises:
-            ConfigError: one that is there trades in the same account of the exchange.
+            ConfigError: one that is there trades in the same account of the exchange, or it holds what it has bought elsewhere.
         """
         self._check_apart(config, place)
+        self._keep(place_of_trades(config, place.uid, self.journal))
         return self._admitted(config, place)
+
+    def _keep(self, record: Record | None) -> None:
+        """Put a record on disk: by the journal's owner, once there is one."""
+        if record is None:
+            return
+        if self.runtime.alive("persistence"):
+            self.runtime.tell("persistence", record)
+        else:
+            self.journal.append([record])
 
     def _check_apart(self, config: Config, place: Place) -> None:
         """Refuse an account whose number at its exchange is another's: two keys may lead to one account."""

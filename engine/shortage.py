@@ -49,6 +49,7 @@ def settle(work: Work, snap: VenueSnapshot) -> None:
         work.do(SetTimer("look_up", AGAIN_MS))
         return
     trade.missing = ZERO
+    trade.retry_at = 0  # a stop or an exit for what is not there was refused; one for the rest need not wait
     left = _book(work, snap.foreign, missing)
     if left > ZERO:
         _move_away(work, left)

@@ -144,7 +144,7 @@ def test_foreign_orders_are_left_alone(desk: Desk, exchange: Exchange) -> None:
 )
 def test_odd_events_end_well(desk: Desk, exchange: Exchange, field: str, value: str | None) -> None:
     """Fields that are missing, null, no number or unknown words: nothing is lost, nothing is doubled, nobody crashes."""
-    fault = {"kind": "field_event", "stream": USER, "count": 3, "field": field}
+    fault = {"kind": "field_event", "stream": USER, "count": 3, "field": f"event.{field}"}
     exchange.control("fault", **fault, **({} if value is None else {"value": value}))
     desk.submit(an_order(2, desk.world.now(), type=OrderType.MARKET, price=D(60_000)))
     desk.wait(lambda: desk.filled(2) == D("0.01"), "the fill")
@@ -153,6 +153,20 @@ def test_odd_events_end_well(desk: Desk, exchange: Exchange, field: str, value: 
     assert len({event.fill.fill_id for event in desk.of(OrderFilled, 2)}) == 1
     assert snapshot.unknown == ()
     assert snapshot.position == D("0.00999")
+
+
+@pytest.mark.parametrize(("field", "value"), [("n", "@raw:null"), ("n", "odd"), ("N", "@raw:null"), ("N", None)])
+def test_a_fill_that_is_told_without_its_fee_is_read(
+    desk: Desk, exchange: Exchange, field: str, value: str | None
+) -> None:
+    """How much or in which coin is missing: it is not booked without, since it is booked once; the list tells it whole."""
+    fault = {"kind": "field_event", "stream": USER, "field": f"event.{field}"}
+    exchange.control("fault", **fault, **({} if value is None else {"value": value}))
+    sell(desk, exchange)
+    (filled,) = desk.of(OrderFilled, 1)
+
+    assert (filled.fill.fee, filled.fill.fee_currency) == (D("0.00001"), "BTC")
+    assert desk.look(1).position == D("0.00999")
 
 
 def _account(desk: Desk) -> str:

@@ -99,6 +99,19 @@ def test_a_part_that_was_sold_by_hand_leaves_the_rest() -> None:
     assert [order.filled for order in player.trade.orders.values()] == [D(10), D(4)]
 
 
+def test_the_rest_of_what_was_sold_by_hand_has_its_stop_at_once() -> None:
+    """The user cancelled the stop and sold a part; the stop for all was refused, and that for the rest does not wait for it."""
+    player = holding(stop_on_venue=True)
+    for row in ("accepted i2", "canceled i2", "rejected i3 INSUFFICIENT_FUNDS"):
+        player.play("55", row)
+    before = player.trade.working(Purpose.STOP)
+    for seconds in (60, 66):
+        look(player, seconds, "6", sold("4", "110", seconds=54))
+
+    assert before == []
+    assert [order.amount for order in player.trade.working(Purpose.STOP)] == [D(6)]
+
+
 def test_several_executions_are_one_order() -> None:
     """Two executions of one order of the user's are booked on one order here, each once."""
     player = holding()

@@ -21,7 +21,7 @@ from actors.venues.live.books import Books
 from actors.venues.live.requests import Requests
 from actors.venues.live.stream import Stream, StreamEnded
 from actors.venues.live.times import Times
-from actors.venues.live.words import became_of, is_known_status, order_of, rows, text
+from actors.venues.live.words import became_of, is_fee_whole, is_known_status, order_of, rows, text
 from actors.venues.trading import Permit, RequestEnded
 
 ECHO_S: Final = 5.0
@@ -152,7 +152,8 @@ class UserStream(Stream):
         if market is None:
             return
         self._books.hear_echo(market.pair, text(told.get("order")))
-        if self._ability.stream_fills and self._books.hear_fill(market, told) is not None:
+        is_whole = self._ability.stream_fills and is_fee_whole(told)  # a fill is booked once: the lists tell the rest
+        if is_whole and self._books.hear_fill(market, told) is not None:
             return
         if text(told.get("order")):
             self._unknown(market.pair, text(told.get("order")))

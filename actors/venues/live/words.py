@@ -206,6 +206,14 @@ def is_fee_told(fee: Any) -> bool:
     return isinstance(fee, Mapping) and number(fee.get("cost")) is not None
 
 
+def is_fee_whole(told: Mapping[str, Any]) -> bool:
+    """Whether an execution says what was charged, and in which coin where anything was: a fee changes what is held."""
+    fees = [told.get("fee")] if is_fee_told(told.get("fee")) else rows(told.get("fees"))
+    return bool(fees) and all(
+        is_fee_told(fee) and (not number(fee["cost"]) or text(fee.get("currency"))) for fee in fees
+    )
+
+
 def payment_of(told: Any, pair: str) -> FundingPaid | None:
     """Funding that was paid for a position; ccxt tells neither the rate nor what was held."""
     if not isinstance(told, Mapping):
