@@ -210,7 +210,8 @@ def is_fee_whole(told: Mapping[str, Any]) -> bool:
     """Whether an execution says what was charged, and in which coin where anything was: a fee changes what is held."""
     fees = [told.get("fee")] if is_fee_told(told.get("fee")) else rows(told.get("fees"))
     return bool(fees) and all(
-        is_fee_told(fee) and (not number(fee["cost"]) or text(fee.get("currency"))) for fee in fees
+        isinstance(fee, Mapping) and is_fee_told(fee) and (not number(fee["cost"]) or bool(text(fee.get("currency"))))
+        for fee in fees
     )
 
 
