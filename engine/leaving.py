@@ -35,7 +35,7 @@ from engine.pricing import exit_price, is_denied_still, note_denied, waits_for_q
 from engine.pursuit import move_stop, pursue, try_again
 from engine.sizing import within_distance
 from engine.telling import trade_facts
-from engine.types import ZERO, OrderType, Purpose, TradingState, exact, is_number
+from engine.types import ZERO, OrderStatus, OrderType, Purpose, TradingState, exact, is_number
 from engine.work import WAITING, Pending, Work
 
 STOP_REASONS = ("stop_loss", "trailing_stop_loss", "liquidation")
@@ -44,6 +44,8 @@ GUARDS = (*STOP_REASONS, "stop_jumped", "emergency_exit", "force_exit")
 GUARD_GRACE_MS = 5_000
 """How long a stop at the venue may take to fill once the price has reached it, before we leave ourselves."""
 STOP_RETRY_MS = 60_000
+STOP_ENDED_MS = 1_000
+"""A stop that stood and was ended by the exchange is followed by the next one after this, once a minute at most."""
 
 
 def on_range(work: Work, rng: MarketRange) -> None:
@@ -391,6 +393,7 @@ def stop_refused(work: Work, order: Order, code: str) -> None:
         text = f"{trade.pair}: the venue refused the stop ({order.reason or 'it ended it'}); the bot guards it itself, and tries again"
         work.do(Alarm("stop_refused", text))
     trade.stop_failed = True
-    try_again(work, STOP_RETRY_MS)
+    stood = work.now - order.created_at if order.status is OrderStatus.EXPIRED else 0
+    try_again(work, max(STOP_RETRY_MS - stood, STOP_ENDED_MS))  # so many a minute, whatever becomes of them
     if code == "INSUFFICIENT_FUNDS":  # what is to be guarded may not be there any more
         work.do(LookUp())

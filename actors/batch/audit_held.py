@@ -51,8 +51,9 @@ def check_held(
         taken = any(name in booked and booked[name].pair == pair for name in names)
         if not (taken or is_ours(fill.client_order_id, installation)):
             continue
-        amount = fill.amount if order.told.side is OrderSide.BUY else -fill.amount
-        if fill.fee_currency == pair.partition("/")[0]:
+        is_buy = order.told.side is OrderSide.BUY
+        amount = fill.amount if is_buy else -fill.amount
+        if is_buy and fill.fee_currency == pair.partition("/")[0]:  # a sale's is taken of other coins there are of it
             amount -= fill.fee
         bought[pair] = bought.get(pair, ZERO) + amount
         if not taken:

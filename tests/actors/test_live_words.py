@@ -206,6 +206,20 @@ def test_a_done_order_without_its_amount_goes_on() -> None:
     assert ended.status is OrderStatus.CANCELED
 
 
+@pytest.mark.parametrize(
+    "info", [{"status": "FILLED"}, {"X": "FILLED"}, {"orderStatus": "Filled"}, {"state": "filled"}]
+)
+def test_what_the_exchange_calls_filled_is_not_taken_for_nothing(info: dict[str, Any]) -> None:
+    """Ccxt makes 0 of a filled amount that is missing: the exchange's own word counts, and its executions are read."""
+    told = order_of({**ORDER, "status": "closed", "filled": 0, "info": info}, SPOT, same)
+    ended = order_of({**ORDER, "status": "closed", "filled": 0, "info": {"status": "cancelled"}}, SPOT, same)
+    assert told is not None
+    assert ended is not None
+
+    assert (told.status, told.filled) == (OrderStatus.FILLED, told.amount)
+    assert (ended.status, ended.filled) == (OrderStatus.EXPIRED, D(0))
+
+
 def test_the_order_that_okxs_stop_has_become_says_itself_how_it_ended() -> None:
     """It comes under the stop's id; cancelled by the exchange after a part, it must not be waited for for ever."""
     info = {"algoId": "5", "ordId": "9", "accFillSz": "1", "algoClOrdId": "mine"}

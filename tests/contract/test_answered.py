@@ -115,6 +115,17 @@ def test_an_answer_that_lacks_something_is_left_to_the_others(desk: Desk, exchan
     assert sorted(desk.look(1, since=1).fills, key=str) == sorted(told, key=str)
 
 
+def test_an_answer_without_what_was_filled_is_no_end(desk: Desk, exchange: Exchange) -> None:
+    """Filled, by its own word, and not how much: it has not ended with nothing, and its executions are read, also past a deaf stream."""
+    exchange.control("fault", kind="drop", stream="user*", count=30)
+    exchange.control("fault", endpoint=ORDER, kind="field", field="executedQty", count=1)
+    desk.submit(an_order(1, desk.world.now(), type=OrderType.MARKET, price=D(60_000)))
+    desk.wait(lambda: desk.filled(1) == D("0.01"), "the fill")
+
+    assert desk.of(OrderCanceled, 1) == []
+    assert len(desk.of(OrderFilled, 1)) == 1
+
+
 def test_what_is_refused_for_good_is_said_and_tried_again(desk: Desk, exchange: Exchange) -> None:
     """A look whose list is refused again and again ends without an answer, and is told; the next ones bring all that was missed."""
     world: Any = desk.world

@@ -65,7 +65,7 @@ def test_the_grace_of_a_stop_and_the_next_attempt_do_not_replace_each_other() ->
     touched = timers(player, player._event("price", ["89"], START + 10_000), 10)
     refused = timers(player, player._event("canceled", ["i2", "expired"], START + 11_000), 11)
 
-    assert (touched, refused) == ({"grace": 5}, {"pursue": 60})
+    assert (touched, refused) == ({"grace": 5}, {"pursue": 49})
     assert "stop_loss traded" in player.play("15", "timer grace")
 
 

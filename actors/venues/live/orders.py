@@ -27,7 +27,7 @@ from actors.venues.live.failure import Failure, NotLeaving, Verdict
 from actors.venues.live.replacing import replaced
 from actors.venues.live.requests import Requests, Telling
 from actors.venues.live.wire import Answer
-from actors.venues.live.words import fills_in, order_of, text
+from actors.venues.live.words import fills_in, order_of, text, word_alone
 from actors.venues.trading import Permit
 from engine.market import Market
 from engine.messages import CancelRejected, OrderInDoubt, OrderRejected
@@ -182,7 +182,7 @@ class Orders:
         if not order_id:
             self._doubt(order, "the exchange answered without an order's id")
             return
-        found = order_of({**told, "clientOrderId": "", "info": None}, market, self._ability.ours)
+        found = order_of(word_alone(told), market, self._ability.ours)
         if found is None:  # some tell only the id: what was sent is known
             bare: dict[str, Any] = {
                 "id": order_id,

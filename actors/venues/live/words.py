@@ -39,6 +39,9 @@ AHEAD_MS: Final = 60_000
 _THEIR_IDS: Final = ("clOrdId", "algoClOrdId", "orderLinkId", "text", "clientOrderId", "cl_ord_id")
 """What exchanges call an order's client id beside an execution, or beside a stop, where ccxt passes it over."""
 
+_OWN_WORDS: Final = ("status", "X", "orderStatus", "state")
+"""Where exchanges have their own word for what became of an order: ccxt's is "closed" for filled and ended alike."""
+
 
 def order_of(told: Any, market: Market, ours: Ours) -> VenueOrder | None:
     """An order of `market` as ccxt tells it; None for what names no order, no side or no amount.
@@ -58,6 +61,8 @@ def order_of(told: Any, market: Market, ours: Ours) -> VenueOrder | None:
     )
     counted = number(told.get("filled"))
     filled = max(counted or ZERO, _filled_as_another(told))
+    if not filled and _says_filled(told):  # ccxt makes 0 of an amount that is missing; its executions will tell
+        filled = amount
     kind = OrderType.STOP if trigger is not None else _type(told)
     unsaid = counted is None and text(told.get("status")).lower() == "closed"
     goes_on = unsaid or (bool(became_of(told)) and not _is_the_other(told))
@@ -75,6 +80,19 @@ def order_of(told: Any, market: Market, ours: Ours) -> VenueOrder | None:
         ts=int(positive(told.get("timestamp")) or ZERO),
         reduce_only=told.get("reduceOnly") is True,
     )
+
+
+def word_alone(told: Mapping[str, Any]) -> dict[str, Any]:
+    """An answer to a request of ours without the ids in it, which are another order's or new ones: what we asked for is known."""
+    info = told.get("info")
+    words = {name: info.get(name) for name in _OWN_WORDS} if isinstance(info, Mapping) else None
+    return {**told, "clientOrderId": "", "info": words}
+
+
+def _says_filled(told: Mapping[str, Any]) -> bool:
+    """Whether the exchange's own word for what became of an order is that it is filled."""
+    info = told.get("info")
+    return isinstance(info, Mapping) and any(text(info.get(name)).lower() == "filled" for name in _OWN_WORDS)
 
 
 def became_of(told: Any) -> str:
