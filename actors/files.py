@@ -5,7 +5,7 @@ X.journal.sqlite           the journal's current segment; closed ones are X.jour
 X.tail                     the last known journal position, kept apart to notice a lost tail
 X.venue.sqlite             the paper venue's own record; X.main.venue.sqlite is the account main's
 X.sock                     the control socket (0600)
-X.door                     JSON: where the SQL door listens, and its token (0600)
+X.door                     JSON: where the SQL door listens, and its token, or that it is off (0600)
 X.lock                     held by the running bot; its text is that bot's pid
 X.notices.jsonl            what the user was told
 X.import-000001.json.gz    rows that were imported; the history is made again from these and the journal

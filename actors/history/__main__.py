@@ -108,15 +108,18 @@ def open_door(store: Store, settings: dict[str, Any]) -> Door | None:
     except StorageError as error:
         say(finding=str(error))
         return None
-    text = json.dumps({"port": door.port, "token": settings["token"], "pid": os.getpid()})
-    path = store.files.door
-    aside = path.with_name(path.name + ".new")
-    aside.unlink(missing_ok=True)
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        stream.write(text + "\n")
-    aside.rename(path)
+    leave_word(store.files, port=door.port, token=settings["token"], pid=os.getpid())
     say(door=door.port)
     return door
+
+
+def leave_word(files: Files, **word: Any) -> None:
+    """Write what a client must know of the door, in a file that only its owner may read."""
+    aside = files.door.with_name(files.door.name + ".new")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(json.dumps(word) + "\n")
+    aside.rename(files.door)
 
 
 def follow(parent: Parent, store: Store, door: Door | None, statement_s: float) -> NoReturn:
@@ -176,7 +179,11 @@ def serve() -> NoReturn:
         while store.findings:
             say(finding=store.findings.pop(0))
         _begin(parent, store)
-        door = open_door(store, settings) if settings["door"] else None
+        if settings["door"]:
+            door = open_door(store, settings)
+        else:
+            door = None
+            leave_word(files, off=True, bot=os.getppid())
         follow(parent, store, door, float(settings["statement_seconds"]))
     except HistoryNewer as error:
         say(fatal=str(error))

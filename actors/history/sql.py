@@ -29,8 +29,8 @@ from engine.errors import StorageError, TradepitError
 
 Rows = list[tuple[Any, ...]]
 
-RETURN_S: Final = 10.0
-"""How long a door that is being started again is waited for."""
+RETURN_S: Final = 45.0
+"""How long a door that is being opened is waited for; the history makes way for the traders, so a busy machine takes long."""
 
 ROWS_MAX: Final = 1_000_000
 
@@ -95,13 +95,20 @@ def _through_door(files: Files, query: str) -> tuple[list[str], Rows]:
             except (_Away, FileNotFoundError):
                 if time.monotonic() > deadline:
                     raise StorageError(
-                        f"A bot runs on {files.db}, but its SQL door does not answer; is [history] door on?"
+                        f"A bot runs on {files.db}, but its SQL door did not answer for {RETURN_S:g} s;"
+                        " `tradepit status` and the log say what the history does."
                     ) from None
             time.sleep(0.1)
 
 
 def _remote(files: Files, query: str) -> str:
     where = json.loads(files.door.read_text())
+    if "off" in where:
+        if where["bot"] != lock_holder(files.lock):
+            raise _Away("the word is an earlier bot's")
+        raise StorageError(
+            f"A bot runs on {files.db} with its SQL door off ([history] door = false): ask when it has ended, or turn it on."
+        )
     quoted = query.replace("'", "''")
     address = f"quack:localhost:{int(where['port'])}"
     token = str(where["token"]).replace("'", "''")

@@ -146,9 +146,10 @@ class Running:
         self.bot: Bot = fill_journal(self.journal)
         self.process = HistoryProcess(files, HistoryConfig(**settings))
         self.news: list[str] = []
-        self.until(lambda: self.process.door_port is not None and self.process.applied == self.journal.seq)
+        door = settings.get("door", True)
+        self.until(lambda: (self.process.door_port is not None) == door and self.process.applied == self.journal.seq)
 
-    def until(self, holds: Callable[[], bool], limit_s: float = 20.0) -> None:
+    def until(self, holds: Callable[[], bool], limit_s: float = 60.0) -> None:
         deadline = time.monotonic() + limit_s
         while not holds():
             self.news += self.process.poll(time.monotonic())
@@ -167,6 +168,18 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     running = Running(Files.beside(tmp_path_factory.mktemp("door") / "bot.duckdb"))
     yield running
     running.close()
+
+
+def test_a_door_that_is_off_is_said_to_be(tmp_path: Path) -> None:
+    """Who asks while a bot runs without its door is told so, and what to do."""
+    files = Files.beside(tmp_path / "bot.duckdb")
+    closed = Running(files, door=False)
+    closed.until(files.door.exists)
+    try:
+        with pytest.raises(StorageError, match=r"door off \(\[history\] door = false\)"):
+            run_query(files.db, "FROM trades")
+    finally:
+        closed.close()
 
 
 def attached(files: Files) -> duckdb.DuckDBPyConnection:
