@@ -110,6 +110,17 @@ def test_an_end_whose_fills_do_not_come_can_be_told_all_the_same() -> None:
     assert [(e.filled, e.expired) for e in desk.told if isinstance(e, OrderCanceled)] == [(D("0.6"), True)]
 
 
+def test_an_order_is_over_once_all_of_it_has_filled_whatever_its_status() -> None:
+    """A status that nobody knows counts as working; the order would be missed among the open ones again and again."""
+    desk = Desk()
+    known = desk.order("NEW")
+    desk.fill("a", "0.4")
+    before = known.ended
+    desk.fill("b", "0.6")
+
+    assert (before, known.ended) == (False, True)
+
+
 def test_foreign_orders_are_told_by_nobody() -> None:
     """Orders and fills of others, of another installation too, tell nothing; they are known to be foreign."""
     desk = Desk()

@@ -260,7 +260,9 @@ class Books:
             return
         if known.ending is not None:
             self.end(known)
-        elif known.told is not None and known.told.status == OrderStatus.FILLED:
+        elif known.told is not None and (
+            known.told.status == OrderStatus.FILLED or known.booked >= known.told.amount
+        ):  # whatever word the exchange has for it: nothing of it can come any more
             known.ended = True
 
     def end(self, known: Known) -> None:
