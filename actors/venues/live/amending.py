@@ -15,6 +15,7 @@ from actors.venues.live.books import Books, Known
 from actors.venues.live.failure import Failure, NotLeaving, Verdict
 from actors.venues.live.orders import DOUBT_S, Leaving
 from actors.venues.live.requests import Requests, Telling
+from actors.venues.live.words import holds_refusal
 from actors.venues.trading import Permit
 from engine.messages import AmendRejected, OrderAmended, OrderInDoubt
 from engine.order import Amendment, Order
@@ -63,10 +64,12 @@ class Amendments:
             leave=leaving,
         )
         leaving.answered()
-        if answer.failure is None:
-            self._telling.put(self._done(order, target))
-        else:
+        if answer.failure is not None:
             self._failed(order, answer.failure)
+        elif holds_refusal(answer.value):
+            self._doubt(order, "the answer holds a refusal")
+        else:
+            self._telling.put(self._done(order, target))
 
     def _leave(self, epoch: int, known: Known) -> None:
         if self._epoch() != epoch:

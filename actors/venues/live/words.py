@@ -95,6 +95,11 @@ def _says_filled(told: Mapping[str, Any]) -> bool:
     return isinstance(info, Mapping) and any(text(info.get(name)).lower() == "filled" for name in _OWN_WORDS)
 
 
+def holds_refusal(told: Any) -> bool:
+    """Whether the answer to a request about one order is a refusal all the same: OKX's `sCode`, an order's state for ccxt."""
+    return isinstance(told, Mapping) and text(told.get("status")).lower() == "rejected"
+
+
 def became_of(told: Any) -> str:
     """The id of the order that a triggered stop has become, where an exchange keeps stops apart; empty for others."""
     info = told.get("info") if isinstance(told, Mapping) else None
