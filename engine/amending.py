@@ -81,6 +81,9 @@ def compare(work: Work, told: VenueOrder, *, final: bool) -> None:
         return
     if order.amending is None and not work.settings.stop_amend:
         return
+    if order.amending is not None and not order.amending.code and not work.trade.reconciled:
+        order = changed(order, amending=replace(order.amending, code=INTERRUPTED))
+        work.trade.orders[order.client_order_id] = order
     if told.status == OrderStatus.FILLED:
         if order.amending is not None or told.amount != order.amount:
             _stands(work, order, told.amount, told.trigger_price or order.trigger_price or order.price)
@@ -96,7 +99,7 @@ def compare(work: Work, told: VenueOrder, *, final: bool) -> None:
     elif not order.amending.doubted and _is_new(work, order):
         ask_again(work)  # it may not have been sent yet
     elif not order.amending.doubted:
-        _verify(work, order, "no answer to its amendment was heard", "" if work.trade.reconciled else INTERRUPTED)
+        _verify(work, order, "no answer to its amendment was heard")
     elif not final and order.amending.code in ("", *UNDONE):
         ask_again(work)
     elif told.trigger_price is None or stands == (order.amount, order.trigger_price):
@@ -116,14 +119,11 @@ def _target(order: Order) -> tuple[Decimal, Decimal] | None:
     return None if order.amending is None else (order.amending.amount, order.amending.trigger_price)
 
 
-def _verify(work: Work, order: Order, reason: str, code: str = "") -> None:
+def _verify(work: Work, order: Order, reason: str) -> None:
     """Ask once more what stands; where nothing is under way, as if what we believe were what is to be."""
     if order.amending is None:
         believed = Amendment(amount=order.amount, trigger_price=order.trigger_price or order.price)
-        order = changed(order, amending=believed)
-    elif code:
-        order = changed(order, amending=replace(order.amending, code=code))
-    work.trade.orders[order.client_order_id] = order
+        order = work.trade.orders[order.client_order_id] = changed(order, amending=believed)
     doubt_amendment(work, order, reason)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from actors.base import Context
 from actors.pair import PairActor
 from engine import messages as m
@@ -196,17 +198,23 @@ def test_a_new_incarnation_asks_which_stands() -> None:
     assert (len(world.gateway.of(m.AmendOrder)), world.gateway.of(m.CancelOrder)) == (1, [])
 
 
-def test_what_the_end_cut_short_is_made_again_in_place() -> None:
-    """Killed before it was sent or done: once it could not arrive any more the stop is changed anew, and is not cancelled for it."""
+@pytest.mark.parametrize("moment", ["before it was sent", "before its answer", "in doubt"])
+def test_what_the_end_cut_short_is_made_again_in_place(moment: str) -> None:
+    """Killed before it was done: once it could not arrive any more the stop is changed anew, and is not cancelled for it."""
     world, stop = a_world()
+    if moment != "before it was sent":
+        world.permit()
+    if moment == "in doubt":
+        world.tell(m.OrderInDoubt(pair=PAIR, client_order_id=stop, reason="no answer", ts=1))
     before = order_of(world, stop)
+    sent = len(world.gateway.of(m.AmendOrder))
     again(world)
     for final in (False, True):
         world.look(told(before, before.amount, before.trigger_price), final=final)
     world.price(121)
     world.permit()
 
-    assert [amend.order.client_order_id for amend in world.gateway.of(m.AmendOrder)] == [stop]
+    assert [amend.order.client_order_id for amend in world.gateway.of(m.AmendOrder)[sent:]] == [stop]
     assert world.gateway.of(m.CancelOrder) == []
     assert [e.body["code"] for _, e in world.disk.entries if e.kind == "AmendRejected"] == ["INTERRUPTED"]
 
