@@ -108,12 +108,11 @@ def test_a_kill_a_hand_and_lost_answers(exchange: Exchange, tmp_path: Path) -> N
         bot.start()
         bot.wait_for("closed trades", CLOSED, 1, PATIENCE_S)
         wait_until("the next position and its stop", lambda: is_guarded(exchange), PATIENCE_S)
-        sold = at_once("exit", PAIR, "--db", bot.files.db)
+        wait_until("an order to sell it", lambda: is_told_to_sell(bot), PATIENCE_S)
         bot.wait_for("closed trades", CLOSED, 2, PATIENCE_S)
         lost = [fault["hits"] for fault in exchange.control("faults") if fault["kind"] == "lost"]
     rows = sql(bot.files, "SELECT exit_reason FROM closed_trades ORDER BY close_time")
 
-    assert sold.returncode == 0, sold.stderr
     assert [1, 1, 1] == lost
     assert ["manual", "force_exit"] == [row["exit_reason"] for row in rows]
     settled(exchange, bot, by_hand=True)
@@ -163,6 +162,11 @@ def test_killed_while_a_stop_is_changed(exchange: Exchange, tmp_path: Path, mome
     assert (placed["id"], placed["client_id"]) == (followed["id"], followed["client_id"])
     assert 0 == gaps["longest"]
     settled(exchange, bot)
+
+
+def is_told_to_sell(bot: LiveBot) -> bool:
+    """Whether the bot has taken the user's word to sell; one whose answer came too late may be done."""
+    return at_once("exit", PAIR, "--db", bot.files.db).returncode == 0 or count(bot, CLOSED) >= 2
 
 
 def hold_back(exchange: Exchange, bot: LiveBot, moment: str) -> None:
