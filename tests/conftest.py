@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import settings
 
 TESTS: Final = Path(__file__).resolve().parent
 
 # Hundreds of processes are started here. Where no bytecode may be kept each compiles everything anew, half of its start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+# Nothing is proven by how long an example takes on a machine that does much else.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,7 +20,13 @@ from engine.settings import StrategyConfig
 from engine.strategy import Surroundings, told
 
 START_S: Final = 15.0
+START_S_MAX: Final = 120.0
 STANDSTILL_S: Final = 1.0
+
+
+def start_s(stumbles: int) -> float:
+    """How long a worker may take to start after so many that did not: each longer, or a slow machine would never have one."""
+    return min(START_S * 2 ** min(stumbles, 10), START_S_MAX)
 
 
 class Overdue(NamedTuple):
@@ -112,7 +118,10 @@ class InlineHandle:
 
 
 class WorkerHandle:
-    """One worker process with its desk. `tell` gets what the child says; the actor passes it to `receive`."""
+    """One worker process with its desk. `tell` gets what the child says; the actor passes it to `receive`.
+
+    `may_take_s`: how long it may take until it is ready.
+    """
 
     needs_history = True
 
@@ -125,8 +134,10 @@ class WorkerHandle:
         tell: Callable[[Message], None],
         clock: Callable[[], float],
         surroundings: Surroundings | None = None,
+        may_take_s: float = START_S,
     ) -> None:
         self.ready = False
+        self._may_take_s = may_take_s
         self._pairs = pairs
         self._deadline_s = config.deadline_ms / 1_000
         self._callback_deadline_s = config.callback_deadline_ms / 1_000
@@ -195,8 +206,8 @@ class WorkerHandle:
         """Whether the worker must be given up: too long at one pair, or (while `busy`) at nothing at all."""
         now = self._clock()
         if not self.ready:
-            late = now - self._started_at > START_S
-            return Overdue(f"did not start within {START_S:.0f} s") if late else None
+            late = now - self._started_at > self._may_take_s
+            return Overdue(f"did not start within {self._may_take_s:.0f} s") if late else None
         hand = self.in_hand()
         if hand is not None:
             limit = self._callback_deadline_s if hand.asked else self._deadline_s

@@ -10,7 +10,7 @@ import orjson
 
 from actors.base import Context, EngineActor
 from actors.judging.bench import Answer, Bench, Judging
-from actors.judging.handle import Handle, InlineHandle, WorkerHandle
+from actors.judging.handle import Handle, InlineHandle, WorkerHandle, start_s
 from actors.judging.loader import StrategyMaker
 from actors.judging.protocol import Kind
 from actors.outbox import Outbox
@@ -36,7 +36,8 @@ class WorkerKeeper(EngineActor, abc.ABC):
     """The part of a judge that has a worker; what the worker is for is the subclass's business.
 
     A worker that ends before it was ready (a strategy that does not load) is replaced after a pause
-    that doubles each time; any other at once.
+    that doubles each time; any other at once. The time in which it must be ready doubles too, up to two minutes: on a
+    machine with too much to do none would ever be.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class WorkerKeeper(EngineActor, abc.ABC):
                 tell=self._tell_myself,
                 clock=self.monotonic,
                 surroundings=self._surroundings,
+                may_take_s=start_s(self._stumbles),
             )
         self.worker_hired()
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.judging.bench import Outcome, Verdict
+from actors.judging.handle import WorkerHandle, start_s
 from actors.judging.protocol import (
     FRAME_MAX,
     Batch,
@@ -28,6 +29,7 @@ from engine.candles import Candle
 from engine.errors import StrategyError
 from engine.messages import NO_SIGNAL, Signal
 from engine.quarantine import Strikes
+from engine.settings import StrategyConfig
 
 numbers = st.floats(allow_nan=False)
 candles = st.builds(Candle, st.integers(0, 2**52), numbers, numbers, numbers, numbers, numbers)
@@ -156,3 +158,22 @@ def test_failures_in_a_row_are_counted() -> None:
 
     assert said == [False] * 4 + [True, False]
     assert strikes.quarantined == {1}
+
+
+def test_a_worker_that_starts_slowly_has_longer_the_next_time() -> None:
+    """A machine with too much to do gets its worker in the end: one that was not ready in time is not ended as early again."""
+    spans = [start_s(stumbles) for stumbles in range(6)]
+    now = [0.0]
+    handle = WorkerHandle(
+        StrategyConfig(), ("BTC/USDT",), token="t", tell=lambda _: None, clock=lambda: now[0], may_take_s=spans[1]
+    )
+    try:
+        found = []
+        for seconds in (29.0, 31.0):
+            now[0] = seconds
+            found.append(handle.overdue(busy=False))
+    finally:
+        handle.kill()
+
+    assert spans == [15, 30, 60, 120, 120, 120]
+    assert [None if overdue is None else overdue.reason for overdue in found] == [None, "did not start within 30 s"]
