@@ -26,7 +26,7 @@ STANDSTILL_S: Final = 1.0
 
 def start_s(stumbles: int) -> float:
     """How long a worker may take to start after so many that did not: each longer, or a slow machine would never have one."""
-    return min(START_S * 2 ** min(stumbles, 10), START_S_MAX)
+    return min(START_S * (1 << min(stumbles, 10)), START_S_MAX)
 
 
 class Overdue(NamedTuple):
