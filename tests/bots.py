@@ -177,6 +177,15 @@ class Bot:
         data: dict[str, Any] = json.loads(done.stdout).get("data", {})
         return data
 
+    def figures(self, timeout_s: float = 60.0) -> Mapping[str, Any]:
+        """The same, asked for until it answers: on a busy machine an answer may come too late."""
+        deadline = time.monotonic() + timeout_s
+        while not (data := self.status()):
+            self.check_alive()
+            if time.monotonic() > deadline:
+                raise Failed(f"`tradepit status` did not answer within {timeout_s:g} s")
+        return data
+
     def wait_for(self, what: str, query: str, least: int, timeout_s: float, *, venue: bool = False) -> int:
         """Wait until a count in the journal (or the venue's record) is at least `least`; returns it."""
         path = self.files.venue if venue else self.files.journal

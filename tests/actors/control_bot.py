@@ -102,11 +102,11 @@ class Bot:
                 accounts=[joined(PAIRS)],
                 services=("portfolio",),
                 about={"version": "0.1"},
-                answer_ms=300,
+                answer_ms=2_000,
             ),
         )
         assert self.runtime.stats()
-        for _ in range(1000):
+        for _ in range(6_000):
             if self.path.exists():
                 break
             self.runtime.wait(0.01)

@@ -115,7 +115,7 @@ class LiveFeed:
             ExchangeConfig(name="binance", options=exchange.options()), futures=exchange.futures
         )
         self.connection.start()
-        loaded = self.connection.spawn(self.connection.load()).result(20)
+        loaded = self.connection.spawn(self.connection.load()).result(60)
         assert loaded.failure is None, loaded.failure
         self.pairs = tuple(pairs) or tuple(self.connection.markets())[:count]
         self.market = LiveMarket(self.connection, times=times, readers=readers)
@@ -150,7 +150,7 @@ class LiveFeed:
         """The kinds of alerts recorded, in order."""
         return [body["kind"] for body in self.disk.bodies("feed")]
 
-    def wait(self, what: str, holds: Any, timeout_s: float = 30.0) -> float:
+    def wait(self, what: str, holds: Any, timeout_s: float = 60.0) -> float:
         """Wait until something holds; how long it took. Fails the test when it does not."""
         began = time.monotonic()
         while not holds():

@@ -30,7 +30,7 @@ class Seen:
         """Those of one class."""
         return [message for message in list(self.messages) if isinstance(message, kind)]
 
-    def wait(self, kind: type[M], count: int = 1, timeout_s: float = 10.0) -> list[M]:
+    def wait(self, kind: type[M], count: int = 1, timeout_s: float = 60.0) -> list[M]:
         """Wait until `count` of one class are there; fails the test when they don't come."""
         with self._changed:
             came = self._changed.wait_for(lambda: len(self.of(kind)) >= count, timeout_s)
@@ -161,6 +161,6 @@ def waiting(go: threading.Event, started: threading.Event | None = None) -> Job:
     def job(_: EngineActor) -> None:
         if started is not None:
             started.set()
-        go.wait(10)
+        go.wait(60)
 
     return job

@@ -57,10 +57,15 @@ class Two(Bot):
         self.spawn(
             "control",
             lambda ctx: ControlActor(
-                ctx, socket_path=self.path, accounts=accounts, away={"c": AWAY}, services=("portfolio",), answer_ms=300
+                ctx,
+                socket_path=self.path,
+                accounts=accounts,
+                away={"c": AWAY},
+                services=("portfolio",),
+                answer_ms=2_000,
             ),
         )
-        for _ in range(1000):
+        for _ in range(6_000):
             if self.path.exists():
                 break
             self.runtime.wait(0.01)
@@ -151,7 +156,7 @@ def test_a_pause_of_an_absent_account_outlives_the_bot(tmp_path: Path) -> None:
         first.spawn("persistence", lambda ctx: MemoryPersistence(ctx, disk))
         first.start()
         first.ask("pause", reason="holidays")
-        for _ in range(500):
+        for _ in range(6_000):
             if disk.states.get("control", (0, {}))[1].get("kept"):
                 break
             first.runtime.wait(0.01)
@@ -167,7 +172,7 @@ def test_a_pause_of_an_absent_account_outlives_the_bot(tmp_path: Path) -> None:
             again.start()
             seen = late(again)
         (switch,) = seen.wait(SetTradingState)
-        for _ in range(500):
+        for _ in range(6_000):
             if not disk.states["control"][1]["kept"]:
                 break
             again.runtime.wait(0.01)
@@ -331,7 +336,7 @@ def test_one_that_hangs_is_not_waited_for_long() -> None:
 
     def reach(config: Config, patience: Patience) -> Place:
         if config.account == "b":
-            go.wait(30)
+            go.wait(60)
         return Places().reach(config, patience)
 
     arrivals, told = Arrivals(PAPER.accounts, reach, lambda _: True, first_s=0.1), Seen()

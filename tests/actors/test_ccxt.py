@@ -58,7 +58,7 @@ def connection(server: StubServer) -> Iterator[Connection]:
     made = Connection(config, keys={"apiKey": "key", "secret": "secret"})
     made.start()
     try:
-        assert made.spawn(made.load()).result(10).failure is None
+        assert made.spawn(made.load()).result(60).failure is None
         yield made
     finally:
         made.close()
@@ -67,7 +67,7 @@ def connection(server: StubServer) -> Iterator[Connection]:
 def create(connection: Connection, leave: Any = None) -> Answer:
     """Send a limit order."""
     args = ("BTC/USDT", "limit", "buy", 1.0, 100.0, {"clientOrderId": "a"})
-    return connection.spawn(connection.request(connection.trading.create_order, *args, leave=leave)).result(10)
+    return connection.spawn(connection.request(connection.trading.create_order, *args, leave=leave)).result(60)
 
 
 def fate(answer: Answer) -> tuple[str, str]:
@@ -88,9 +88,9 @@ def test_markets_are_told_in_the_engines_words(connection: Connection) -> None:
 
 def test_markets_are_shared_and_asked_for_once(connection: Connection, server: StubServer) -> None:
     """All instances have the same market objects, also one made later, and only one asked for them."""
-    made = connection.spawn(connection.instance()).result(10)
+    made = connection.spawn(connection.instance()).result(60)
     same = made.markets is connection.trading.markets is connection.data.markets
-    connection.spawn(connection.release(made)).result(10)
+    connection.spawn(connection.release(made)).result(60)
 
     assert same
     assert server.paths() == ["GET /api/v3/time", "GET /api/v3/exchangeInfo"]
@@ -103,7 +103,7 @@ def test_the_limits_that_the_exchange_lists_are_kept(connection: Connection, ser
     listed = [{"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 50}]
     server.routes["/api/v3/exchangeInfo"] = say(whole({**MARKETS, "rateLimits": listed}))
 
-    assert connection.spawn(connection.load(again=True)).result(10).failure is None
+    assert connection.spawn(connection.load(again=True)).result(60).failure is None
 
     assert connection.reported == (Pool("orders_10s", 50, 10_000),)
 
@@ -234,17 +234,18 @@ def test_bybit_tells_until_when_it_wants_silence(*, status: int, ahead_ms: int, 
 
 def test_an_exchange_that_nobody_can_reach_has_got_nothing(server: StubServer) -> None:
     """What could not be written is unsent, not in doubt."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    config = ExchangeConfig(name="binance", options={"urls": {"api": {"public": f"http://127.0.0.1:{port}"}}})
-    connection = Connection(config)
-    connection.start()
-    try:
-        answer = connection.spawn(connection.load()).result(10)
-        assert fate(answer) == ("unsent", "UNREACHABLE")
-        assert connection.markets() == {}
-    finally:
-        connection.close()
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # nobody else gets this port meanwhile
+        port = deaf.getsockname()[1]
+        config = ExchangeConfig(name="binance", options={"urls": {"api": {"public": f"http://127.0.0.1:{port}"}}})
+        connection = Connection(config)
+        connection.start()
+        try:
+            answer = connection.spawn(connection.load()).result(60)
+            assert fate(answer) == ("unsent", "UNREACHABLE")
+            assert connection.markets() == {}
+        finally:
+            connection.close()
 
 
 def test_a_request_is_held_back_at_the_socket(connection: Connection, server: StubServer) -> None:
@@ -266,7 +267,7 @@ def test_what_ccxt_itself_refuses_is_refused(connection: Connection) -> None:
     """An order that ccxt sees cannot be is never sent, and the verdict says so."""
     answer = connection.spawn(
         connection.request(connection.trading.create_order, "NO/SUCH", "limit", "buy", 1.0, 1.0)
-    ).result(10)
+    ).result(60)
 
     assert fate(answer) == ("refused", "MARKET_CLOSED")
 
@@ -296,9 +297,9 @@ def test_futures_errors_are_known_behind_another_host(server: StubServer) -> Non
     )
     connection.start()
     try:
-        assert connection.spawn(connection.load()).result(10).failure is None
+        assert connection.spawn(connection.load()).result(60).failure is None
         args = ("BTC/USDT:USDT", "limit", "buy", 1.0, 100.0)
-        answer = connection.spawn(connection.request(connection.trading.create_order, *args)).result(10)
+        answer = connection.spawn(connection.request(connection.trading.create_order, *args)).result(60)
         assert sorted(connection.markets()) == ["BTC/USDT:USDT"]
         assert fate(answer) == ("refused", "INSUFFICIENT_FUNDS")
     finally:
@@ -323,7 +324,7 @@ def test_what_runs_ends_with_the_connection(connection: Connection, server: Stub
     waiting = connection.spawn(connection.request(connection.trading.create_order, *args))
     connection.close()
 
-    assert waiting.cancelled() or waiting.result(1).failure is not None
+    assert waiting.cancelled() or waiting.result(60).failure is not None
 
 
 @pytest.mark.parametrize("body", [b"<html>We are down</html>", b"{}", b'{"symbols": []}', b'{"symbols": null}'])
@@ -332,7 +333,7 @@ def test_a_list_without_markets_is_not_believed(connection: Connection, server: 
     server.routes["/api/v3/exchangeInfo"] = say(whole(body))
     server.routes["/api/v3/order"] = say(whole(ORDER))
 
-    answer = connection.spawn(connection.load(again=True)).result(10)
+    answer = connection.spawn(connection.load(again=True)).result(60)
 
     assert ("in_doubt", "") == fate(answer)
     assert ["BTC/USDT", "ETH/USDT"] == sorted(connection.markets())
@@ -345,16 +346,16 @@ def test_a_list_without_most_of_the_markets_is_not_believed(connection: Connecti
     many = [market(f"C{n}USDT", f"C{n}") for n in range(9)]
     server.routes["/api/v3/exchangeInfo"] = say(whole({"symbols": many}))
     for _ in range(3):
-        assert connection.spawn(connection.load(again=True)).result(10).failure is None
+        assert connection.spawn(connection.load(again=True)).result(60).failure is None
     server.routes["/api/v3/exchangeInfo"] = say(whole({"symbols": many[:4]}))
-    told = connection.spawn(connection.load(again=True)).result(10).failure
+    told = connection.spawn(connection.load(again=True)).result(60).failure
     assert told is not None
     assert "4 of 9 markets" in told.reason
     assert 9 == len(connection.markets())
     server.routes["/api/v3/exchangeInfo"] = say(whole({"symbols": many[:5]}))
     listed = []
     for _ in range(3):
-        assert connection.spawn(connection.load(again=True)).result(10).failure is None
+        assert connection.spawn(connection.load(again=True)).result(60).failure is None
         listed.append(len(connection.markets()))
 
     assert [9, 9, 5] == listed
@@ -368,7 +369,7 @@ def test_a_list_that_says_the_same_again_is_not_made_again(connection: Connectio
     for listed in (many, many, many, many, many, halted, halted, many[:4], many[:4], many, many):
         before, known = connection.data.markets, connection.markets().get("C1/USDT")
         server.routes["/api/v3/exchangeInfo"] = say(whole({"symbols": listed}))
-        failed = connection.spawn(connection.load(again=True)).result(10).failure is not None
+        failed = connection.spawn(connection.load(again=True)).result(60).failure is not None
         same = connection.data.markets is before and connection.markets().get("C1/USDT") is known
         states = {pair: one.active for pair, one in connection.markets().items() if pair.startswith("C")}
         found.append((failed, same, len(states), states["C0/USDT"]))
@@ -392,7 +393,7 @@ def test_a_pair_is_gone_after_three_answers_without_it(
     for listed in (others, others, others, MARKETS["symbols"]):
         server.routes["/api/v3/exchangeInfo"] = say(whole({"symbols": listed}))
         connection.market_doubts.clear()
-        assert connection.spawn(connection.load(again=True)).result(10).failure is None
+        assert connection.spawn(connection.load(again=True)).result(60).failure is None
         known = connection.markets().get("BTC/USDT")
         states.append(None if known is None else known.active)
         steps.append(connection.trading.markets.get("BTC/USDT", {}).get("precision", {}).get("price"))
@@ -426,7 +427,7 @@ def test_ccxt_sends_an_order_once(server: StubServer) -> None:
     connection = Connection(ExchangeConfig(name="binance", options=options), keys={"apiKey": "key", "secret": "secret"})
     connection.start()
     try:
-        assert connection.spawn(connection.load()).result(10).failure is None
+        assert connection.spawn(connection.load()).result(60).failure is None
         server.routes["/api/v3/order"] = say(whole({"code": -1007, "msg": "Timeout."}, "504 Gateway Timeout"))
         assert fate(create(connection)) == ("in_doubt", "")
     finally:

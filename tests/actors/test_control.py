@@ -98,7 +98,7 @@ def test_exit_all_leaves_what_is_open(bot: Bot) -> None:
 def test_stop_asks_the_process_to_end(bot: Bot) -> None:
     """Stop is answered first, and then the main thread is asked for an orderly end."""
     answer = bot.ask("stop", reason="enough")
-    wish = bot.runtime.wait(10)
+    wish = bot.runtime.wait(60)
 
     assert answer["ok"]
     assert wish is not None

@@ -303,10 +303,10 @@ def test_a_statement_past_its_time_costs_the_door_only(tmp_path: Path) -> None:
     running.until(lambda: running.process.pid not in (first, None) and running.process.door_port is not None)
     running.bot.trade(7)
     running.until(lambda: running.process.applied == running.journal.seq)
-    asking.join(10)
+    asking.join(60)
 
     assert failed
-    assert "past the limit of 1 s" in running.news[-1]
+    assert any("past the limit of 1 s" in said for said in running.news)
     assert json.loads(running.files.door.read_text())["token"] == token
     assert run_query(running.files.db, "SELECT count(*) FROM trades")[1] == [(3,)]
     running.close()

@@ -202,16 +202,15 @@ def test_what_the_exchange_refuses_is_not_asked_for_minutes(
 
 def test_ctrl_c_keeps_what_is_there(exchange: Exchange, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """After Ctrl-C the file holds what had come, the status says so, and a later run brings the rest."""
-    exchange.control("fault", kind="slow", endpoint="GET /api/v3/klines", seconds=2, skip=1)
+    exchange.control("fault", kind="slow", endpoint="GET /api/v3/klines", seconds=20, skip=1)
     command = [sys.executable, "-m", "actors.cli", *arguments(exchange, tmp_path, "--json")]
     asked = len(exchange.control("requests")["spot"])
     running = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    while not any("klines" in str(request) for request in exchange.control("requests")["spot"][asked:]):
+    while sum("klines" in str(request) for request in exchange.control("requests")["spot"][asked:]) < 2:
         assert running.poll() is None
         time.sleep(0.05)
-    time.sleep(0.5)
     running.send_signal(signal.SIGINT)
-    out, _ = running.communicate(timeout=30)
+    out, _ = running.communicate(timeout=100)
     exchange.control("clear")
     (told,) = json.loads(out)
     assert (running.returncode, told["what"]) == (INTERRUPTED, "stopped")

@@ -279,7 +279,7 @@ class Keeper:
         self.process = HistoryProcess(files, HistoryConfig(**{"door": False, **settings}))
         self.news: list[str] = []
 
-    def until(self, holds: Callable[[], bool], limit_s: float = 20.0) -> None:
+    def until(self, holds: Callable[[], bool], limit_s: float = 60.0) -> None:
         """Poll until `holds`; fails after `limit_s`."""
         deadline = time.monotonic() + limit_s
         while True:
@@ -419,7 +419,7 @@ def test_it_does_not_outlive_its_parent(journal: FileJournal, keeper: Keeper) ->
 
     process.stdin.close()
 
-    assert process.wait(5) == 0
+    assert process.wait(60) == 0
 
 
 def test_a_refused_file_is_said_once(files: Files, journal: FileJournal, keeper: Keeper) -> None:

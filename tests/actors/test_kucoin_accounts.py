@@ -36,7 +36,7 @@ def examined(answer: Any) -> tuple[Account, list[str]]:
         try:
             for instance in (connection.data, connection.trading):
                 instance.set_markets([], {})
-            found = connection.spawn(examine(connection, config, (), strict=False)).result(20)
+            found = connection.spawn(examine(connection, config, (), strict=False)).result(60)
         finally:
             connection.close()
         return found, server.paths()

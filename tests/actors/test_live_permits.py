@@ -311,7 +311,7 @@ def test_a_price_line_asks_for_its_sockets_address_with_a_permit() -> None:
     connection = Connection(ExchangeConfig(name="kucoin"))
     connection.start()
     try:
-        connection.spawn(work()).result(10)
+        connection.spawn(work()).result(60)
     finally:
         connection.close()
 

@@ -112,7 +112,7 @@ class World:
         """Tell the notifier."""
         self.runtime.tell("notifier", Notify(ts=0, severity=severity, event=event, text=text))
 
-    def fates(self, count: int, timeout_s: float = 40.0) -> list[tuple[str, str, str]]:
+    def fates(self, count: int, timeout_s: float = 60.0) -> list[tuple[str, str, str]]:
         """(target, text, outcome) of the first `count` notices whose fate is on record."""
         until = time.monotonic() + timeout_s
         while True:
@@ -137,7 +137,7 @@ def test_a_burst_is_one_message(server: Server, start: Callable[..., World]) -> 
     world = start(hook=server.url)
     server.open.clear()
     world.notify("first", severity="alarm")
-    assert server.asked.acquire(timeout=30)
+    assert server.asked.acquire(timeout=60)
     for number in range(15):
         world.notify(f"number {number}")
     server.open.set()
@@ -163,7 +163,7 @@ def test_a_hanging_server_costs_only_its_own_notices(server: Server, start: Call
     try:
         world = start(attempts=1, timeout_s=4, hook=server.url, stuck=stuck.url)
         world.notify("one", severity="alarm")
-        assert stuck.asked.acquire(timeout=30)
+        assert stuck.asked.acquire(timeout=60)
         world.notify("two", severity="alarm")
         fates = world.fates(4)
     finally:

@@ -103,7 +103,7 @@ def connection_to(exchange: Exchange, *, futures: bool) -> Connection:
     options = {name: value for name, value in exchange.options().items() if name in ("urls", "options")}
     made = Connection(ExchangeConfig(name="binance", options=options), futures=futures)
     made.start()
-    assert made.spawn(made.load()).result(20).failure is None
+    assert made.spawn(made.load()).result(60).failure is None
     return made
 
 
@@ -115,8 +115,8 @@ def test_funding_rates_are_read_with_their_mark_price(exchange: Exchange) -> Non
         limits = replace(LIMITS, costs={**LIMITS.costs, "funding_rates": {"weight_1m": 1}})
         assert market.funded_until((FUTURE,), start - 120_000, start) == start - 120_000
         exchange.control("fund", symbol="BTCUSDT", rate="0.0007")
-        reader = Reader(connection, connection.spawn(_meter(connection, limits)).result(5))
-        connection.spawn(market._read_rates(FUTURE, reader)).result(20)
+        reader = Reader(connection, connection.spawn(_meter(connection, limits)).result(60))
+        connection.spawn(market._read_rates(FUTURE, reader)).result(60)
         (rate,) = market.funding((FUTURE,), start - 120_000, connection.now())
     finally:
         connection.close()

@@ -134,7 +134,7 @@ def test_the_crash_of_its_own_supervisor_ends_the_process() -> None:
     runtime.spawn("root", lambda ctx: Worker(ctx, Seen()))
 
     runtime.tell("root", Do(job=raising(ValueError("bad"))))
-    wanted = runtime.wait(10)
+    wanted = runtime.wait(60)
     runtime.close()
 
     assert wanted is not None
@@ -207,7 +207,7 @@ def test_a_hung_actor_is_fenced_and_replaced(watched: Threads) -> None:
     go, said = threading.Event(), threading.Event()
 
     def hang(actor: EngineActor) -> None:
-        go.wait(10)
+        go.wait(60)
         actor.tell("root", EpochAnnounced(name="from the dead", epoch=actor.epoch))
         actor.start_timer("late", 0)
         said.set()
@@ -217,7 +217,7 @@ def test_a_hung_actor_is_fenced_and_replaced(watched: Threads) -> None:
     (exited,) = watched.root.wait(ChildExited)
     assert watched.worker("one") == 2
     go.set()
-    said.wait(10)
+    said.wait(60)
     watched.runtime.tell("one", Number(sender="test", n=1))
     watched.seen.wait(Number)
 
@@ -236,12 +236,12 @@ def test_a_long_handler_that_reports_progress_is_left_alone(threads: Threads) ->
     def job(actor: EngineActor) -> None:
         actor.ctx.progress()
         reported.set()
-        go.wait(10)
+        go.wait(60)
 
     began = time.monotonic()
     threads.worker("one")
     threads.runtime.tell("one", Do(job=job))
-    assert reported.wait(10)
+    assert reported.wait(60)
     host = threads.runtime._hosts["one"]
     assert isinstance(host, ThreadHost)
 
@@ -262,15 +262,15 @@ def test_a_market_timer_runs_at_the_market_s_speed(threads: Threads) -> None:
     started = time.monotonic()
 
     def job(actor: EngineActor) -> None:
-        actor.start_timer("market", 6_000, market=True)
-        actor.start_timer("own", 6_000)
+        actor.start_timer("market", 60_000, market=True)
+        actor.start_timer("own", 60_000)
 
     threads.worker("one")
     threads.runtime.tell("one", Do(job=job))
     (fired,) = threads.seen.wait(TimerFired)
 
     assert fired.name == "market"
-    assert 0.1 <= time.monotonic() - started < 6.0
+    assert 1.0 <= time.monotonic() - started < 60.0
 
 
 def test_the_market_clock_goes_on_through_a_downtime() -> None:
@@ -302,7 +302,7 @@ def test_statistics_name_who_is_busy_and_who_has_mail(threads: Threads) -> None:
     """The figures show the depth of a mailbox, and what its actor is busy with."""
     go, started = threading.Event(), threading.Event()
     threads.worker("one", start=waiting(go, started))
-    assert started.wait(10)
+    assert started.wait(60)
     for n in range(150):
         threads.runtime.tell("one", Number(sender="test", n=n))
 
@@ -324,7 +324,7 @@ def test_the_dead_man_ends_a_process_that_stands_still(tmp_path: Path) -> None:
         "sum(range(10**12))\n"
     )
 
-    ended = subprocess.run([sys.executable, "-c", program, log], check=False, timeout=30, capture_output=True)
+    ended = subprocess.run([sys.executable, "-c", program, log], check=False, timeout=100, capture_output=True)
 
     assert ended.returncode == 1
     assert "Timeout (0:00:00.300000)!" in log.read_text()
@@ -343,13 +343,15 @@ def test_a_full_mailbox_is_warned_of_once_until_it_doubles(threads: Threads) -> 
     """A mailbox past the limit is said once, again at twice the depth, and afresh after it has emptied."""
     go, started = threading.Event(), threading.Event()
     threads.worker("one", start=waiting(go, started))
-    assert started.wait(10)
+    assert started.wait(60)
     host = threads.runtime._hosts["one"]
     assert isinstance(host, ThreadHost)
     warned: dict[str, int] = {}
     said: list[str] = []
+    me = threading.get_ident()  # the runtime's own watch looks once a second too
     sink = logger.add(
-        lambda line: said.append(line.record["message"]), filter=lambda r: r["extra"].get("actor") == "one"
+        lambda line: said.append(line.record["message"]),
+        filter=lambda r: r["extra"].get("actor") == "one" and threading.get_ident() == me,
     )
 
     for count in (101, 50, 60):
@@ -387,7 +389,7 @@ def test_a_runtime_without_its_timers_ends_the_process(threads: Threads) -> None
     """When one of the runtime's own threads fails, the process is asked to end with status 70."""
     threads.runtime._serve(lambda: sys.exit("no timers"))
 
-    wanted = threads.runtime.wait(10)
+    wanted = threads.runtime.wait(60)
 
     assert wanted is not None
     assert wanted.status == 70

@@ -168,7 +168,7 @@ class Terminal:
         """Give all back."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        self.process.wait(30)
+        self.process.wait(60)
         os.close(self.ours)
 
 

@@ -373,7 +373,7 @@ def test_the_same_root_supervises_threads() -> None:
     runtime.tell("pair:A", Kill())
     seen.wait(Happened, 4)
     runtime.tell("root", Shutdown(reply_to=""))
-    wanted = runtime.wait(10)
+    wanted = runtime.wait(60)
 
     assert runtime.close()
     assert wanted is not None

@@ -24,7 +24,7 @@ from engine.errors import StorageError
 from engine.types import use_money_context
 from tests.bots import command
 
-DEADLINE_S = 40.0
+DEADLINE_S = 100.0
 BUSY = Path(__file__).parents[1] / "simulation" / "busy.py"
 
 CONFIG = """
@@ -34,7 +34,7 @@ stake_amount = 100
 [strategy]
 name = "{strategy}"
 workers = 1
-deadline_ms = 400
+deadline_ms = 1000
 [strategy.overrides]
 order_types = {{ entry = "market", exit = "market", stoploss = "market", stoploss_on_exchange = true }}
 [feed]

@@ -48,7 +48,7 @@ def test_two_keys_of_one_account_have_one_number() -> None:
                 ExchangeConfig(name="bybit", options=options), keys={"apiKey": key, "secret": "secret"}
             )
             connection.start()
-            numbers.append(connection.spawn(number_of(connection)).result(20))
+            numbers.append(connection.spawn(number_of(connection)).result(60))
             connection.close()
 
     assert numbers[0] == numbers[1] != numbers[2]
@@ -63,6 +63,6 @@ def test_an_account_whose_number_is_not_answered_is_waited_for() -> None:
     connection.start()
     try:
         with pytest.raises(Outage, match="whose account it is"):
-            connection.spawn(number_of(connection)).result(20)
+            connection.spawn(number_of(connection)).result(60)
     finally:
         connection.close()

@@ -115,4 +115,4 @@ def test_it_ends_with_its_parent_and_after_its_time() -> None:
 
     asyncio.run(until(gone))
     with Exchange("--pairs", "1", "--for", "0.5") as short:
-        assert 0 == short.process.wait(20)
+        assert 0 == short.process.wait(60)

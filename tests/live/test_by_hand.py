@@ -30,7 +30,7 @@ def held(exchange: Exchange) -> float:
     return sum(float(t["qty"]) * (1 if t["side"] == "BUY" else -1) for t in trades if t["symbol"] == "ETHUSDT")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_position_that_is_closed_by_hand_ends_its_trade(exchange: Exchange, tmp_path: Path) -> None:
     """The user sells the position at the exchange: the trade ends with that price and reason, and both books agree."""
     parameters = {"hold": -1}
@@ -45,7 +45,7 @@ def test_a_position_that_is_closed_by_hand_ends_its_trade(exchange: Exchange, tm
             "reduceOnly": "true",
         }
         exchange.control("order", params=params, market="futures")
-        bot.wait_for("closed trades", CLOSED, 1, 60)
+        bot.wait_for("closed trades", CLOSED, 1, 120)
     (row, *_) = sql(bot.files, "SELECT exit_reason, amount FROM closed_trades ORDER BY close_time")
 
     assert [] == bot.audit()
@@ -53,14 +53,14 @@ def test_a_position_that_is_closed_by_hand_ends_its_trade(exchange: Exchange, tm
     assert abs(float(row["amount"]) - amount) < 1e-9
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_liquidation_ends_its_trade(exchange: Exchange, tmp_path: Path) -> None:
     """The exchange closes the position: that is heard at once, the trade ends with that price and reason, its stop goes."""
     with LiveBot(tmp_path, exchange, [PAIR], strategy_parameters={"hold": -1, "every": 16}) as bot:
         wait_until("a stop", lambda: working_stops(exchange) == 1, 120)
         exchange.control("liquidate", symbol="ETHUSDT")
-        bot.wait_for("closed trades", CLOSED, 1, 60)
-        wait_until("no stop", lambda: working_stops(exchange) == 0, 30)
+        bot.wait_for("closed trades", CLOSED, 1, 120)
+        wait_until("no stop", lambda: working_stops(exchange) == 0, 120)
     (row, *_) = sql(bot.files, "SELECT exit_reason FROM closed_trades ORDER BY close_time")
 
     assert [] == bot.audit()
@@ -73,7 +73,7 @@ def working_stops(exchange: Exchange) -> int:
     return sum(algo["status"] == "NEW" and algo["client_id"].startswith("tp") for algo in algos)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_no_entry_closes_a_position_of_the_users(exchange: Exchange, tmp_path: Path) -> None:
     """The user is short before the bot starts: a long entry would only close that, so there is none, and the reason is told."""
     params = {"symbol": "ETHUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.100"}
@@ -88,7 +88,7 @@ def test_no_entry_closes_a_position_of_the_users(exchange: Exchange, tmp_path: P
     assert abs(held(exchange) + 0.1) < 1e-9
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_coins_that_were_withdrawn_leave_their_trade(tmp_path: Path) -> None:
     """While no bot runs the user cancels the stop and takes the coins: the trade ends at what it had cost, and books agree."""
     with Exchange("--pairs", "3", "--still", "--funds", "USDT=1000") as there:
@@ -98,7 +98,7 @@ def test_coins_that_were_withdrawn_leave_their_trade(tmp_path: Path) -> None:
         there.control("cancel", id=stop["id"])
         there.control("deposit", asset="ETH", amount=f"-{stop['qty']}")
         with bot:
-            bot.wait_for("closed trades", CLOSED, 1, 60)
+            bot.wait_for("closed trades", CLOSED, 1, 120)
         (row,) = sql(bot.files, "SELECT exit_reason, amount FROM closed_trades")
 
         assert [] == bot.audit()

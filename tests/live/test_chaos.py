@@ -15,7 +15,7 @@ KILLS = 2
 ORDERS = "SELECT count(*) FROM entries WHERE kind = 'OrderAccepted'"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_killed_again_and_again_among_all_faults(tmp_path: Path) -> None:
     """Orders, fills, fees, balances and the audit agree afterwards, nothing was unguarded for long, no 429 was ours."""
     with Exchange("--pairs", "6", "--seed", "11", "--funds", "USDT=5000", "--rate", "2", futures=True) as exchange:
@@ -25,7 +25,7 @@ def test_killed_again_and_again_among_all_faults(tmp_path: Path) -> None:
         for _ in range(KILLS):
             bot.start()
             mark = last_seq(bot.files)
-            bot.wait_for("accepted orders", f"{ORDERS} AND seq > {mark}", 5, 90)
+            bot.wait_for("accepted orders", f"{ORDERS} AND seq > {mark}", 5, 120)
             bot.kill()
         exchange.control("clear")
         told = settled(bot, exchange, least=10, rest_s=6)

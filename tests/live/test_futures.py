@@ -14,7 +14,7 @@ from tests.showing.common import sql, wait_until
 CLOSED = "SELECT count(*) FROM entries WHERE kind = 'TradeClosed'"
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_shorts_and_leverage_over_a_kill(tmp_path: Path) -> None:
     """Longs and shorts at three times leverage, killed with -9 in a position: orders, fills and fees are the exchange's."""
     with Exchange("--pairs", "4", "--seed", "4", "--funds", "USDT=2000", futures=True) as exchange:

@@ -13,7 +13,7 @@ from tests.showing.live_kills import BOUND_S, await_order, bot_of, is_heard, our
 CLOSED = "SELECT count(*) FROM entries WHERE kind = 'TradeClosed'"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_killed_before_the_answer(tmp_path: Path) -> None:
     """Answers come a second late and the kill comes before them: no order is lost or doubled, and the books agree."""
     with Exchange("--pairs", "4", "--seed", "4", "--funds", "USDT=5000") as exchange:

@@ -12,28 +12,28 @@ from tests.live.bots import LiveBot, pairs_of
 from tests.showing.common import JUDGED, wait_until
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_started_during_an_outage_it_waits_and_begins(tmp_path: Path) -> None:
     """Every answer is a 503 at first: nothing is begun; when the exchange answers again candles are judged."""
     with Exchange("--pairs", "2", "--funds", "USDT=1000") as exchange:
         fault = exchange.control("fault", kind="unavailable", probability=1)
         with LiveBot(tmp_path, exchange, pairs_of(exchange, 1)) as bot:
-            wait_until("a word of the outage", lambda: "binance does not answer" in bot.log(), 90)
+            wait_until("a word of the outage", lambda: "binance does not answer" in bot.log(), 120)
             assert not bot.files.journal.exists()
             exchange.control("clear", id=fault["id"])
-            bot.wait_for("candles judged", JUDGED, 1, 90)
+            bot.wait_for("candles judged", JUDGED, 1, 120)
         assert "binance answers again" in bot.log()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_ended_while_it_waits(tmp_path: Path) -> None:
     """Ctrl-C during the wait ends it with status 0; nothing hangs, and nothing was begun."""
     with Exchange("--pairs", "2") as exchange:
         exchange.control("fault", kind="hang_before", probability=1, seconds=60)
         bot = LiveBot(tmp_path, exchange, pairs_of(exchange, 1), exchange={"options": short(exchange)})
         with bot:
-            wait_until("a word of the outage", lambda: "binance does not answer" in bot.log(), 60)
-            status = bot.end(timeout_s=30)
+            wait_until("a word of the outage", lambda: "binance does not answer" in bot.log(), 120)
+            status = bot.end(timeout_s=60)
 
     assert 0 == status
     assert "ended before anything was begun" in bot.log()
@@ -46,7 +46,7 @@ def short(exchange: Exchange) -> dict[str, object]:
     return {**options, "timeout": 2_000}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 def test_wrong_keys_end_the_start(tmp_path: Path) -> None:
     """Keys that the exchange refuses are no outage: one sentence, status 2, no order, and no key in the log."""
     with Exchange("--pairs", "2", "--funds", "USDT=1000") as exchange:

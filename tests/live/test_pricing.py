@@ -29,7 +29,7 @@ def exchange(request: pytest.FixtureRequest) -> Iterator[Exchange]:
 
 
 @pytest.mark.parametrize("exchange", ["spot", "futures"], indirect=True)
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_both_sides_of_a_trade_by_the_book(exchange: Exchange, tmp_path: Path) -> None:
     """An entry asks the exchange for its book, an exit has the stream's; both cross, and both say why that price."""
     sections: dict[str, Any] = {
@@ -52,7 +52,7 @@ def test_both_sides_of_a_trade_by_the_book(exchange: Exchange, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("exchange", ["futures"], indirect=True)
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_thin_book_is_not_entered(exchange: Exchange, tmp_path: Path) -> None:
     """As much rests on both sides there: who wants twice as much on one's own side buys nothing, and reads the figures."""
     pricing = {"price_side": "same", "bids_to_ask_delta": 2}

@@ -29,7 +29,7 @@ def orders_of(exchange: Exchange) -> list[dict[str, Any]]:
     return [order for order in ledger["orders"] if order["client_id"].startswith("tp")]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_trade_from_candle_to_history(exchange: Exchange, tmp_path: Path) -> None:
     """Candles come by websocket, a signal becomes an order, a stop stands at the exchange, an exit closes; both books agree."""
     with LiveBot(tmp_path, exchange, pairs_of(exchange, 1)) as bot:
@@ -43,7 +43,7 @@ def test_a_trade_from_candle_to_history(exchange: Exchange, tmp_path: Path) -> N
     assert [] == bot.audit()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_stop_that_the_exchange_fills_closes_the_trade(exchange: Exchange, tmp_path: Path) -> None:
     """The price falls through the stop: the exchange sells, and the trade closes by its stop with the exchange's price."""
     parameters = {"hold": -1}
@@ -51,7 +51,7 @@ def test_a_stop_that_the_exchange_fills_closes_the_trade(exchange: Exchange, tmp
         wait_until("a stop at the exchange", lambda: any(o["type"] == "STOP_LOSS" for o in orders_of(exchange)), 120)
         price = float(exchange.control("state")["markets"]["spot"]["pairs"]["ETHUSDT"]["price"])
         exchange.control("price", symbol="ETHUSDT", price=round(price * 0.95, 2))
-        bot.wait_for("closed trades", CLOSED, 1, 60)
+        bot.wait_for("closed trades", CLOSED, 1, 120)
     reasons = [row["exit_reason"] for row in sql(bot.files, "SELECT exit_reason FROM closed_trades")]
 
     assert "stop_loss" in reasons[-1] or "stoploss" in reasons[-1]

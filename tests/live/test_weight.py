@@ -36,11 +36,11 @@ def uncounted(bot: LiveBot, exchange: Exchange) -> int:
         found.append(before - pool["sent"])
         return True
 
-    wait_until("a quiet moment", is_quiet, 60)
+    wait_until("a quiet moment", is_quiet, 120)
     return found[-1]
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("futures", [False, True], ids=["spot", "futures"])
 def test_every_request_is_counted(tmp_path: Path, futures: bool) -> None:
     """Streams opened, renewed and opened again, orders, looks, candles, the clock: none without its permit.

@@ -37,7 +37,7 @@ async def counted(made: Any, function: Any, *args: Any) -> int:
     """The weight that one call has cost, by the exchange's own header."""
     header = "X-MBX-USED-WEIGHT-1M"
     left_s = 60 - await made.fetch_time() % 60_000 / 1_000
-    if left_s < 5:  # the count begins anew with each minute of the exchange
+    if left_s < 10:  # the count begins anew with each minute of the exchange
         await asyncio.sleep(left_s)
         await made.fetch_time()
     before = int(made.last_response_headers[header])
@@ -85,7 +85,7 @@ def called(made: Any, wanted: Call | None) -> tuple[Any, ...]:
 async def _costs(exchange: Exchange) -> dict[str, int]:
     able = capability("binance", futures=exchange.futures)
     pair = FUTURES if exchange.futures else SPOT
-    made = ccxt.pro.binance(exchange.options())
+    made = ccxt.pro.binance(exchange.options(timeout=60_000))
     try:
         await made.load_markets()
         price = Decimal(str((await made.fetch_ohlcv(pair, "1m", None, 1))[-1][4])).quantize(Decimal("0.1"))
