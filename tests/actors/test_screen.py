@@ -148,7 +148,7 @@ class Terminal:
     def wait_for(self, words: bytes) -> bool:
         """Read until `words` came; False when the output ends or nothing comes any more."""
         while words not in self.text:
-            ready, _, _ = select.select([self.ours], [], [], 30)
+            ready, _, _ = select.select([self.ours], [], [], 60)
             try:
                 part = os.read(self.ours, 65536) if ready else b""
             except OSError:  # the last writer has gone
