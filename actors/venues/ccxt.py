@@ -248,20 +248,21 @@ class Connection:
         timed = await self.synchronize(ask)
         if timed.failure is not None and timed.failure.verdict is not Verdict.REFUSED:
             return timed
-        told = await ask("markets", functools.partial(self.data.load_markets, again))
+        told = await ask("markets", self.data.drafted) if again or not self.data.markets else Answer(value=self.data)
         if told.value is not None:
-            markets = self._made_markets.of(told.value, self.data.precisionMode, self._is_ours)
+            draft = told.value
+            markets = await self._made_markets.of(draft.markets, draft.precisionMode, self._is_ours)
             if not markets or len(markets) < BELIEVED * len(self._markets):
                 return self._disbelieved(told, len(markets))
             kept = self.listed.read(markets, self._markets)
             if kept:  # they take no entries until it is known whether they are gone
                 self.doubt_markets()
                 old = [self.trading.markets[pair] for pair in kept]
-                self.data.set_markets([*(one for pair, one in told.value.items() if pair not in kept), *old])
+                listed = [one for pair, one in draft.markets.items() if pair not in kept]
+                draft = await self.data.drafted_with([*listed, *old])
                 markets |= {pair: replace(self._markets[pair], active=False) for pair in kept}
             for instance in self._instances:
-                if instance is not self.data:
-                    instance.set_markets_from_exchange(self.data)
+                instance.adopt(draft)
             self._markets = await self._with_tiers(markets, ask)
             told.value = self._markets
         return told
@@ -270,8 +271,6 @@ class Connection:
         """An answer without most of the markets is a page of something else, or half of one: what was known stays true."""
         known = len(self._markets)
         why = f"what came lists {found} of {known} markets" if known else "what came lists no markets"
-        if known:
-            self.data.set_markets_from_exchange(self.trading)
         told.value, told.failure = None, Failure(Verdict.IN_DOUBT, "", f"{why}, which no exchange means")
         return told
 

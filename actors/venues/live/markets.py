@@ -12,6 +12,7 @@ from dataclasses import replace
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Any, Final
 
+from actors.venues.live.rereading import beside
 from engine.margin import MarginTier
 from engine.market import Market
 from engine.types import ONE, ZERO
@@ -53,15 +54,27 @@ class Made:
     """The markets of ccxt's last list; the same list is not gone through again: in that time no order could leave."""
 
     def __init__(self) -> None:
-        self._told: Any = None
-        self._markets: dict[str, Market] = {}
+        self._last: tuple[Any, dict[str, Market]] = (None, {})
 
-    def of(self, told: Mapping[str, Any], mode: int, is_ours: Callable[[Any], bool]) -> dict[str, Market]:
-        """The markets that can be traded, by pair; `mode` as in `market_of`."""
-        if told is not self._told:
-            made = (market_of(one, mode) for one in told.values() if is_ours(one))
-            self._told, self._markets = told, {market.pair: market for market in made if market is not None}
-        return dict(self._markets)
+    async def of(self, told: Mapping[str, Any], mode: int, is_ours: Callable[[Any], bool]) -> dict[str, Market]:
+        """The markets that can be traded, by pair, made beside the loop; `mode` as in `market_of`."""
+        known, markets = self._last
+        if told is not known:
+            markets = await beside(lambda pauses: _made(told, mode, is_ours, pauses))
+            self._last = told, markets
+        return dict(markets)
+
+
+def _made(
+    told: Mapping[str, Any], mode: int, is_ours: Callable[[Any], bool], pauses: Callable[[], None]
+) -> dict[str, Market]:
+    markets = {}
+    for one in told.values():
+        pauses()
+        market = market_of(one, mode) if is_ours(one) else None
+        if market is not None:
+            markets[market.pair] = market
+    return markets
 
 
 def number(value: Any) -> Decimal | None:

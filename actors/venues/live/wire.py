@@ -8,15 +8,13 @@ request that an answer belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any
 
-import orjson
-
 from actors.venues.live.failure import Exchanged, Failure
+from actors.venues.live.rereading import rereading
 from actors.venues.live.used import UsedCounts
 from engine.quota import reported_pools
 from engine.types import Millis
@@ -53,48 +51,6 @@ Ask = Callable[[str, Callable[..., Awaitable[Any]]], Awaitable[Answer]]
 """Sends a request of a kind that the limiter knows, when it may be sent; its answer."""
 
 REQUEST: ContextVar[Request | None] = ContextVar("request", default=None)
-
-
-def rereading(base: Any) -> Any:
-    """A class of ccxt that reads its markets again without making again what the exchange says as it said it before."""
-
-    class Rereading(base):  # type: ignore[misc]
-        _parsed: Mapping[bytes, Any] = {}
-        _parsing: dict[bytes, Any] | None = None
-        _set: Any = None
-
-        async def fetch_markets(self, params: Any = None) -> Any:
-            """Read the markets; one of which the exchange says what it said before is not parsed again."""
-            try:
-                return await super().fetch_markets(params or {})
-            finally:
-                self._parsed, self._parsing = self._parsing or {}, None
-
-        def parse_market(self, market: Any, *more: Any) -> Any:
-            try:
-                key = blake2b(orjson.dumps((market, *more)), digest_size=16).digest()
-            except TypeError:  # a number of more than 64 bits
-                return super().parse_market(market, *more)
-            parsed = self._parsed.get(key) or super().parse_market(market, *more)
-            self._parsing = {} if self._parsing is None else self._parsing
-            self._parsing[key] = parsed
-            return (
-                dict(parsed) if isinstance(parsed, dict) else parsed
-            )  # what its reader adds is no part of what is kept
-
-        def set_markets(self, markets: Any, currencies: Any = None) -> Any:
-            """Take a list of markets; the same one again leaves all as it is: thousands take half a second."""
-            if self._set is None or currencies or markets != self._set:
-                self._set = None
-                super().set_markets(markets, currencies)
-                self._set = markets
-            return self.markets
-
-        def set_markets_from_exchange(self, other: Any) -> Any:
-            self._set = None
-            return super().set_markets_from_exchange(other)
-
-    return Rereading
 
 
 def watched(base: Any, now: Callable[[], Millis], used: UsedCounts) -> Any:

@@ -1,0 +1,151 @@
+"""An exchange's markets, read again by ccxt while the loop goes on: what is new is made beside it and taken all at once.
+
+Rules
+    ccxt makes the tables of two thousand markets in half a second; made on the loop, no order would leave meanwhile.
+    So the list is read by a draft: a copy of the instance that nobody else uses. Its tables are made in a thread.
+    Whoever has looked at what it says takes it (`adopt`), or drops it, and then nothing has changed.
+    A market of which the exchange says what it said before is not parsed again; the same list makes no new tables.
+    Only what ccxt does with the answer itself (reading its JSON, parsing markets that have changed) is on the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from copy import copy
+from hashlib import blake2b
+from typing import Any, Final, TypeVar
+
+import orjson
+
+from engine.types import use_money_context
+
+T = TypeVar("T")
+
+PAUSE_EVERY_S: Final = 0.002
+PAUSE_S: Final = 0.0002
+
+
+class Pauses:
+    """Called often by what computes in a thread, lets the others run: unasked they would wait for the interpreter lock.
+
+    They ask for it seldom (`actors.runtime.SWITCH_S`), as actors give it up by themselves.
+    """
+
+    def __init__(self) -> None:
+        self._since = time.monotonic()
+
+    def __call__(self) -> None:
+        """Give way, if it has been kept for long."""
+        if time.monotonic() - self._since >= PAUSE_EVERY_S:
+            time.sleep(PAUSE_S)
+            self._since = time.monotonic()
+
+
+async def beside(work: Callable[[Pauses], T]) -> T:
+    """Do something in a thread, while the loop goes on. If whoever waits for it is cancelled, it ends for nobody."""
+    return await asyncio.to_thread(_in_thread, work)
+
+
+def _in_thread(work: Callable[[Pauses], T]) -> T:
+    use_money_context()
+    return work(Pauses())
+
+
+def rereading(base: Any) -> Any:
+    """A class of ccxt that can read its markets again without holding up the loop."""
+
+    class Rereading(base):  # type: ignore[misc]
+        _parsed: Mapping[bytes, Any] = {}
+        _parsing: dict[bytes, Any] | None = None
+        _made_of: Any = None
+        _told: Any = None
+        _is_draft = False
+        _pauses: Pauses | None = None
+
+        async def drafted(self) -> Any:
+            """This instance with the markets that the exchange tells now, to be adopted; itself, where they are the same."""
+            draft = copy(self)
+            draft._is_draft = True  # noqa: SLF001  (its own class's)
+            try:
+                await draft.load_markets(True)
+            finally:
+                self._parsed = draft._parsed  # noqa: SLF001
+                self.socks_proxy_sessions = draft.socks_proxy_sessions
+                draft.session = draft.socks_proxy_sessions = None  # they are not the draft's to close
+            return self if draft.markets is self.markets else draft
+
+        async def drafted_with(self, markets: Any) -> Any:
+            """This instance with other markets, to be adopted."""
+            draft = copy(self)
+            draft.session = draft.socks_proxy_sessions = None
+            await beside(lambda pauses: draft.make(pauses, markets))
+            draft._made_of = None  # noqa: SLF001  (no exchange has told them: the next list is new, whatever it says)
+            return draft
+
+        def adopt(self, draft: Any) -> None:
+            """Have the markets of a draft, all at once."""
+            if draft.markets is not self.markets:
+                self.set_markets_from_exchange(draft)
+            self._made_of = draft._made_of  # noqa: SLF001
+
+        async def load_markets_helper(self, reload: bool = False, params: Any = None) -> Any:
+            """Read the markets, as ccxt does; a draft makes its tables in a thread."""
+            made = await super().load_markets_helper(reload, params or {})
+            if not self._is_draft:
+                return made
+            told, self._told = self._told, None
+            if self._made_of is None or told != self._made_of:
+                await beside(lambda pauses: self.make(pauses, *told))
+                self._made_of = told
+            return self.markets
+
+        def make(self, pauses: Pauses, markets: Any, currencies: Any = None) -> None:
+            """Make a draft's tables; in a thread."""
+            self._pauses = pauses
+            try:
+                super().set_markets(markets, currencies)
+            finally:
+                self._pauses = None
+
+        def set_markets(self, markets: Any, currencies: Any = None) -> Any:
+            """Take a list of markets; a draft only keeps it until it has read all."""
+            if self._is_draft:
+                self._told = (markets, currencies)
+                return self.markets
+            self._made_of = None
+            return super().set_markets(markets, currencies)
+
+        def safe_market_structure(self, market: Any = None) -> Any:
+            """As ccxt's; `set_markets` calls it for each market."""
+            if self._pauses is not None:
+                self._pauses()
+            return super().safe_market_structure(market)
+
+        def safe_currency_structure(self, currency: Any) -> Any:
+            """As ccxt's; `set_markets` calls it for each market's coins."""
+            if self._pauses is not None:
+                self._pauses()
+            return super().safe_currency_structure(currency)
+
+        async def fetch_markets(self, params: Any = None) -> Any:
+            """Read the markets; one of which the exchange says what it said before is not parsed again."""
+            try:
+                return await super().fetch_markets(params or {})
+            finally:
+                self._parsed, self._parsing = self._parsing or {}, None
+
+        def parse_market(self, market: Any, *more: Any) -> Any:
+            try:
+                key = blake2b(orjson.dumps((market, *more)), digest_size=16).digest()
+            except TypeError:  # a number of more than 64 bits
+                return super().parse_market(market, *more)
+            parsed = self._parsed.get(key) or super().parse_market(market, *more)
+            self._parsing = {} if self._parsing is None else self._parsing
+            self._parsing[key] = parsed
+            return (
+                dict(parsed) if isinstance(parsed, dict) else parsed
+            )  # what its reader adds is no part of what is kept
+
+    return Rereading
