@@ -10,7 +10,7 @@ from zlib import crc32
 
 import pytest
 
-from actors.venues.live.books import KEPT, Books
+from actors.venues.live.books import KEPT, NEVER_MS, Books
 from actors.venues.trading import VenueEvent
 from engine.market import Market
 from engine.messages import OrderAccepted, OrderCanceled, OrderFilled, OrderRejected, VenueOrder
@@ -200,3 +200,20 @@ def test_a_forgotten_order_leaves_none_of_its_ids_behind() -> None:
 
     assert [desk.books.owner(MARKET.pair, order_id) for order_id in ("8", "9")] == ["", ""]
     assert desk.books.owner(MARKET.pair, "100") == f"{MINE[:-1]}2"
+
+
+def test_orders_that_never_came_are_forgotten() -> None:
+    """What was given up a day ago takes no room for ever; what may still come, and what works, is remembered."""
+    told: list[VenueEvent] = []
+    now = [NOW]
+    books = Books("AAAAAA", told.append, lambda: 0.0, lambda: now[0])
+    for number in range(KEPT):
+        books.expect(replace(an_order(), client_order_id=f"{MINE}{number}"), now[0] + 1)
+    books.hear_order(MARKET.pair, Desk().order("NEW", client_id=f"{MINE}0", order_id="7").told)
+    now[0] += 2 * NEVER_MS
+    for number in range(KEPT, KEPT + 100):
+        books.expect(replace(an_order(), client_order_id=f"{MINE}{number}"), now[0] + 1)
+    kept = {known.client_order_id for known in books.all()}
+
+    assert len(kept) == KEPT
+    assert {f"{MINE}0", *(f"{MINE}{number}" for number in range(KEPT, KEPT + 100))} <= kept

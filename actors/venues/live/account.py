@@ -17,13 +17,14 @@ from actors.venues.live.words import became_of, order_of, rows, text
 from actors.venues.trading import Missed, Remark
 from engine.messages import VenueOrder
 from engine.reconcile import installation_of
+from engine.types import Millis
 
 FUNDING_MS: Final = 2 * 3_600_000
 """Funding is read from so long ago on."""
 
 
 class Account:
-    """The open orders of the whole account; on the connection's loop."""
+    """The open orders of the whole account; on the connection's loop. `paid`: when each payment was made that was told."""
 
     def __init__(
         self, requests: Requests, telling: Telling, books: Books, payments: Payments, ability: Capability
@@ -34,7 +35,7 @@ class Account:
         self._books = books
         self._ability = ability
         self._said: set[tuple[str, str]] = set()
-        self._paid: set[str] = set()
+        self.paid: dict[str, Millis] = {}
         self._began = requests.connection.now()
 
     async def compare(self, traded: Collection[str]) -> None:
@@ -52,9 +53,11 @@ class Account:
         since = max(self._began, self._requests.connection.now() - FUNDING_MS)
         for pair in sorted(pairs):
             for paid in await self._payments.of(pair, since):
-                if paid.payment_id not in self._paid:
-                    self._paid.add(paid.payment_id)
+                if paid.payment_id not in self.paid:
+                    self.paid[paid.payment_id] = paid.ts
                     self._telling.put(paid)
+        # What is older is not read again; the exchange's time may be set back by a little.
+        self.paid = {number: ts for number, ts in self.paid.items() if ts >= since - FUNDING_MS}
 
     def _take(self, told: Any, traded: Collection[str]) -> tuple[str, str]:
         """Tell a pair of its order, or the user of one that is no pair's; which one it was."""

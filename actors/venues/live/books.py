@@ -27,6 +27,9 @@ from engine.types import ZERO, Millis, OrderStatus, OrderType
 KEPT: Final = 5_000
 """Orders that are remembered; the oldest that have ended are forgotten first."""
 
+NEVER_MS: Final = 86_400_000
+"""An order that nobody has told of so long after it was sent has not come; who was in doubt of it has given it up long ago."""
+
 ORPHANS: Final = 1_000
 
 _GONE: Final = (OrderStatus.CANCELED, OrderStatus.EXPIRED)
@@ -286,9 +289,14 @@ class Books:
 
     def _forget(self) -> None:
         while len(self._known) > KEPT:
-            gone = next((known for known in self._known.values() if known.ended), None)
+            gone = next((known for known in self._known.values() if known.ended or self._never_came(known)), None)
             if gone is None:
                 return
             del self._known[gone.client_order_id]
             for order_id in gone.order_ids:
                 self._by_order_id.pop((gone.pair, order_id), None)
+
+    def _never_came(self, known: Known) -> bool:
+        """Whether it was sent so long ago that no exchange can take it any more, and none has."""
+        until = max(known.sent_at, known.leaves_until)
+        return 0 < until < self._now() - NEVER_MS and not (known.accepted or known.fills)

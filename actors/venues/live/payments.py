@@ -24,15 +24,43 @@ SHARED_S: Final = 10.0
 """A read serves whoever asks so long after it; that something was paid meanwhile is told by the stream (`stale`)."""
 
 
+REMEMBERED_S: Final = 3_600.0
+"""A read goes back to the earliest that anybody has asked for in so long: trades that were open before are over."""
+
+
+class _Earliest:
+    """The earliest moment asked for within the last `REMEMBERED_S`, or within twice that."""
+
+    def __init__(self) -> None:
+        self._recent: Millis | None = None
+        self._before: Millis | None = None
+        self._at = float("-inf")
+
+    def asked(self, since: Millis, now: float) -> Millis:
+        """Somebody asks for what came after `since`; the earliest of all."""
+        if now - self._at > REMEMBERED_S:
+            self._before, self._recent, self._at = self._recent, None, now
+        self._recent = since if self._recent is None else min(since, self._recent)
+        return self._recent if self._before is None else min(self._recent, self._before)
+
+
 class Payments:
-    """The funding of one account; on the connection's loop.
+    """The funding of one account; on the connection's loop. `clock` is a steady one, in seconds.
 
     Where everybody's payments are more than a page, or cannot be asked for, they are read pair by pair. Where a pair's
     are refused, nobody knows whether there are any: `put` tells the user, they are read again until they are there, and
     are told then, whatever trade they were for: the one that the pair has by then may be another one.
     """
 
-    def __init__(self, requests: Requests, ability: Capability, put: Callable[[Remark | FundingPaid], None]) -> None:
+    def __init__(
+        self,
+        requests: Requests,
+        ability: Capability,
+        put: Callable[[Remark | FundingPaid], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._earliest = _Earliest()
         self._requests = requests
         self._put = put
         self._unread: dict[str, Millis] = {}
@@ -55,10 +83,11 @@ class Payments:
         if not self._requests.connection.trading.has.get("fetchFundingHistory"):
             return ()
         async with self._lock:
-            if self._since is None or since < self._since or time.monotonic() - self._at > SHARED_S:
-                since_all = since if self._since is None else min(since, self._since)
-                at, news, self._since = time.monotonic(), self._news, since_all
-                self._told = await self._read(None, since_all)
+            at = self._clock()
+            earliest = self._earliest.asked(since, at)
+            if self._since is None or since < self._since or at - self._at > SHARED_S:
+                news, self._since = self._news, earliest
+                self._told = await self._read(None, earliest)
                 self._at = at if news == self._news else float("-inf")
             told = self._told
         if told is None:
