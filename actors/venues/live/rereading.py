@@ -57,6 +57,7 @@ def rereading(base: Any) -> Any:
     """A class of ccxt that can read its markets again without holding up the loop."""
 
     class Rereading(base):  # type: ignore[misc]
+        socks_proxy_sessions: Any
         _parsed: Mapping[bytes, Any] = {}
         _parsing: dict[bytes, Any] | None = None
         _made_of: Any = None
