@@ -53,53 +53,52 @@ def _in_thread(work: Callable[[Pauses], T]) -> T:
     return work(Pauses())
 
 
-def rereading(base: Any) -> Any:
-    """A class of ccxt that can read its markets again without holding up the loop."""
+def _sparing(base: Any) -> Any:
+    """A class of ccxt that does not parse again what the exchange says as it said it before."""
 
-    class Rereading(base):  # type: ignore[misc]
-        socks_proxy_sessions: Any
-        _parsed: Mapping[bytes, Any] = {}
+    class Sparing(base):  # type: ignore[misc]
+        parsed_before: Mapping[bytes, Any] = {}
         _parsing: dict[bytes, Any] | None = None
-        _made_of: Any = None
-        _told: Any = None
-        _is_draft = False
-        _pauses: Pauses | None = None
 
-        async def drafted(self) -> Any:
-            """This instance with the markets that the exchange tells now, to be adopted; itself, where they are the same."""
-            draft = copy(self)
-            draft._is_draft = True  # noqa: SLF001  (its own class's)
+        async def fetch_markets(self, params: Any = None) -> Any:
+            """Read the markets; one of which the exchange says what it said before is not parsed again."""
             try:
-                await draft.load_markets(True)
+                return await super().fetch_markets(params or {})
             finally:
-                self._parsed = draft._parsed  # noqa: SLF001
-                self.socks_proxy_sessions = draft.socks_proxy_sessions
-                draft.session = draft.socks_proxy_sessions = None  # they are not the draft's to close
-            return self if draft.markets is self.markets else draft
+                self.parsed_before, self._parsing = self._parsing or {}, None
 
-        async def drafted_with(self, markets: Any) -> Any:
-            """This instance with other markets, to be adopted."""
-            draft = copy(self)
-            draft.session = draft.socks_proxy_sessions = None
-            await beside(lambda pauses: draft.make(pauses, markets))
-            draft._made_of = None  # noqa: SLF001  (no exchange has told them: the next list is new, whatever it says)
-            return draft
+        def parse_market(self, market: Any, *more: Any) -> Any:
+            try:
+                key = blake2b(orjson.dumps((market, *more)), digest_size=16).digest()
+            except TypeError:  # a number of more than 64 bits
+                return super().parse_market(market, *more)
+            parsed = self.parsed_before.get(key) or super().parse_market(market, *more)
+            self._parsing = {} if self._parsing is None else self._parsing
+            self._parsing[key] = parsed
+            # What its reader adds is no part of what is kept.
+            return dict(parsed) if isinstance(parsed, dict) else parsed
 
-        def adopt(self, draft: Any) -> None:
-            """Have the markets of a draft, all at once."""
-            if draft.markets is not self.markets:
-                self.set_markets_from_exchange(draft)
-            self._made_of = draft._made_of  # noqa: SLF001
+    return Sparing
+
+
+def _drafting(base: Any) -> Any:
+    """A class of ccxt of which an instance may be a draft: its tables are made in a thread."""
+
+    class Drafting(base):  # type: ignore[misc]
+        is_draft = False
+        _told: Any = None
+        made_of: Any = None
+        _pauses: Pauses | None = None
 
         async def load_markets_helper(self, reload: bool = False, params: Any = None) -> Any:
             """Read the markets, as ccxt does; a draft makes its tables in a thread."""
             made = await super().load_markets_helper(reload, params or {})
-            if not self._is_draft:
+            if not self.is_draft:
                 return made
             told, self._told = self._told, None
-            if self._made_of is None or told != self._made_of:
+            if self.made_of is None or told != self.made_of:
                 await beside(lambda pauses: self.make(pauses, *told))
-                self._made_of = told
+                self.made_of = told
             return self.markets
 
         def make(self, pauses: Pauses, markets: Any, currencies: Any = None) -> None:
@@ -112,10 +111,10 @@ def rereading(base: Any) -> Any:
 
         def set_markets(self, markets: Any, currencies: Any = None) -> Any:
             """Take a list of markets; a draft only keeps it until it has read all."""
-            if self._is_draft:
+            if self.is_draft:
                 self._told = (markets, currencies)
                 return self.markets
-            self._made_of = None
+            self.made_of = None
             return super().set_markets(markets, currencies)
 
         def safe_market_structure(self, market: Any = None) -> Any:
@@ -130,23 +129,40 @@ def rereading(base: Any) -> Any:
                 self._pauses()
             return super().safe_currency_structure(currency)
 
-        async def fetch_markets(self, params: Any = None) -> Any:
-            """Read the markets; one of which the exchange says what it said before is not parsed again."""
-            try:
-                return await super().fetch_markets(params or {})
-            finally:
-                self._parsed, self._parsing = self._parsing or {}, None
+    return Drafting
 
-        def parse_market(self, market: Any, *more: Any) -> Any:
+
+def rereading(base: Any) -> Any:
+    """A class of ccxt that can read its markets again without holding up the loop."""
+
+    class Rereading(_drafting(_sparing(base))):  # type: ignore[misc]
+        parsed_before: Mapping[bytes, Any]
+        socks_proxy_sessions: Any
+
+        async def drafted(self) -> Any:
+            """This instance with the markets that the exchange tells now, to be adopted; itself, where they are the same."""
+            draft = copy(self)
+            draft.is_draft = True
             try:
-                key = blake2b(orjson.dumps((market, *more)), digest_size=16).digest()
-            except TypeError:  # a number of more than 64 bits
-                return super().parse_market(market, *more)
-            parsed = self._parsed.get(key) or super().parse_market(market, *more)
-            self._parsing = {} if self._parsing is None else self._parsing
-            self._parsing[key] = parsed
-            return (
-                dict(parsed) if isinstance(parsed, dict) else parsed
-            )  # what its reader adds is no part of what is kept
+                await draft.load_markets(True)
+            finally:
+                self.parsed_before = draft.parsed_before
+                self.socks_proxy_sessions = draft.socks_proxy_sessions
+                draft.session = draft.socks_proxy_sessions = None  # they are not the draft's to close
+            return self if draft.markets is self.markets else draft
+
+        async def drafted_with(self, markets: Any) -> Any:
+            """This instance with other markets, to be adopted."""
+            draft = copy(self)
+            draft.session = draft.socks_proxy_sessions = None
+            await beside(lambda pauses: draft.make(pauses, markets))
+            draft.made_of = None  # no exchange has told them: the next list is new, whatever it says
+            return draft
+
+        def adopt(self, draft: Any) -> None:
+            """Have the markets of a draft, all at once."""
+            if draft.markets is not self.markets:
+                self.set_markets_from_exchange(draft)
+            self.made_of = draft.made_of
 
     return Rereading
