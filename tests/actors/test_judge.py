@@ -133,7 +133,7 @@ class Court:
         self.runtime.spawn("notifier", probe(self.notifier))
         for pair in pairs:
             self.runtime.spawn(f"pair:{pair}", probe(self.seen[pair]))
-        facts = load_facts(config)
+        facts = load_facts(config, limit_s=60)
         self.runtime.spawn("judge:0", lambda ctx: JudgeActor(ctx, pairs=pairs, config=config, facts=facts))
 
     def close(self, at: int, pairs: Sequence[str] | None = None) -> None:
