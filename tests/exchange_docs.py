@@ -36,7 +36,8 @@ its repository); only Binance, and Bybit's spot, were tried against a server, a 
   Bitget's are left out: what a triggered one becomes has an id that leads back to it by no list.
 - **Fills**: by stream where it tells the same ids and fees as the exchange's lists (on KuCoin it tells no fee, on OKX ccxt turns
   its sign); elsewhere the stream says that something was filled, and it is read at once, one request more.
-- **Lists**: executions are read in pages of what the exchange gives at once, over no longer a time than it takes.
+- **Lists**: executions are read in pages of what the exchange gives at once, over no longer a time than it takes; open orders,
+  stops and positions page by page, too (HTX gives its first 500 open orders; past those each order is asked for).
 - **Market buys**: where a market order to buy names money instead of coins, a limit order 2 % above the price goes out that
   takes what is there and leaves nothing.
 """

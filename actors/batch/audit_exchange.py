@@ -21,6 +21,7 @@ from actors.venues.capabilities import Capability, capability
 from actors.venues.ccxt import Connection
 from actors.venues.live.examining import refusal_of
 from actors.venues.live.histories import Rows, order_list, pages
+from actors.venues.live.paging import function_of
 from actors.venues.live.wire import Answer
 from actors.venues.live.words import fill_of, order_of, rows, text
 from engine.candles import MINUTE
@@ -102,8 +103,7 @@ class _Reading:
             self._take(told, market, orders)
         for call in (self._can.open_orders(market.pair), self._can.open_stops(market.pair)):
             if call is not None:
-                method = getattr(trading, call.method)
-                for told in rows((self._ask(method, *call.args, params=dict(call.params))).value):
+                for told in rows(self._ask(function_of(trading, call)).value):
                     self._take(told, market, orders)
         self._read_stops(market, since, orders)
         fills: dict[str, list[Any]] = {}
@@ -111,7 +111,7 @@ class _Reading:
             fills.setdefault(text(told.get("order")), []).append(told)
         for order_id in fills.keys() - orders.keys():  # not every exchange lists all orders that have ended
             for call in self._can.fetch(market.pair, "", order_id) if method != "fetch_orders" else ():
-                value = self._ask(getattr(trading, call.method), *call.args, params=dict(call.params)).value
+                value = self._ask(function_of(trading, call)).value
                 for told in value if isinstance(value, list) else (value,):
                     self._take(told, market, orders)
         for order in orders.values():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -23,6 +23,9 @@ from engine.config_venue import PAPER
 from engine.errors import ConfigError, Outage, Problem
 from engine.settings import Config, Settings
 from engine.strategy import StrategyFacts
+
+if TYPE_CHECKING:
+    from actors.venues.ccxt import Connection
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -102,6 +105,7 @@ def would_trade(config: Config, facts: StrategyFacts) -> tuple[list[str], list[s
     try:
         first = not traded_before(files, config.account)
         pairs, gone, account = patiently(connection, no_patience, lambda: looked_at(connection, config, strict=first))
+        deaf = _deaf(connection, pairs, facts) if not account.problems else []
     finally:
         connection.close()
     if account.problems:
@@ -110,8 +114,17 @@ def would_trade(config: Config, facts: StrategyFacts) -> tuple[list[str], list[s
     lines = described(account, config, pairs, installation)
     return list(pairs), [
         *lines,
+        *deaf,
         *(f"note        {pair} is configured and not on the exchange any more" for pair in gone),
     ]
+
+
+def _deaf(connection: Connection, pairs: Sequence[str], facts: StrategyFacts) -> list[str]:
+    """That the stream of candles cannot be opened, as a line; none where it can."""
+    from actors.venues.live.hearing import unheard
+
+    why = connection.spawn(unheard(connection, pairs[0], facts.timeframe)).result() if pairs else ""
+    return [f"note        {why}"] if why else []
 
 
 def _would_trade_on_paper(config: Config, facts: StrategyFacts) -> tuple[list[str], list[str]]:
@@ -124,6 +137,7 @@ def _would_trade_on_paper(config: Config, facts: StrategyFacts) -> tuple[list[st
     try:
         pairs, gone = patiently(connection, no_patience, lambda: listed(connection, config, strict=first))
         markets, notes = paper_markets(connection, config, pairs)
+        deaf = _deaf(connection, pairs, facts)
     finally:
         connection.close()
     halted = [pair for pair in pairs if not markets[pair].active]
@@ -135,6 +149,7 @@ def _would_trade_on_paper(config: Config, facts: StrategyFacts) -> tuple[list[st
     return list(pairs), [
         f"fees        {fees}, as the exchange lists them",
         *(f"note        {note}" for note in notes),
+        *deaf,
         *(f"note        {pair} is halted on the exchange; no entries there until trading goes on" for pair in halted),
         *(f"note        {pair} is configured and not on the exchange any more" for pair in gone),
         'live        mode = "live", your keys, the confirmation under [live] and a db of its own are all that it takes',

@@ -18,7 +18,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from actors.venues.exchange_rules import ListRule, StopRule, as_told, lists_of, pools_of
+from actors.venues.exchange_rules import (
+    ORDERS,
+    PUBLIC,
+    READS,
+    ListRule,
+    PageRule,
+    PositionRule,
+    StopRule,
+    as_told,
+    costs_of,
+    lists_of,
+    pages_of,
+    pools_of,
+    sized,
+    trigger_of,
+)
 from engine.client_ids import from_hex, from_text, to_hex, to_text
 from engine.errors import ConfigError, Problem, TradepitError
 from engine.market import Market
@@ -29,15 +44,6 @@ from engine.types import ONE, Millis, OrderSide, OrderType, TimeInForce
 
 FACTS: Final = Path(__file__).with_name("exchanges.toml")
 
-ORDERS: Final = ("order", "stop", "replace", "amend", "cancel", "cancel_stop")
-READS: Final = (
-    "fetch_order", "fetch_stop", "open_orders", "open_stops", "open_orders_all", "open_stops_all", "my_trades",
-    "balances", "positions", "leverage", "margin_mode", "position_mode", "leverage_tiers", "funding_history",
-    "order_usage", "user_stream",
-)  # fmt: skip
-PUBLIC: Final = (
-    "candles", "candles_few", "book", "deep_book", "ticker", "tickers", "book_tops", "markets", "funding_rates", "time",
-)  # fmt: skip
 KINDS: Final = (*ORDERS, *READS, *PUBLIC, "snapshot")
 """The kinds of requests that permits are asked for. A snapshot is a pair's open orders, open stops and trades."""
 
@@ -53,11 +59,12 @@ class CannotTrade(TradepitError):
 
 
 class Call(NamedTuple):
-    """A call of one of ccxt's methods: its name, its arguments in order, and its `params`."""
+    """A call of one of ccxt's methods: its name, its arguments in order, its `params`; `pages` where it gives no more than one."""
 
     method: str
     args: tuple[Any, ...]
     params: Mapping[str, Any]
+    pages: PageRule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +94,11 @@ class Capability:
     lists: ListRule = field(default_factory=ListRule)
     stream_fills: bool = False
     answer_fills: bool = False
-    open_params: Mapping[str, Any] = field(default_factory=dict)
+    pages: PageRule | None = None
+    positions_read: PositionRule = field(default_factory=PositionRule)
     open_by_pair: bool = False
     setup: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    setup_cross: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     leverage_in_order: str = ""
 
     # ------------------------------------------------------------ ids
@@ -128,7 +137,7 @@ class Capability:
         params = self._filled(self.create_params, order.client_order_id, words)
         if order.type is OrderType.STOP and self.stop is not None:
             kind, price = self.stop.type, self._stop_limit(order, market)
-            words["{price}"] = float(_trigger(order))
+            words["{price}"] = float(trigger_of(order))
             given = self._filled(self.stop.create, order.client_order_id, words)
             params = given if self.stop.without_id else {**params, **given}
         elif order.type is OrderType.MARKET and order.side is OrderSide.BUY and self.market_buy == "cost":
@@ -161,9 +170,11 @@ class Capability:
     def prepare(self, pair: str, leverage: Decimal, margin: str) -> list[tuple[str, Call]]:
         """What is set before a futures position is entered, in order, each with its kind of request."""
         calls = {"margin_mode": ("set_margin_mode", margin), "leverage": ("set_leverage", as_told(leverage))}
+        words = {"{margin}": margin, "{leverage}": as_told(leverage)}
+        setup = {**self.setup, **(self.setup_cross if margin == "cross" else {})}
         return [
-            (kind, Call(calls[kind][0], (calls[kind][1], pair), self._filled(params, "", {"{margin}": margin})))
-            for kind, params in self.setup.items()
+            (kind, Call(calls[kind][0], (calls[kind][1], pair), self._filled(params, "", words)))
+            for kind, params in setup.items()
             if kind != "leverage" or margin != self.leverage_in_order
         ]
 
@@ -171,7 +182,7 @@ class Capability:
         if self.stop is None or self.stop.type != "limit":
             return None
         sells = order.side is OrderSide.SELL
-        return market.round_price(_trigger(order) * (ONE - STOP_LIMIT if sells else ONE + STOP_LIMIT))
+        return market.round_price(trigger_of(order) * (ONE - STOP_LIMIT if sells else ONE + STOP_LIMIT))
 
     def fetch(self, pair: str, client_order_id: str, order_id: str = "", *, stop: bool = False) -> tuple[Call, ...]:
         """The calls that read one order, by the exchange's id where it is known; none: look for it in the whole lists.
@@ -200,14 +211,19 @@ class Capability:
         return Call("cancel_order", (known, pair), {**self._filled(self.cancel_params, client_order_id), **read})
 
     def open_orders(self, pair: str | None) -> Call:
-        """The call that lists a pair's open orders, or all; in pages ccxt takes a time since when, which every order is after."""
-        return Call("fetch_open_orders", (pair, 1, None) if self.open_params else (pair,), dict(self.open_params))
+        """The call that lists a pair's open orders, or all."""
+        return Call("fetch_open_orders", (pair,), sized({}, self.pages), self.pages)
 
     def open_stops(self, pair: str | None) -> Call | None:
         """The call that lists open stops, where they are not among the open orders."""
         if self.stop is None or not self.stop.open:
             return None
-        return Call("fetch_open_orders", (pair,), dict(self.stop.open))
+        return Call("fetch_open_orders", (pair,), sized(self.stop.open, self.pages), self.pages)
+
+    def positions(self) -> Call:
+        """The call that lists all positions."""
+        rule = self.positions_read
+        return Call("fetch_positions", (), sized(rule.params, rule.pages), rule.pages)
 
     def open_lists(self, pair: str | None) -> list[tuple[str, Call]]:
         """All calls that together list a pair's open orders, or everybody's, each with its kind of request.
@@ -295,10 +311,6 @@ class Capability:
         return []
 
 
-def _trigger(order: Order) -> Decimal:
-    return order.trigger_price if order.trigger_price is not None else order.price
-
-
 def exchanges() -> tuple[str, ...]:
     """The exchanges of which something is known, in the order of the file."""
     return tuple(_facts())
@@ -347,7 +359,7 @@ def _capability(exchange: str, market: str, about: Mapping[str, Any], given: Map
         horizon_ms=given["horizon_s"] * 1_000,
         tif=tuple(given["tif"]),
         pools=pools_of(given["pools"]),
-        costs=_costs(given["costs"], "open" in given.get("stop", {})),
+        costs=costs_of(given["costs"], "open" in given.get("stop", {})),
         create_params=given["create"],
         fetch_params=given.get("fetch"),
         cancel_params=given.get("cancel"),
@@ -360,36 +372,13 @@ def _capability(exchange: str, market: str, about: Mapping[str, Any], given: Map
         lists=lists_of(given.get("lists", {})),
         stream_fills=given.get("stream_fills", False),
         answer_fills=given.get("answer_fills", False),
-        open_params=given.get("open", {}),
+        pages=pages_of(given),
+        positions_read=PositionRule(given.get("positions", {}).get("params", {}), pages_of(given.get("positions", {}))),
         open_by_pair=given.get("open_by_pair", False),
         setup=given.get("setup", {}),
+        setup_cross=given.get("setup_cross", {}),
         leverage_in_order=given.get("leverage_in_order", ""),
     )
-
-
-def _costs(given: Mapping[str, Mapping[str, int]], separate_stops: bool) -> dict[str, Mapping[str, int]]:
-    """Every kind's cost: its own, else that of its group, and what every request costs."""
-    costs: dict[str, Mapping[str, int]] = {}
-    for cheap, dear in (("candles_few", "candles"), ("book_tops", "tickers")):
-        given = {cheap: given[dear], **given} if dear in given else given
-    for kinds, group in ((ORDERS, "order"), (READS, "reads"), (PUBLIC, "public")):
-        for kind in kinds:
-            own = given.get(kind, given.get(group, given.get("reads", {})))
-            costs[kind] = _sum(own, given.get("every", {}))
-    costs["amend"] = costs["amend"] if "amend" in given else costs["stop"]
-    costs["replace"] = _sum(given.get("replace", _sum(costs["stop"], costs["cancel_stop"])))
-    if not separate_stops:
-        costs["open_stops"] = costs["open_stops_all"] = {}
-    costs["snapshot"] = _sum(costs["open_orders"], costs["open_stops"], costs["my_trades"])
-    return costs
-
-
-def _sum(*costs: Mapping[str, int]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for cost in costs:
-        for pool, weight in cost.items():
-            total[pool] = total.get(pool, 0) + weight
-    return total
 
 
 @functools.cache

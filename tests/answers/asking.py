@@ -17,6 +17,7 @@ CAMEL: Final = {
     "fetch_order": "fetchOrder",
     "cancel_order": "cancelOrder",
     "fetch_open_orders": "fetchOpenOrders",
+    "fetch_positions": "fetchPositions",
     "fetch_canceled_and_closed_orders": "fetchCanceledAndClosedOrders",
     "set_leverage": "setLeverage",
     "set_margin_mode": "setMarginMode",

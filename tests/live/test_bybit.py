@@ -13,6 +13,7 @@ import ccxt
 import pytest
 
 from actors.venues.capabilities import capability
+from actors.venues.live.paging import function_of
 from tests.bots import ask, at_once
 from tests.exchange.client import Exchange
 from tests.exchange.driving import drive, outcome
@@ -208,7 +209,7 @@ def test_open_orders_are_listed_whole(exchange: Exchange) -> None:
     call = capability("bybit").open_orders(None)
 
     async def work(bybit: Any) -> Any:
-        return await getattr(bybit, call.method)(*call.args, params=dict(call.params))
+        return await function_of(bybit, call)()
 
     listed = drive(exchange, work)
     refused = drive_refused(exchange, work)

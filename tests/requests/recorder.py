@@ -179,6 +179,8 @@ def calls(able: Capability) -> Iterator[tuple[str, Call | None]]:
         yield "cancel known stop", able.cancel(pair, ID, ORDER_ID, stop=True)
     yield "open orders", able.open_orders(pair)
     yield "open stops", able.open_stops(pair)
+    if able.market == "futures":
+        yield "positions", able.positions()
 
 
 def _fetches(name: str, asked: Sequence[Call]) -> Iterator[tuple[str, Call | None]]:
@@ -191,8 +193,7 @@ def _fetches(name: str, asked: Sequence[Call]) -> Iterator[tuple[str, Call | Non
 def request_of(made: Any, call: Call) -> Request:
     """The request that a call makes ccxt write."""
     made.caught.clear()
-    arguments = (*call.args, None, None)[:3] if call.method == "fetch_open_orders" else call.args
-    asyncio.run(_caught(getattr(made, call.method)(*arguments, dict(call.params))))
+    asyncio.run(_caught(getattr(made, call.method)(*call.args, params=dict(call.params))))
     method, url, body = made.caught[-1]
     path, fields = fields_of(url, body)
     ours = made_id(made, call)

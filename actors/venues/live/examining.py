@@ -7,7 +7,6 @@ does not answer is an outage, and somebody else's business to wait for.
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from actors.venues.ccxt import Connection
 from actors.venues.live.failure import Verdict
 from actors.venues.live.holdings import Seen
 from actors.venues.live.markets import number, positive
+from actors.venues.live.paging import function_of
 from actors.venues.live.whose import number_beside_balances, number_of
 from actors.venues.live.wire import Answer
 from actors.venues.live.words import NO_COINS, names_coins, rows
@@ -87,8 +87,7 @@ async def examine(connection: Connection, config: Config, pairs: Sequence[str], 
     orders: list[Any] = []
     able = capability(connection.name, futures=connection.futures)
     for _, call in able.open_lists(None) or [each for pair in pairs for each in able.open_lists(pair)]:
-        method = getattr(connection.trading, call.method)
-        orders += rows(await _asked(connection, functools.partial(method, *call.args, params=dict(call.params))))
+        orders += rows(await _asked(connection, function_of(connection.trading, call)))
     found.orders = tuple(_order(order, able.ours) for order in orders if isinstance(order, Mapping))
     found.seen = Seen(began, told, positions, orders)
     _check_money(connection, config, pairs, found, strict=strict)
@@ -259,7 +258,8 @@ async def _check_positions(connection: Connection, found: Account) -> Sequence[A
             why = "the account is in hedge mode: a pair could be long and short at once"
             cure = "Turn the exchange's position mode to one-way"
             found.problems.append(Problem("exchange.market", "futures", why, cure))
-    positions = rows(await _asked(connection, exchange.fetch_positions))
+    called = capability(connection.name, futures=True).positions()
+    positions = rows(await _asked(connection, function_of(exchange, called)))
     found.positions = tuple(
         (str(p.get("symbol")), f"{p.get('side')} {number(p.get('contracts')):f} at {p.get('entryPrice')}")
         for p in positions

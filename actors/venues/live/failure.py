@@ -142,6 +142,14 @@ _PAGE: Final = re.compile(r"<(!doctype|html|head|body)\b.*", re.IGNORECASE)
 _BANNED_UNTIL: Final = re.compile(r"banned until (\d{13})")
 
 
+_ADDRESS: Final = {
+    451: "the exchange refuses this address, most likely for the country that it is in",
+    403: "the exchange, or what stands before it, refuses this address: for its country, or for too many requests",
+    404: "there is no such place: the addresses under [exchange] options may be wrong",
+}
+"""What a status most likely means that came without words of the exchange's own."""
+
+
 def _names(error: BaseException) -> tuple[str, ...]:
     return tuple(cls.__name__ for cls in type(error).__mro__)
 
@@ -161,6 +169,8 @@ def failure_of(error: BaseException, exchanged: Exchanged, now_ms: int, unsure: 
         return Failure(Verdict.UNSENT, "UNREACHABLE", text)
     if exchanged.status is None:
         return Failure(Verdict.IN_DOUBT, "", f"no whole answer: {text}")
+    if exchanged.status in _ADDRESS and {"ExchangeNotAvailable", *_SILENCE}.intersection(names):
+        text = f"{_ADDRESS[exchanged.status]}: {text}"[:TEXT_MAX]
     if exchanged.status in (418, 429) or _SILENCE.intersection(names):
         return _silence(text, exchanged, now_ms)
     if _NOT_DONE.intersection(names):

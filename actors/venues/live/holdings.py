@@ -88,7 +88,7 @@ class Holdings:
         async with self._locks["positions"]:
             if self._begun["positions"] < asked:
                 begun = time.monotonic()
-                answer = await self._requests.read("positions", self._requests.connection.trading.fetch_positions)
+                answer = await self._requests.read("positions", self._requests.method(self._ability.positions()))
                 if answer.failure is not None or not isinstance(answer.value, Sequence):
                     return None
                 self._positions = _grouped(rows(answer.value))

@@ -6,7 +6,6 @@ Everything here runs on the connection's loop, but for what `Telling` says of it
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
@@ -18,6 +17,7 @@ from loguru import logger
 from actors.venues.capabilities import Call
 from actors.venues.ccxt import Connection
 from actors.venues.live.failure import Failure, Verdict
+from actors.venues.live.paging import function_of
 from actors.venues.live.permits import Turnstile, ended_of, in_time, permitted
 from actors.venues.live.wire import Answer, Leave
 from actors.venues.live.words import rows
@@ -86,8 +86,7 @@ class Requests:
 
     def method(self, call: Call) -> Callable[..., Any]:
         """A capability's call as a function of the instance that trades."""
-        method = getattr(self.connection.trading, call.method)
-        return functools.partial(method, *call.args, params=dict(call.params))
+        return function_of(self.connection.trading, call)
 
     def unused(self, permit: Permit, pair: str = "*", client_order_id: str = "") -> None:
         """Account for a permit that nothing is sent with."""
