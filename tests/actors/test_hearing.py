@@ -10,10 +10,9 @@ import ccxt
 import pytest
 
 from actors.venues.ccxt import Connection
-from actors.venues.live import hearing
 from actors.venues.live.examining import refusal_of
 from actors.venues.live.failure import Exchanged, Verdict, failure_of
-from actors.venues.live.hearing import unheard
+from actors.venues.live.hearing import WAIT_S, unheard
 from engine.errors import Outage
 from engine.settings import ExchangeConfig
 from tests.actors.stub_server import StubServer, say, whole
@@ -50,13 +49,11 @@ class Streaming:
     ("how", "words"),
     [("open", ""), ("refused", "(404, message='Invalid response status')"), ("silent", "(no connection within 0 s)")],
 )
-def test_a_stream_is_opened_once(how: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_is_opened_once(how: str, words: str) -> None:
     """An open socket is enough, whether or not anything is traded; else it is said why not; it is closed in any case."""
-    if how == "silent":
-        monkeypatch.setattr(hearing, "WAIT_S", 0)
     streaming: Any = Streaming(how)
 
-    told = asyncio.run(unheard(streaming, "BTC/USDT", "1m"))
+    told = asyncio.run(unheard(streaming, "BTC/USDT", "1m", 0 if how == "silent" else WAIT_S))
 
     assert told.startswith("WARNING: the stream of candles cannot be opened") == bool(words)
     assert words in told

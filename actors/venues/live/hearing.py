@@ -16,12 +16,12 @@ WAIT_S: Final = 10.0
 LOOKED_S: Final = 0.02
 
 
-async def unheard(connection: Connection, pair: str, timeframe: str) -> str:
+async def unheard(connection: Connection, pair: str, timeframe: str, wait_s: float = WAIT_S) -> str:
     """Why the stream that the bot would listen to cannot be opened, in a sentence; empty where it can. On the loop."""
     instance = await connection.instance()
     watching = asyncio.ensure_future(_watched(instance, pair, timeframe))
     try:
-        why = await _opened(instance, watching)
+        why = await _opened(instance, watching, wait_s)
     finally:
         watching.cancel()
         with suppress(asyncio.CancelledError, Exception):
@@ -46,10 +46,10 @@ def _watched(instance: Any, pair: str, timeframe: str) -> Awaitable[Any]:
     return found
 
 
-async def _opened(instance: Any, watching: asyncio.Future[Any]) -> str:
+async def _opened(instance: Any, watching: asyncio.Future[Any], wait_s: float) -> str:
     """Wait until a socket is open, or until it is known that none will be; why not."""
     loop = asyncio.get_running_loop()
-    until = loop.time() + WAIT_S
+    until = loop.time() + wait_s
     while loop.time() < until:
         if any(client.connectionEstablished for client in (instance.clients or {}).values()):
             return ""
@@ -57,4 +57,4 @@ async def _opened(instance: Any, watching: asyncio.Future[Any]) -> str:
             error = watching.exception()
             return "" if error is None else sentence_of(error)
         await asyncio.sleep(LOOKED_S)
-    return f"no connection within {WAIT_S:g} s"
+    return f"no connection within {wait_s:g} s"
