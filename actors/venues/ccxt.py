@@ -158,11 +158,12 @@ class Connection:
         return made
 
     async def release(self, instance: Any) -> None:
-        """Close an instance and its sockets; on the loop."""
-        session = self._instances.pop(instance, None)
+        """Close an instance and its sockets; on the loop. One that is cut short in it is closed with the connection."""
+        session = self._instances.get(instance)
         await instance.close()
         if session is not None:
             await session.close()
+        self._instances.pop(instance, None)
 
     def _made(self, keys: Mapping[str, str]) -> Any:
         made, plain = self._mould

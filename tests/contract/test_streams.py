@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -54,6 +55,32 @@ def test_a_broken_stream_is_opened_anew(desk: Desk, exchange: Exchange, kind: st
     assert len({event.fill.fill_id for event in desk.of(OrderFilled, 1)}) == len(desk.of(OrderFilled, 1)) == 1
     desk.submit(an_order(2, desk.world.now(), type=OrderType.MARKET, price=D(49_000)))
     desk.wait(lambda: desk.filled(2) == D("0.01"), "a fill on the new stream")
+
+
+def test_a_session_whose_closing_is_cut_short_is_closed_with_the_rest(desk: Desk) -> None:
+    """The bot ends in the very moment in which a stream closes its sockets: none is left open."""
+    connection: Any = desk.world.connection  # type: ignore[attr-defined]
+
+    async def cut_short() -> list[Any]:
+        kept = [await connection.instance() for _ in range(2)]
+        sessions = [instance.session for instance in kept]
+        for steps, instance in enumerate(kept):
+            watching = asyncio.ensure_future(instance.watch_ticker(PAIR))
+            while not any(client.connection for client in instance.clients.values()):  # noqa: ASYNC110  ccxt does not tell
+                await asyncio.sleep(0.01)
+            release = asyncio.ensure_future(connection.release(instance))
+            for _ in range(steps + 1):
+                await asyncio.sleep(0)
+            release.cancel()
+            watching.cancel()
+            await asyncio.gather(release, watching, return_exceptions=True)
+            assert release.cancelled()
+        return sessions
+
+    sessions = connection.spawn(cut_short()).result(60)
+    connection.close()
+
+    assert [session.closed for session in sessions] == [True, True]
 
 
 @pytest.mark.parametrize("kind", ["drop", "stall"])
