@@ -26,7 +26,7 @@ from actors.batch.audit_venue import VenueBooks
 from actors.batch.findings import Difference, Findings
 from actors.files import Files, lock_holder
 from actors.follower import Follower
-from actors.inspection import verify
+from actors.inspection import Verification, verify
 from engine.errors import StorageError
 from engine.types import use_money_context
 
@@ -111,6 +111,7 @@ class _Auditor:
         self.books = Books(account)
         self.trades: dict[str, BookedTrade] = {}
         self._follower = Follower(files)
+        self._chain: Verification | None = None
 
     def look(self) -> Findings:
         """Compare everything once. The journal is read before what it must not be ahead of."""
@@ -138,11 +139,14 @@ class _Auditor:
         return findings
 
     def _check_chain(self, findings: Findings) -> None:
-        try:
-            found = verify(self.files)
-        except StorageError as error:
-            findings.differ("journal", self.files.journal.name, str(error))
-            return
+        """Read the whole journal for its chain; once it is whole it is not read again for another look."""
+        found = self._chain
+        if found is None or found.problems:
+            try:
+                self._chain = found = verify(self.files)
+            except StorageError as error:
+                findings.differ("journal", self.files.journal.name, str(error))
+                return
         for problem in found.problems:
             findings.differ("journal", problem.partition(":")[0], f"{problem}.")
         for known in found.known:

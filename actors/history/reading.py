@@ -14,7 +14,7 @@ from typing import Final
 import duckdb
 
 from actors.files import Files, lock_holder
-from actors.history.sql import Rows, run_query
+from actors.history.sql import Rows, ask_door
 from engine.errors import StorageError
 
 FREED_S: Final = 6.0
@@ -37,14 +37,14 @@ def read_history(files: Files, queries: Sequence[str]) -> HistoryAnswers:
         StorageError: the history cannot be asked; the text says why.
     """
     if lock_holder(files.lock) is not None:
-        return HistoryAnswers(rows=tuple(run_query(files.db, query)[1] for query in queries))
+        return HistoryAnswers(rows=tuple(rows for _, rows in ask_door(files, queries)))
     try:
         with closing(_opened(files)) as connection:
             meta = dict(connection.execute("SELECT key, value FROM tradepit_meta").fetchall())
-            rows: list[Rows] = [connection.execute(query).fetchall() for query in queries]
+            found: list[Rows] = [connection.execute(query).fetchall() for query in queries]
     except duckdb.Error as error:
         raise StorageError(f"{files.db} cannot be read: {str(error).splitlines()[0]}") from None
-    return HistoryAnswers(rows=tuple(rows), applied=int(meta["applied_seq"]), applied_hash=meta["applied_hash"])
+    return HistoryAnswers(rows=tuple(found), applied=int(meta["applied_seq"]), applied_hash=meta["applied_hash"])
 
 
 def _opened(files: Files) -> duckdb.DuckDBPyConnection:

@@ -54,9 +54,22 @@ def run_query(db: Path | str, query: str) -> tuple[list[str], Rows]:
         return _run(Files.beside(db), query)
 
 
+def ask_door(files: Files, queries: Sequence[str]) -> list[tuple[list[str], Rows]]:
+    """The columns and rows of each of `queries` on the history of a bot that runs.
+
+    One client asks them all: DuckDB and its extensions take 0.3 s of computing for each client that is made.
+
+    Raises:
+        QueryError: a statement is wrong, not allowed, or went past its limits.
+        StorageError: the door cannot be asked.
+    """
+    with without_pandas():
+        return _through_door(files, queries)
+
+
 def _run(files: Files, query: str) -> tuple[list[str], Rows]:
     if lock_holder(files.lock) is not None:
-        return _through_door(files, query)
+        return _through_door(files, [query])[0]
     kept = (files.db.exists(), files.journal.exists(), files.segments(), files.imports(), spooled(files))
     if not any(kept):
         raise StorageError(f"There is no history at {files.db}; `tradepit run` makes one.")
@@ -84,21 +97,26 @@ def _asked(store: Store, query: str) -> tuple[list[str], Rows]:
     return _execute(connection, guard.check(query), damage=True)
 
 
-def _through_door(files: Files, query: str) -> tuple[list[str], Rows]:
-    deadline = time.monotonic() + RETURN_S
+def _through_door(files: Files, queries: Sequence[str]) -> list[tuple[list[str], Rows]]:
     with closing(duckdb.connect(":memory:")) as client:
         client.execute("SET enable_progress_bar = false")  # it would be written among the answer
         load_extensions(client)
-        while True:
-            try:
-                return _execute(client, _remote(files, query))
-            except (_Away, FileNotFoundError):
-                if time.monotonic() > deadline:
-                    raise StorageError(
-                        f"A bot runs on {files.db}, but its SQL door did not answer for {RETURN_S:g} s;"
-                        " `tradepit status` and the log say what the history does."
-                    ) from None
-            time.sleep(0.1)
+        return [_answered(client, files, query) for query in queries]
+
+
+def _answered(client: duckdb.DuckDBPyConnection, files: Files, query: str) -> tuple[list[str], Rows]:
+    """The door's answer; one that is being started again is waited for."""
+    deadline = time.monotonic() + RETURN_S
+    while True:
+        try:
+            return _execute(client, _remote(files, query))
+        except (_Away, FileNotFoundError):
+            if time.monotonic() > deadline:
+                raise StorageError(
+                    f"A bot runs on {files.db}, but its SQL door did not answer for {RETURN_S:g} s;"
+                    " `tradepit status` and the log say what the history does."
+                ) from None
+        time.sleep(0.1)
 
 
 def _remote(files: Files, query: str) -> str:

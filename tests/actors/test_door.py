@@ -18,7 +18,7 @@ from actors.files import Files, RunLock
 from actors.history.door import admitted, load_extensions
 from actors.history.guard import Guard, Refused
 from actors.history.process import HistoryProcess
-from actors.history.sql import QueryError, format_rows, run_query
+from actors.history.sql import QueryError, ask_door, format_rows, run_query
 from actors.journal import FileJournal
 from actors.opening import open_journal
 from engine.errors import StorageError
@@ -267,6 +267,15 @@ def test_run_query_goes_through_the_door(running: Running) -> None:
     }.items():
         with pytest.raises(QueryError, match=words):
             run_query(running.files.db, query)
+
+
+def test_one_client_asks_the_door_several_questions(running: Running) -> None:
+    """Their answers are those of one after the other; one that is wrong is a sentence."""
+    queries = ["SELECT count(*) AS n FROM trades", "SELECT trade_id FROM trades WHERE trade_id = 't1'"]
+
+    assert [run_query(running.files.db, query) for query in queries] == ask_door(running.files, queries)
+    with pytest.raises(QueryError, match="Only SELECT is possible here"):
+        ask_door(running.files, [*queries, "DELETE FROM trades"])
 
 
 @pytest.mark.parametrize(
