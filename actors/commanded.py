@@ -11,8 +11,8 @@ from engine.messages import ControlAnswered, ForceEnter, ForceExit, WatchPrice
 from engine.types import ZERO, TradeState
 from engine.work import Rules
 
-PRICE_MS: Final = 5_000
-"""How long an entry by hand waits for a price."""
+PRICE_MS: Final = 4_000
+"""How long an entry by hand waits for a price: the user who asked is told before he is told that nobody answers."""
 
 
 class CommandedActor(ReservingActor, abc.ABC):
@@ -23,8 +23,15 @@ class CommandedActor(ReservingActor, abc.ABC):
         self._forced: ForceEnter | None = None
 
     def on_force_enter(self, message: ForceEnter) -> None:
-        """A user wants in: at the price of now, which a flat pair does not watch."""
+        """A user wants in: at the price of now, which a flat pair does not watch.
+
+        Who begins to watch is told the newest price at once; who watches already, the next one, whenever that comes.
+        """
         self._forced = message
+        if self.trade.position.amount > ZERO:
+            self.enter_if_forced()  # which is refused at any price
+            return
+        self.tell("feed", WatchPrice(pair=self.pair, watch=False))
         self.tell("feed", WatchPrice(pair=self.pair, watch=True))
         self.start_timer("price", PRICE_MS)
 
@@ -35,7 +42,7 @@ class CommandedActor(ReservingActor, abc.ABC):
             return
         self.cancel_timer("price")
         self.tell_trade(message)
-        if self.trade.state is TradeState.FLAT and self.trade.pending is None:
+        if self.trade.state is TradeState.FLAT:  # an entry that is under way watches for itself once it is filled
             self.tell("feed", WatchPrice(pair=self.pair, watch=False))
         self._reply(message, f"asked for {message.side}; `decisions` says what became of it")
 

@@ -22,6 +22,12 @@ from engine.ratelimit import Denied, Grant, Limits, RateLimiter, Wait
 ASK_MS: Final = 1_000
 """So often the gateway is asked for the exchange's counts until they are known."""
 
+KEY_QUIET_MS: Final = 60_000
+"""A key that is refused again within so long of the last time is the same trouble, which the user knows."""
+
+KEY_AGAIN_MS: Final = 3_600_000
+"""But he is told again after so long."""
+
 
 class RateLimiterActor(EngineActor):
     """Owns the permit pools of one account.
@@ -40,6 +46,7 @@ class RateLimiterActor(EngineActor):
         self._neighbours = tuple(neighbours)
         self._askers: dict[str, str] = {}
         self._counts = {"granted": 0, "waited": 0, "denied": 0}
+        self._key_told_at = self._key_told_until = 0
 
     def on_start(self) -> None:
         """Ask what the exchange has counted; at the very start the gateway, which starts later, says so by itself."""
@@ -96,13 +103,26 @@ class RateLimiterActor(EngineActor):
                 self.tell(neighbour, replace(message, used=None, passed_on=True))
             if message.passed_on:
                 return  # whom it was said to has told the user
+            if message.signed:
+                self._tell_of_key(message)
+                return
             what = "has banned us" if message.banned else "wants silence"
             text = f"the exchange {what} for {message.retry_after_ms / 1_000:g} s: nothing is sent until then"
-            if message.signed:
-                text = f"the exchange refuses our key: nothing is sent with it for {message.retry_after_ms / 1_000:g} s"
             text += f" ({message.why})" if message.why else ""
             severity = "alarm" if message.banned else "warning"
             self.notify(severity, "rate_limit", text)
+
+    def _tell_of_key(self, message: UsageReported) -> None:
+        """A key that is refused is an alarm, once: until it is taken again, no order and no cancel can leave."""
+        now = self.now()
+        if now >= self._key_told_until:
+            text = (
+                "the exchange refuses our key: no order can leave, and only the stops that stand at the exchange guard;"
+                f" it is tried again each {message.retry_after_ms / 1_000:g} s"
+            )
+            self.notify("alarm", "rate_limit", text + (f" ({message.why})" if message.why else ""))
+            self._key_told_at = now
+        self._key_told_until = min(now + KEY_QUIET_MS, self._key_told_at + KEY_AGAIN_MS)
 
     def on_timer_fired(self, message: TimerFired) -> None:
         """Ask for usage again; `poll` needs nothing but the batch's end."""

@@ -363,7 +363,8 @@ def _exit_refused(work: Work, order: Order, code: str) -> None:
     trade.exit_failures += 1
     if order.status is OrderStatus.REJECTED:
         trade.leave_type = work.settings.emergency_type
-        if trade.exit_failures >= WRITE_OFF_AFTER and work.market.is_dust(trade.position.amount, order.price):
+        worth = max(order.price, trade.price)  # one wrong price, which the exit still asks, makes nothing worthless
+        if trade.exit_failures >= WRITE_OFF_AFTER and work.market.is_dust(trade.position.amount, worth):
             closing.close(work)
             return
         if closing.is_left_behind(work, code):

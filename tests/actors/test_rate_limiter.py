@@ -238,3 +238,25 @@ def test_a_key_that_is_refused_is_said_and_silences_nobody_else() -> None:
     assert [message.request_id for message in seen.of(PermitGranted)] == ["candles", "order"]
     assert neighbour.of(UsageReported) == []
     assert "refuses our key" in notifier.of(Notify)[0].text
+
+
+def test_a_key_that_stays_refused_is_one_alarm() -> None:
+    """All that was under way is refused together, and again each time it is tried: one alarm, again after an hour, and anew."""
+    sim = SimRuntime(1, start_ms=0)
+    notifier = Seen()
+    for name, heard in (("root", Seen()), ("notifier", notifier), ("gateway", Seen())):
+        sim.spawn(name, probe(heard))
+    sim.spawn("limiter", lambda ctx: RateLimiterActor(ctx, LIMITS))
+    refused = UsageReported(pool="", retry_after_ms=10_000, why="-2015", signed=True)
+    told = []
+    for _ in range(366):
+        sim.tell("limiter", refused)
+        sim.tell("limiter", refused)
+        sim.run_for(10_000)
+        told.append(len(notifier.of(Notify)))
+    sim.run_for(60_000)
+    sim.tell("limiter", refused)
+    sim.settle()
+
+    assert (told[0], told[359], told[-1]) == (1, 1, 2)
+    assert [(said.severity, "refuses our key" in said.text) for said in notifier.of(Notify)] == [("alarm", True)] * 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from engine import messages as m
 from engine.market import Market
 from engine.order import Fill
 from engine.settings import Settings
-from engine.types import OrderStatus, TradingState
+from engine.types import OrderStatus, Side, TradingState
 from engine.work import Rules
 from tests.actors.probes import Disk, MemoryPersistence, Seen, probe
 from tests.actors.ticks import D
@@ -28,10 +29,12 @@ class World:
     def __init__(self, **settings: Any) -> None:
         self.sim = SimRuntime(1, start_ms=MINUTE)
         self.limiter, self.gateway, self.portfolio, self.notifier = Seen(), Seen(), Seen(), Seen()
+        self.feed, self.asker = Seen(), Seen()
         self.disk = Disk()
         for name, seen in (
             ("root", Seen()),
-            ("feed", Seen()),
+            ("feed", self.feed),
+            ("asker", self.asker),
             ("judge:0", Seen()),
             ("limiter", self.limiter),
             ("gateway", self.gateway),
@@ -216,3 +219,31 @@ def test_closed_trades_are_kept_until_they_are_acknowledged() -> None:
     world.tell(m.TradesHeard(pair=PAIR, trade_id=ids[1]))
     world.tell(m.TakeCensus(epoch=8))
     assert () == world.portfolio.of(m.CensusAnswered)[-1].closed
+
+
+def test_a_second_entry_by_hand_has_its_price_and_its_answer() -> None:
+    """A pair whose entry was denied watches no price any more; asked again it begins anew, and is told one at once."""
+    world = World()
+    by_hand = m.ForceEnter(request_id="1", pair=PAIR, side=Side.LONG, tag="by hand", reply_to="asker")
+    world.tell(by_hand)
+    world.price(100)
+    ask = world.portfolio.of(m.ReserveCapital)[-1]
+    world.tell(m.CapitalDenied(request_id=ask.request_id, pair=PAIR, code="NO_SLOT"))
+    world.sim.run_for(MINUTE)
+
+    world.tell(replace(by_hand, request_id="2"))
+
+    assert [message.watch for message in world.feed.of(m.WatchPrice)] == [False, True, False, False, True]
+
+
+def test_an_entry_by_hand_where_something_is_held_waits_for_no_price() -> None:
+    """The user is told at once; a quiet market's next price may take longer than he waits."""
+    world = World()
+    world.opened()
+    watched = len(world.feed.of(m.WatchPrice))
+
+    world.tell(m.ForceEnter(request_id="1", pair=PAIR, side=Side.LONG, tag="by hand", reply_to="asker"))
+
+    assert [answer.request_id for answer in world.asker.of(m.ControlAnswered)] == ["1"]
+    assert ("force_enter_long", "ALREADY_OPEN") in world.decisions()
+    assert len(world.feed.of(m.WatchPrice)) == watched
