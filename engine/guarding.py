@@ -18,7 +18,7 @@ from engine.actions import Alarm, Amend, SetTimer
 from engine.change import changed
 from engine.exits import tighter
 from engine.order import RESTING, Amendment, Order, OrderEvent
-from engine.types import ZERO, Millis, OrderStatus, OrderType, Purpose
+from engine.types import ZERO, Millis, OrderStatus, OrderType, Purpose, Side
 from engine.work import Work
 
 REPLACED = "replaced"
@@ -92,9 +92,11 @@ def _settled(work: Work, amount: Decimal) -> list[Order] | None:
 
 
 def _level(work: Work) -> Decimal:
+    """Where a stop belongs, on the market's present steps: the level may be kept from a time when they were finer."""
     trade = work.trade
     assert trade.stop is not None  # whoever asks has looked
-    return tighter(trade.stop.level, trade.liquidation, trade.side)
+    level = tighter(trade.stop.level, trade.liquidation, trade.side)
+    return work.market.round_price_up(level) if trade.side is Side.LONG else work.market.round_price_down(level)
 
 
 def _to_guard(work: Work) -> Decimal:

@@ -110,6 +110,11 @@ class Market:
             coins = exact(float(coins / self.contract_size)).normalize() * self.contract_size
         return self.truncate_amount(coins)
 
+    def usual_fee(self, amount: Decimal, price: Decimal, *, maker: bool, in_base: bool) -> tuple[Decimal, str]:
+        """What this market's own rate makes of an execution, and in which coin."""
+        fee = amount * (self.maker_fee if maker else self.taker_fee)
+        return (fee, self.base) if in_base else (fee * price, self.quote)
+
     def tradable(self, amount: Decimal) -> Decimal:
         """What of `amount` an order can be for: whole steps, and ZERO where that is under the minimum."""
         whole = self.truncate_amount(amount)

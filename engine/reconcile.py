@@ -208,8 +208,10 @@ def adopt(work: Work, orders: Sequence[VenueOrder], fills: Sequence[OrderFilled]
         if not trade.position.amount and not trade.working():
             trade.number = max(trade.number, number - 1)  # no number that the venue has seen is given again
         _adopt_trade(work, by_trade[run, number], fills)
-    text = f"{trade.pair}: {len(orders)} order(s) at the venue were missing in the journal and are taken over"
-    work.do(Alarm("recovered", f"{text}; {trade.position.amount:f} held"))
+    text = f"{trade.pair}: {len(orders)} order(s) at the venue have this installation's ids, and its journal does not know them"
+    why = "another bot runs on a copy of this database, or this journal is an older copy, or has lost a part"
+    work.do(Alarm("recovered", f"{text}: {why}. They are taken over; {trade.position.amount:f} held"))
+    work.exposure()
 
 
 def _adopt_trade(work: Work, orders: Sequence[VenueOrder], fills: Sequence[OrderFilled]) -> None:

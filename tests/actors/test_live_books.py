@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 from itertools import permutations
+from types import MappingProxyType
 from typing import Any
 from zlib import crc32
 
 import pytest
 
 from actors.venues.live.books import KEPT, NEVER_MS, Books
-from actors.venues.trading import VenueEvent
+from actors.venues.trading import Remark, VenueEvent
 from engine.market import Market
 from engine.messages import OrderAccepted, OrderCanceled, OrderFilled, OrderRejected, VenueOrder
 from engine.order import Order
@@ -45,8 +46,8 @@ class Desk:
         )
         return self.books.hear_order(MARKET.pair, told, **rest)
 
-    def fill(self, fill_id: str, amount: str, order_id: str = "7") -> OrderFilled | None:
-        told = {"id": fill_id, "order": order_id, "price": 100, "amount": amount, "timestamp": 6}
+    def fill(self, fill_id: str, amount: str, order_id: str = "7", fee: Any = MappingProxyType({"cost": 0})) -> Any:
+        told = {"id": fill_id, "order": order_id, "price": 100, "amount": amount, "timestamp": 6, "fee": fee}
         return self.books.hear_fill(MARKET, told)
 
     def names(self) -> list[str]:
@@ -95,6 +96,29 @@ def test_the_order_of_what_is_heard_does_not_matter(order: tuple[int, ...]) -> N
     assert [event.filled for event in ends] == [D("0.6")]
     assert isinstance(desk.told[-1], OrderCanceled)
     assert {event.fill.client_order_id for event in desk.told if isinstance(event, OrderFilled)} == {MINE}
+
+
+@pytest.mark.parametrize("order_is_first", [True, False])
+def test_a_fee_that_is_not_told_is_said_once_an_order(order_is_first: bool) -> None:
+    """Its executions are booked at once, since its position needs a stop; the user hears that the fee is the market's rate."""
+    desk = Desk()
+    heard = [
+        lambda: desk.order("NEW"),
+        lambda: desk.fill("a", "0.4", fee=None),
+        lambda: desk.fill("b", "0.2", fee={"cost": 1}),
+    ]
+    for hear in heard if order_is_first else heard[::-1]:
+        hear()
+    desk.fill("a", "0.4")
+    fills = [event.fill for event in desk.told if isinstance(event, OrderFilled)]
+    (said,) = [event for event in desk.told if isinstance(event, Remark)]
+
+    assert {(fill.fill_id, fill.fee, fill.fee_currency) for fill in fills} == {
+        ("a", D("0.0004"), "BTC"),
+        ("b", D("0.0002"), "BTC"),
+    }
+    assert (said.severity, said.event) == ("warning", "fee_unsaid")
+    assert f"does not say what it took for {MINE} (BTC/USDT)" in said.text
 
 
 def test_an_end_whose_fills_do_not_come_can_be_told_all_the_same() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -156,20 +157,52 @@ def test_an_execution_is_read_exactly() -> None:
 @pytest.mark.parametrize(
     ("fees", "fee"),
     [
-        ({"fee": None}, (D(0), "")),
+        ({"fee": {"cost": 0, "currency": None}}, (D(0), "")),
         ({"fee": None, "fees": [{"cost": 1, "currency": "BNB"}, {"cost": "2", "currency": "BNB"}]}, (D(3), "BNB")),
-        ({"fee": {"cost": None, "currency": "BNB"}}, (D(0), "")),
         ({"fee": {"cost": -0.01, "currency": "USDT"}}, (D("-0.01"), "USDT")),
-        ({"fee": {"cost": "NaN", "currency": "USDT"}}, (D(0), "")),
-        ({"fee": "free", "fees": "none"}, (D(0), "")),
     ],
 )
 def test_fees_are_what_was_charged(fees: dict[str, Any], fee: tuple[Decimal, str]) -> None:
-    """Several fees in one coin are summed, a rebate is negative, what is no number is none."""
+    """Several fees in one coin are summed, a rebate is negative, nothing needs no coin."""
     told = fill_of({**TRADE, **fees}, "mine", SPOT, NOW)
     assert told is not None
 
     assert (told.fill.fee, told.fill.fee_currency) == fee
+
+
+IN_BASE, IN_QUOTE = (D("0.000300"), "BTC"), (D("0.03003000"), "USDT")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fee"),
+    [
+        ({"fee": None}, IN_BASE),
+        ({"fee": "free", "fees": "none"}, IN_BASE),
+        ({"fee": None, "side": "sell"}, IN_QUOTE),
+        ({"fee": None, "takerOrMaker": None}, (D("0.000600"), "BTC")),
+        ({"fee": {"cost": "0.03", "currency": None}, "side": "buy"}, IN_BASE),
+        ({"fee": {"cost": "0.03", "currency": ""}, "side": "sell"}, IN_QUOTE),
+        ({"fee": {"cost": "NaN", "currency": "USDT"}, "side": "buy"}, IN_QUOTE),
+        ({"fee": {"cost": None, "currency": "BTC"}, "side": "sell"}, IN_BASE),
+        ({"fee": {"cost": None, "currency": "BNB"}, "side": "buy"}, IN_QUOTE),
+        ({"fee": None, "fees": [{"cost": 1, "currency": "BNB"}, {"cost": None, "currency": "BNB"}]}, IN_QUOTE),
+    ],
+)
+def test_a_fee_that_is_not_told_whole_is_the_markets(changes: dict[str, Any], fee: tuple[Decimal, str]) -> None:
+    """A taker's or a maker's rate; of what may be bought in the bought coin, so that no more counts as held than there is."""
+    market = replace(SPOT, maker_fee=D("0.001"), taker_fee=D("0.002"))
+    told = fill_of({**TRADE, **changes}, "mine", market, NOW)
+    assert told is not None
+
+    assert (told.fill.fee, told.fill.fee_currency) == fee
+
+
+def test_a_contracts_fee_that_is_not_told_is_in_the_quote_coin() -> None:
+    """Nothing of what is bought is taken there; the amount is coins, not contracts."""
+    told = fill_of({**TRADE, "amount": 3, "fee": None, "side": "buy"}, "mine", SWAP, NOW)
+    assert told is not None
+
+    assert (told.fill.fee, told.fill.fee_currency) == (D("0.003003"), "USDT")
 
 
 @pytest.mark.parametrize("field", ["id", "price", "amount"])

@@ -4,7 +4,8 @@ Rules
     An order is ours by its client id's installation and account; all others are the user's and are left alone.
     Acceptance, each fill (by the exchange's own id) and the end are told once, whoever brings them first:
     the answer to a request, a stream or a look-up. An end waits for the fills that the exchange counts.
-    A fill whose order is not known yet waits for it.
+    A fill whose order is not known yet waits for it. One whose fee is not told whole is booked all the same, by the
+    market's rate, and that is said once an order: a position does not wait for its stop, and a fill is booked once.
     All this is the connection's loop's; only `find` is asked from other threads.
 """
 
@@ -16,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from actors.venues.live.words import fill_of, text
-from actors.venues.trading import Found, VenueEvent
+from actors.venues.live.words import fill_of, is_fee_whole, text
+from actors.venues.trading import Found, Remark, VenueEvent
 from engine.market import Market
 from engine.messages import OrderAccepted, OrderCanceled, OrderFilled, OrderRejected, VenueOrder
 from engine.order import Order
@@ -44,6 +45,7 @@ class Known:
     `leaves_until`: after this its request is held back for good, if it has not left by then; 0 as above.
     `filled` is the most that the exchange has counted. `ending`: it works no longer, and fills are missing.
     `silent`: it is of earlier times, and whoever looks is told of it; nobody waits for its events.
+    `fee_unsaid`: it was said that the exchange does not tell its fee.
     """
 
     pair: str
@@ -57,6 +59,7 @@ class Known:
     accepted: bool = False
     ended: bool = False
     silent: bool = False
+    fee_unsaid: bool = False
     filled: Decimal = ZERO
     ending: VenueOrder | None = None
     told: VenueOrder | None = None
@@ -99,7 +102,7 @@ class Books:
         self._known: OrderedDict[str, Known] = OrderedDict()
         self._by_order_id: dict[tuple[str, str], str] = {}
         self._foreign: OrderedDict[tuple[str, str], str] = OrderedDict()
-        self._orphans: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
+        self._orphans: OrderedDict[tuple[str, str], dict[str, tuple[OrderFilled, bool]]] = OrderedDict()
         self.unechoed: dict[str, float] = {}
 
     def is_ours(self, pair: str, client_order_id: str) -> bool:
@@ -205,8 +208,8 @@ class Books:
             return
         self._by_order_id[known.pair, order_id] = known.client_order_id
         known.order_ids.add(order_id)
-        for filled in self._orphans.pop((known.pair, order_id), {}).values():
-            self._book(known, filled)
+        for filled, is_whole in self._orphans.pop((known.pair, order_id), {}).values():
+            self._book(known, filled, is_whole=is_whole)
 
     def _reject(self, known: Known, told: VenueOrder) -> None:
         if not known.ended:
@@ -224,14 +227,15 @@ class Books:
         filled = fill_of(told, client_id, market, self._now())
         if filled is None:
             return None
+        is_whole = is_fee_whole(told)
         if not client_id:
             orphans = self._orphans.setdefault((market.pair, order_id), {})
-            orphans[filled.fill.fill_id] = filled
+            orphans[filled.fill.fill_id] = filled, is_whole
             while len(self._orphans) > ORPHANS:
                 self._orphans.popitem(last=False)
             return None
         known = self._known[client_id]
-        filled = self._book(known, filled)
+        filled = self._book(known, filled, is_whole=is_whole)
         self._settle(known)
         return filled
 
@@ -247,7 +251,8 @@ class Books:
         """The stream tells of this order's executions."""
         self.unechoed.pop(self.owner(pair, order_id), None)
 
-    def _book(self, known: Known, filled: OrderFilled) -> OrderFilled:
+    def _book(self, known: Known, filled: OrderFilled, *, is_whole: bool) -> OrderFilled:
+        """Book an execution once; `is_whole`: its fee is as the exchange told it."""
         fill = filled.fill
         if fill.client_order_id != known.client_order_id:
             filled = replace(filled, fill=replace(fill, client_order_id=known.client_order_id))
@@ -255,6 +260,11 @@ class Books:
             known.fills[fill.fill_id] = filled
             known.filled = max(known.filled, known.booked)
             self._tell(known, filled)
+            if not is_whole and not known.fee_unsaid:
+                known.fee_unsaid = True
+                text = f"the exchange does not say what it took for {known.client_order_id} ({known.pair}): the market's rate"
+                booked = f"{text} is booked ({fill.fee:f} {fill.fee_currency} of the first such fill), and stays booked"
+                self._tell(known, Remark("warning", "fee_unsaid", f"{booked}. Compare with your account"))
         return filled
 
     def _settle(self, known: Known) -> None:

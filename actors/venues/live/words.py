@@ -159,7 +159,7 @@ def fill_of(told: Any, client_order_id: str, market: Market, now: Millis) -> Ord
     """An execution of one of our orders; None for what has no id, no price or no amount.
 
     Without a time, or with one far ahead, it happened `now`: it is money all the same, and what is read since the
-    last execution must not begin in the future.
+    last execution must not begin in the future. A fee that is not told whole is the market's usual one (`is_fee_whole`).
     """
     if not isinstance(told, Mapping):
         return None
@@ -167,13 +167,14 @@ def fill_of(told: Any, client_order_id: str, market: Market, now: Millis) -> Ord
     if not fill_id or price is None or amount is None or _is_id_borrowed(told.get("info")):
         return None
     ts = positive(told.get("timestamp"))
-    fee, currency = _fee(told)
+    amount *= market.contract_size
+    fee, currency = _fee(told) if is_fee_whole(told) else _usual_fee(told, market, amount, price)
     fill = Fill(
         fill_id=fill_id,
         client_order_id=client_order_id,
         ts=now if ts is None or ts > now + AHEAD_MS else int(ts),
         price=price,
-        amount=amount * market.contract_size,
+        amount=amount,
         fee=fee,
         fee_currency=currency,
         maker=text(told.get("takerOrMaker")) == "maker",
@@ -222,6 +223,21 @@ def _fee(told: Mapping[str, Any]) -> tuple[Decimal, str]:
         return ZERO, ""
     currency = found[0][1]
     return sum((cost for cost, coin in found if coin == currency), ZERO), currency
+
+
+def _usual_fee(told: Mapping[str, Any], market: Market, amount: Decimal, price: Decimal) -> tuple[Decimal, str]:
+    """What the market's own rate takes, where the exchange does not say it: none would be too much profit.
+
+    Nobody knows in which coin: of what may be a purchase on spot, in the bought one, so that no more counts as held than
+    there is, or its stop would be refused; but not where another is named. How much of a third coin it was is not known
+    either: its worth is in the quote coin.
+    """
+    fees = [fee for fee in (told.get("fee"), *rows(told.get("fees"))) if isinstance(fee, Mapping)]
+    named = next((coin for fee in fees if (coin := text(fee.get("currency")))), "")
+    may_be_bought = not market.is_futures and text(told.get("side")).lower() != "sell"
+    in_base = named == market.base if named else may_be_bought
+    is_maker = text(told.get("takerOrMaker")) == "maker"
+    return market.usual_fee(amount, price, maker=is_maker, in_base=in_base)
 
 
 def is_fee_told(fee: Any) -> bool:
