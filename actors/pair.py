@@ -296,6 +296,8 @@ class PairActor(CommandedActor):
         self.cancel_timer("snapshot")
         self.take_back_late()
         self.tell_trade(message)
+        if self._ending:
+            self.take_back_entries()
         self.go_on()
         self.end_if_done()
 
@@ -378,15 +380,17 @@ class PairActor(CommandedActor):
         self.start_timer("watch", WATCH_MS)
 
     def on_shutdown(self, message: Shutdown) -> None:
-        """End when nothing is on its way and everything is on disk."""
+        """Take back the entries that wait, and end when nothing is on its way and everything is on disk."""
         self._ending = message.reply_to
+        self.take_back_entries()
         self.end_if_done()
 
     def end_if_done(self) -> None:
         """Say that nothing is in flight, if it was asked and is so; from then on prices and signals wait."""
         if self._ending:
             self.record_gathered()
-        if self._ending and not self.sending and not self.unanswered() and not len(self.outbox):
+        if self._ending and self.is_at_rest():
+            self.say_unguarded()
             self.tell(self._ending, ShutdownDone(name=self.name))
             self._ending = ""
             self._ended = True

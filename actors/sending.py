@@ -35,9 +35,10 @@ from engine.messages import (
     Recorded,
     RecordRefused,
     SubmitOrder,
+    TradingStateChanged,
 )
 from engine.order import Order
-from engine.types import Millis, OrderStatus, Priority, Purpose
+from engine.types import ZERO, Millis, OrderStatus, Priority, Purpose, TradingState
 from engine.work import PlaceAborted, Rules, Trade
 
 RETRY_MS: Final = 1_000
@@ -327,6 +328,27 @@ class SendingActor(RecoveringActor, abc.ABC):
         since = self.now() - WAITS_MS
         for sending in [s for s in self.sending.values() if s.what is Amend and s.order.amended_at <= since]:
             self._abort(sending, Denial.RATE_LIMIT, "it had no permit in time")
+
+    def take_back_entries(self) -> None:
+        """The bot ends: entries that have not left stay here, and those at the venue, which nobody would guard, end there."""
+        state = self.trade.trading if self.trade.trading is TradingState.STOPPED else TradingState.EXITS_ONLY
+        ending = TradingStateChanged(state=state, reason="the bot is ending", ending=True)
+        self.keep_back_entries(ending.state, ending.reason)
+        self.tell_trade(ending)
+
+    def say_unguarded(self) -> None:
+        """Tell the user of what is held without its stop at the venue, since nobody guards it from now on."""
+        trade, held = self.trade, self.trade.position.amount
+        if held > ZERO and self.rules.settings.stop_on_venue and not trade.working(Purpose.STOP):
+            leaves = ", only an exit that rests" if trade.working(Purpose.EXIT) else ""
+            text = f"{self.pair}: the bot ends, and {held:f} is held without a stop at the exchange{leaves}"
+            self.notify("alarm", "left_unguarded", text)
+
+    def is_at_rest(self) -> bool:
+        """Whether nothing is under way and everything is on disk; nor may an entry be waiting of which the venue was not asked yet."""
+        if self.sending or self.unanswered() or len(self.outbox):
+            return False
+        return self.trade.reconciled or not self.trade.working(Purpose.ENTRY)
 
     def unanswered(self) -> list[str]:
         """Orders that were sent and have no answer yet."""

@@ -172,10 +172,11 @@ class SetTradingState(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradingStateChanged(Message):
-    """portfolio → pairs, notifier: the kill switch stands at `state` now."""
+    """portfolio → pairs, notifier: the kill switch stands at `state` now; `ending`: nobody looks after orders any more."""
 
     state: TradingState
     reason: str
+    ending: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,16 +51,21 @@ class World:
             run=1,
             fee=D("0.001"),
         )
+        self.rules = rules
         self.actor: Any = None
+        self.begin()
+        self.look()
+
+    def begin(self) -> None:
+        """Start the pair, from what the journal has of it; it asks what is true."""
 
         def factory(ctx: Any) -> PairActor:
-            self.actor = PairActor(ctx, rules=rules, judge="judge:0")
+            self.actor = PairActor(ctx, rules=self.rules, judge="judge:0")
             assert isinstance(self.actor, PairActor)
             return self.actor
 
         self.sim.spawn(NAME, factory)
         self.sim.settle()
-        self.look()
 
     def tell(self, *messages: m.Message) -> None:
         for message in messages:

@@ -89,6 +89,23 @@ def test_a_partly_filled_entry_is_guarded_while_the_rest_waits(tmp_path: Path) -
 
 
 @pytest.mark.timeout(400)
+def test_an_orderly_end_leaves_no_entry_behind(tmp_path: Path) -> None:
+    """What of an entry rests at the exchange would be bought with nobody there to guard it: it ends, and the stop stays."""
+    overrides = {"order_types": {"entry": "limit", "exit": "market", "stoploss_on_exchange": True}}
+    more = {"strategy_parameters": {"hold": -1, "every": 14}, "strategy_overrides": overrides}
+    with Exchange("--pairs", "3", "--still", "--funds", "USDT=1000") as exchange:
+        exchange.control("pair", symbol="ETHUSDT", top=0.008)
+        with LiveBot(tmp_path, exchange, ["ETH/USDT"], **more) as bot:
+            wait_until("half an entry", lambda: bool(_orders(exchange, "LIMIT", "PARTIALLY_FILLED")), 120)
+            wait_until("its stop", lambda: bool(_orders(exchange, "STOP_LOSS", "NEW")), 120)
+
+        (entry,) = _orders(exchange, "LIMIT", "CANCELED")
+        (stop,) = _orders(exchange, "STOP_LOSS", "NEW")
+        assert 0.95 * float(entry["filled"]) < float(stop["qty"]) <= float(entry["filled"]) < float(entry["qty"])
+        assert [] == differences(exchange, bot.files)
+
+
+@pytest.mark.timeout(400)
 def test_maintenance_stalls_and_gaps_are_survived(tmp_path: Path) -> None:
     """Streams stall, 503s come, then nothing at all while a price falls through a stop: trading goes on, books agree, limits kept."""
     with Exchange("--pairs", "4", "--seed", "5", "--funds", "USDT=1000") as exchange:

@@ -353,7 +353,7 @@ class Player:
         return m.ForceEnter(request_id="1", pair=PAIR, side=Side(words[0]), tag="", reply_to="control")
 
     def _on_trading(self, words: list[str], now: int) -> m.Message:
-        return m.TradingStateChanged(state=TradingState(words[0]), reason="a test")
+        return m.TradingStateChanged(state=TradingState(words[0]), reason="a test", ending="ending" in words)
 
     def _on_force_exit(self, words: list[str], now: int) -> m.Message:
         return m.ForceExit(request_id="1", pair=PAIR, reply_to="control")
