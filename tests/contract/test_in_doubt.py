@@ -224,6 +224,21 @@ def test_only_the_loop_changes_what_is_known_of_orders(desk: Desk, exchange: Exc
     assert len(there(desk, exchange)) == 1
 
 
+def test_a_look_at_a_doubt_waits_for_nobody_less_urgent(desk: Desk) -> None:
+    """A reading of the balances has waited for its permit for long: a look at an order in doubt, which wants them too, is done."""
+    world: Any = desk.world
+    desk.submit(an_order(1, world.now()))
+    desk.granting, mark = False, len(desk.told)
+    waiting = world.connection.spawn(world.live._holdings.read_balances())
+    fresh = lambda: [wish for wish in desk.told[mark:] if isinstance(wish, PermitWanted)]  # noqa: E731
+    desk.wait(lambda: any(wish.request == "balances" for wish in fresh()), "the wish for balances")
+    desk.granting = True
+    told = desk.look(1)
+
+    assert [order.client_order_id for order in told.orders] == [client_id(1)]
+    assert not waiting.done()
+
+
 @pytest.mark.parametrize(("late_ms", "final"), [(-60_000, True), (60_000, False)])
 def test_an_order_that_never_left_is_given_up_after_its_permit(desk: Desk, late_ms: int, final: bool) -> None:
     """What is known here and was never written can leave until its permit ends, and is not in doubt for ever."""

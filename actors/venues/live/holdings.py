@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from actors.venues.capabilities import Capability
-from actors.venues.live.requests import Requests
+from actors.venues.live.requests import URGENCY, Requests
 from actors.venues.live.words import balances_of, names_coins, position_of, rows, text, unreadable_of
 from engine.market import Market
-from engine.types import ZERO
+from engine.types import ZERO, Priority
 
 Balances = tuple[tuple[str, Decimal, Decimal], ...]
+
+_LISTS: Final = ("balances", "positions", "orders")
 
 SEEN_S: Final = 10.0
 """What was read so long ago, before the first question, is read again."""
@@ -51,14 +54,14 @@ class Holdings:
         self._unreadable: frozenset[str] = frozenset()
         self._positions: Mapping[str, Sequence[Any]] = {}
         self._orders: Mapping[str, Sequence[Any]] = {}
-        self._locks = {"balances": asyncio.Lock(), "positions": asyncio.Lock(), "orders": asyncio.Lock()}
-        self._begun = dict.fromkeys(self._locks, float("-inf"))
+        self._locks: defaultdict[tuple[str, Priority], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._begun = dict.fromkeys(_LISTS, float("-inf"))
         if seen is not None:
             self._balances = balances_of(seen.balances, futures=futures)
             self._unreadable = unreadable_of(seen.balances)
             self._positions = _grouped(seen.positions)
             self._orders = _grouped(seen.orders)
-            self._begun = dict.fromkeys(self._locks, seen.at)
+            self._begun = dict.fromkeys(_LISTS, seen.at)
             if not names_coins(seen.balances):
                 self._begun["balances"] = float("-inf")
 
@@ -67,32 +70,37 @@ class Holdings:
         """(currency, free, locked) as they were read last; from any thread. Empty: not known yet."""
         return self._balances
 
+    def _turn(self, what: str) -> asyncio.Lock:
+        """One of a kind reads at a time; nobody waits for a reader who is less urgent, and may wait for its permit for long."""
+        return self._locks[what, URGENCY.get()]
+
     async def read_balances(self, since: float | None = None) -> Balances | None:
         """The balances of now or later; of `since` or later, by the steady clock, where that is said; None: not told."""
         asked = time.monotonic() if since is None else since
-        async with self._locks["balances"]:
+        async with self._turn("balances"):
             if self._begun["balances"] < asked:
                 begun = time.monotonic()
                 answer = await self._requests.read("balances", self._requests.connection.trading.fetch_balance)
                 self.names_none = answer.failure is None and not names_coins(answer.value)
                 if answer.failure is not None or self.names_none:
                     return None
-                self._balances = balances_of(answer.value, futures=self._futures)
-                self._unreadable = unreadable_of(answer.value)
-                self._begun["balances"] = begun
+                if begun > self._begun["balances"]:
+                    self._balances = balances_of(answer.value, futures=self._futures)
+                    self._unreadable = unreadable_of(answer.value)
+                    self._begun["balances"] = begun
             return self._balances
 
     async def read_positions(self, since: float | None = None) -> Mapping[str, Sequence[Any]] | None:
         """All positions likewise, as ccxt tells them, by pair; None where they were not told."""
         asked = time.monotonic() if since is None else since
-        async with self._locks["positions"]:
+        async with self._turn("positions"):
             if self._begun["positions"] < asked:
                 begun = time.monotonic()
                 answer = await self._requests.read("positions", self._requests.method(self._ability.positions()))
                 if answer.failure is not None or not isinstance(answer.value, Sequence):
                     return None
-                self._positions = _grouped(rows(answer.value))
-                self._begun["positions"] = begun
+                if begun > self._begun["positions"]:
+                    self._positions, self._begun["positions"] = _grouped(rows(answer.value)), begun
             return self._positions
 
     async def position(self, market: Market, since: float | None = None) -> Decimal | None:
@@ -109,7 +117,7 @@ class Holdings:
     async def read_orders(self, since: float | None = None) -> Mapping[str, Sequence[Any]] | None:
         """All open orders likewise, anybody's, as ccxt tells them, by pair; None where they could not be read."""
         asked = time.monotonic() if since is None else since
-        async with self._locks["orders"]:
+        async with self._turn("orders"):
             if self._begun["orders"] < asked:
                 begun, found, lists = time.monotonic(), list[Any](), self._ability.open_lists(None)
                 if not lists:
@@ -119,7 +127,8 @@ class Holdings:
                     if answer.failure is not None or not isinstance(answer.value, Sequence):
                         return None
                     found += rows(answer.value)
-                self._orders, self._begun["orders"] = _grouped(found), begun
+                if begun > self._begun["orders"]:
+                    self._orders, self._begun["orders"] = _grouped(found), begun
             return self._orders
 
 
