@@ -251,8 +251,8 @@ def test_a_history_that_stands_alone_is_ours(tmp_path: Path, words: list[str], c
     shutil.rmtree(tmp_path / "alone.backtests")
     capsys.readouterr()
 
-    assert OK == main(["sql", "--db", str(db), "SELECT count(*) FROM backtests"])
-    assert "1" in capsys.readouterr().out
+    assert OK == main(["sql", "--db", str(db), "--json", "SELECT count(*) AS runs FROM backtests"])
+    assert [{"runs": 1}] == json.loads(capsys.readouterr().out)
 
 
 STOPPED_BY_USER = """

@@ -171,6 +171,10 @@ class Desk:
         )
         return looked.snapshot
 
+    def look_at(self, asker: str, *numbers: int) -> None:
+        """Ask as one who may have asked before; the answer is among what is told."""
+        self.venue.look(self._question(asker, *numbers), self.world.now())
+
     def _question(self, asker: str, *numbers: int, since: Millis | None = None) -> TakeSnapshot:
         return TakeSnapshot(
             request_id=asker,

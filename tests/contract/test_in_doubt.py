@@ -239,6 +239,22 @@ def test_a_look_at_a_doubt_waits_for_nobody_less_urgent(desk: Desk) -> None:
     assert not waiting.done()
 
 
+def test_a_doubt_does_not_wait_in_the_look_that_began_before_it(desk: Desk) -> None:
+    """A pair's look has no permit for long; the pair asks again, since its order is in doubt now: that is answered."""
+    world: Any = desk.world
+    desk.submit(an_order(1, world.now()))
+    desk.granting, mark = False, len(desk.told)
+    desk.look_at("the pair")
+    desk.wait(lambda: [wish for wish in desk.told[mark:] if isinstance(wish, PermitWanted)], "its wish")
+    desk.granting = True
+    desk.look_at("the pair", 1)
+    desk.wait(lambda: [told for told in desk.of(Looked) if told.question.reply_to == "the pair"], "the answer")
+    (told,) = [told for told in desk.of(Looked) if told.question.reply_to == "the pair"]
+
+    assert told.question.client_order_ids == (client_id(1),)
+    assert [order.client_order_id for order in told.snapshot.orders] == [client_id(1)]
+
+
 @pytest.mark.parametrize(("late_ms", "final"), [(-60_000, True), (60_000, False)])
 def test_an_order_that_never_left_is_given_up_after_its_permit(desk: Desk, late_ms: int, final: bool) -> None:
     """What is known here and was never written can leave until its permit ends, and is not in doubt for ever."""
@@ -255,7 +271,7 @@ def test_a_question_is_answered_by_what_was_read_after_it(desk: Desk) -> None:
     world: Any = desk.world
     desk.submit(an_order(1, desk.world.now()))
     desk.look(1)
-    balances = world.live._holdings._locks["balances"]
+    balances = world.live._holdings._turns.of("balances", Priority.EXIT)
     world.connection.spawn(balances.acquire()).result(60)
     read = len(desk.of(RequestEnded))
     questions = [

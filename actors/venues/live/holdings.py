@@ -6,19 +6,17 @@ An answer without what it must have is none: what was read before is not told as
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 from actors.venues.capabilities import Capability
-from actors.venues.live.requests import URGENCY, Requests
+from actors.venues.live.requests import Requests, Turns
 from actors.venues.live.words import balances_of, names_coins, position_of, rows, text, unreadable_of
 from engine.market import Market
-from engine.types import ZERO, Priority
+from engine.types import ZERO
 
 Balances = tuple[tuple[str, Decimal, Decimal], ...]
 
@@ -54,7 +52,7 @@ class Holdings:
         self._unreadable: frozenset[str] = frozenset()
         self._positions: Mapping[str, Sequence[Any]] = {}
         self._orders: Mapping[str, Sequence[Any]] = {}
-        self._locks: defaultdict[tuple[str, Priority], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns = Turns()
         self._begun = dict.fromkeys(_LISTS, float("-inf"))
         if seen is not None:
             self._balances = balances_of(seen.balances, futures=futures)
@@ -70,14 +68,10 @@ class Holdings:
         """(currency, free, locked) as they were read last; from any thread. Empty: not known yet."""
         return self._balances
 
-    def _turn(self, what: str) -> asyncio.Lock:
-        """One of a kind reads at a time; nobody waits for a reader who is less urgent, and may wait for its permit for long."""
-        return self._locks[what, URGENCY.get()]
-
     async def read_balances(self, since: float | None = None) -> Balances | None:
         """The balances of now or later; of `since` or later, by the steady clock, where that is said; None: not told."""
         asked = time.monotonic() if since is None else since
-        async with self._turn("balances"):
+        async with self._turns.of("balances"):
             if self._begun["balances"] < asked:
                 begun = time.monotonic()
                 answer = await self._requests.read("balances", self._requests.connection.trading.fetch_balance)
@@ -93,7 +87,7 @@ class Holdings:
     async def read_positions(self, since: float | None = None) -> Mapping[str, Sequence[Any]] | None:
         """All positions likewise, as ccxt tells them, by pair; None where they were not told."""
         asked = time.monotonic() if since is None else since
-        async with self._turn("positions"):
+        async with self._turns.of("positions"):
             if self._begun["positions"] < asked:
                 begun = time.monotonic()
                 answer = await self._requests.read("positions", self._requests.method(self._ability.positions()))
@@ -117,7 +111,7 @@ class Holdings:
     async def read_orders(self, since: float | None = None) -> Mapping[str, Sequence[Any]] | None:
         """All open orders likewise, anybody's, as ccxt tells them, by pair; None where they could not be read."""
         asked = time.monotonic() if since is None else since
-        async with self._turn("orders"):
+        async with self._turns.of("orders"):
             if self._begun["orders"] < asked:
                 begun, found, lists = time.monotonic(), list[Any](), self._ability.open_lists(None)
                 if not lists:

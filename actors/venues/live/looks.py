@@ -38,6 +38,7 @@ from actors.venues.live.words import became_of, fill_of, order_of, text
 from actors.venues.trading import Looked, Missed, ReadsRefused, Snapshot
 from engine.market import Market
 from engine.messages import ForeignFill, OrderFilled, TakeSnapshot, VenueOrder
+from engine.quota import RANK
 from engine.reconcile import CLIENT_ID, is_told_by_lists
 from engine.types import Millis, OrderType, Priority
 
@@ -106,10 +107,10 @@ class Looks:
         self._lists_since = now if seen_at is None or now - seen_at > SEEN_S else seen_at
 
     def look(self, question: TakeSnapshot) -> None:
-        """Begin to look, or let the look that is under way answer this question too."""
-        is_new = question.reply_to not in self._questions
+        """Begin to look, or let the look that is under way answer this question too, unless it may have to wait for long."""
+        before = self._questions.get(question.reply_to)
         self._questions[question.reply_to] = question
-        if is_new:
+        if before is None or RANK[_urgency_of(question)] < RANK[_urgency_of(before)]:
             again_at = self._refused.get(question.pair, float("-inf")) + self.again_s
             self._requests.connection.spawn(self._answer(question.reply_to, again_at))
 
@@ -118,8 +119,7 @@ class Looks:
         is_repeated = False
         while (question := self._questions.get(asker)) is not None:
             doubts = self._doubts[question.pair]
-            # What has orders there may be without a stop since a crash: it does not wait behind pairs that hold nothing.
-            URGENCY.set(Priority.EXIT if question.client_order_ids or question.held else Priority.RECONCILE)
+            URGENCY.set(_urgency_of(question))
             try:
                 snapshot = await self._read(question)
             except Unreadable as refused:
@@ -286,9 +286,7 @@ class Looks:
         if order is None or not order.order_id:
             return
         known = self._books.hear_order(market.pair, order, became_of(told), old=old)
-        if (
-            known is not None
-        ):  # a triggered stop is told twice where it has become another order: the one that fills counts
+        if known is not None:  # a stop that became another order is told twice: the one that fills counts
             kind = OrderType.STOP if known.is_stop else order.type
             order = replace(order, client_order_id=known.client_order_id, type=kind)
             twin = next((o for o in into.values() if o.client_order_id == order.client_order_id), None)
@@ -395,3 +393,8 @@ class Looks:
             return
         for told in executions:
             self._books.hear_fill(market, told)
+
+
+def _urgency_of(question: TakeSnapshot) -> Priority:
+    """What has orders there may be without a stop since a crash: it does not wait behind pairs that hold nothing."""
+    return Priority.EXIT if question.client_order_ids or question.held else Priority.RECONCILE

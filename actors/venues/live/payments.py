@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from actors.venues.capabilities import Capability
-from actors.venues.live.requests import Requests
+from actors.venues.live.requests import Requests, Turns
 from actors.venues.live.words import payment_of, rows, text
 from actors.venues.trading import Remark
 from engine.messages import FundingPaid
@@ -66,7 +65,7 @@ class Payments:
         self._unread: dict[str, Millis] = {}
         self.again_s = AGAIN_S
         self._page = ability.lists.page
-        self._lock = asyncio.Lock()
+        self._turns = Turns()
         self._at = float("-inf")
         self._news = 0
         self._since: Millis | None = None
@@ -82,14 +81,15 @@ class Payments:
         """What was paid for a pair since then, in the order of time."""
         if not self._requests.connection.trading.has.get("fetchFundingHistory"):
             return ()
-        async with self._lock:
-            at = self._clock()
+        async with self._turns.of("payments"):
+            at, told = self._clock(), self._told
             earliest = self._earliest.asked(since, at)
             if self._since is None or since < self._since or at - self._at > SHARED_S:
-                news, self._since = self._news, earliest
-                self._told = await self._read(None, earliest)
+                news = self._news
+                told = await self._read(None, earliest)
+                # What was read and since when, together: others read meanwhile.
+                self._told, self._since = told, earliest
                 self._at = at if news == self._news else float("-inf")
-            told = self._told
         if told is None:
             told = await self._read(pair, since)
             if told is None:

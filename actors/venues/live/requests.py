@@ -6,7 +6,7 @@ Everything here runs on the connection's loop, but for what `Telling` says of it
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
@@ -34,6 +34,20 @@ REFUSALS_MOST: Final = 4
 
 URGENCY: Final[ContextVar[Priority]] = ContextVar("urgency", default=Priority.RECONCILE)
 """How urgent the reads of a task are: a pair that holds something comes before those that hold nothing."""
+
+
+class Turns:
+    """Who reads what many want: one of a kind at a time, and nobody behind a reader who is less urgent.
+
+    Such a one may wait for its permit until the exchange's window ends, and a stop would wait with it.
+    """
+
+    def __init__(self) -> None:
+        self._locks: defaultdict[tuple[str, Priority], asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def of(self, what: str, urgency: Priority | None = None) -> asyncio.Lock:
+        """The lock for readers of that urgency; for those as urgent as the present task where none is said."""
+        return self._locks[what, URGENCY.get() if urgency is None else urgency]
 
 
 class Unreadable(Exception):
