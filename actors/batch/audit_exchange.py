@@ -21,7 +21,7 @@ from actors.venues.capabilities import Capability, capability
 from actors.venues.ccxt import Connection
 from actors.venues.live.examining import refusal_of
 from actors.venues.live.histories import Rows, order_list, pages
-from actors.venues.live.paging import function_of
+from actors.venues.live.paging import Function, Pages, answer_of, function_of, listing_of
 from actors.venues.live.wire import Answer
 from actors.venues.live.words import fill_of, order_of, rows, text
 from engine.candles import MINUTE
@@ -103,7 +103,7 @@ class _Reading:
             self._take(told, market, orders)
         for call in (self._can.open_orders(market.pair), self._can.open_stops(market.pair)):
             if call is not None:
-                for told in rows(self._ask(function_of(trading, call)).value):
+                for told in rows(self._ask(listing_of(trading, call)).value):
                     self._take(told, market, orders)
         self._read_stops(market, since, orders)
         fills: dict[str, list[Any]] = {}
@@ -180,12 +180,14 @@ class _Reading:
         found = _driven(pages(ask, rule, max(since, 1), now))
         return [told for told in found if text(told.get("symbol")) in ("", market.pair)]
 
-    def _ask(self, method: Callable[..., Any], *args: Any, **params: Any) -> Answer:
+    def _ask(self, asked: Function | Pages, *args: Any, **params: Any) -> Answer:
         connection = self._connection
+        if not isinstance(asked, Pages):
+            asked = functools.partial(asked, *args, **params)
         now = connection.now()
         if self._weight and connection.usage(now).get("weight_1m", 0) > self._weight // BUDGET:
             time.sleep((MINUTE - now % MINUTE) / 1_000)
-        answer = connection.spawn(connection.request(functools.partial(method, *args, **params))).result()
+        answer = connection.spawn(answer_of(connection.request, asked)).result()
         if answer.failure is not None:
             raise refusal_of(connection.name, answer)
         return answer

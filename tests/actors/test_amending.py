@@ -17,14 +17,8 @@ from tests.actors.test_review_pair import NAME, PAIR, World
 
 
 def a_world() -> tuple[World, str]:
-    """A pair that holds something, its stop accepted, the price gone up since; the stop's id."""
-    world = World(stop_on_venue=True, stop_amend=True, trailing_stop=True, stop_interval_ms=0)
-    world.opened()
-    world.permit()
-    stop = world.gateway.of(m.SubmitOrder)[-1].order.client_order_id
-    world.tell(m.OrderAccepted(pair=PAIR, client_order_id=stop, order_id="V2", ts=world.sim.now()))
-    world.price(120)
-    return world, stop
+    """A pair that wants to raise its stop; the stop's id."""
+    return World.with_a_stop_to_raise(stop_amend=True)
 
 
 def order_of(world: World, stop: str) -> Order:

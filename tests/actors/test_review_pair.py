@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -66,6 +66,17 @@ class World:
 
         self.sim.spawn(NAME, factory)
         self.sim.settle()
+
+    @classmethod
+    def with_a_stop_to_raise(cls, **settings: Any) -> tuple[Self, str]:
+        """A pair that holds something, its stop accepted, the price gone up since; the stop's id."""
+        world = cls(stop_on_venue=True, trailing_stop=True, stop_interval_ms=0, **settings)
+        world.opened()
+        world.permit()
+        stop = world.gateway.of(m.SubmitOrder)[-1].order.client_order_id
+        world.tell(m.OrderAccepted(pair=PAIR, client_order_id=stop, order_id="V2", ts=world.sim.now()))
+        world.price(120)
+        return world, stop
 
     def tell(self, *messages: m.Message) -> None:
         for message in messages:

@@ -13,9 +13,9 @@ import pytest
 
 from actors.venues.capabilities import Call, Capability
 from actors.venues.exchange_rules import PageRule
-from actors.venues.live.failure import Exchanged
-from actors.venues.live.paging import PAGES_MAX, NotWhole, function_of
-from actors.venues.live.wire import REQUEST, Request
+from actors.venues.live.failure import Exchanged, Verdict, failure_of, unread
+from actors.venues.live.paging import PAGES_MAX, Function, answer_of, listing_of
+from actors.venues.live.wire import REQUEST, Answer, Request
 from tests.requests.recorder import NAMES, capabilities, pair_of, recorder
 
 ALL: Final = {f"{able.exchange} {able.market}": able for able in capabilities()}
@@ -65,11 +65,11 @@ def told(able: Capability, rows: list[Any], cursor: str) -> Any:
 class Listing:
     """Stands for an exchange's list of `count` rows, the newest first, in pages of `rule`; `asked` are the requests' fields.
 
-    `spoil` makes something else of the second page.
+    `sent` counts the requests that need a permit; `spoil` makes something else of the second page.
     """
 
     def __init__(self, able: Capability, rule: PageRule, row: Callable[[Capability, int], Any], count: int) -> None:
-        self.able, self.rule, self.asked = able, rule, list[dict[str, str]]()
+        self.able, self.rule, self.asked, self.sent = able, rule, list[dict[str, str]](), 0
         self.rows = [(FIRST + number, row(able, number)) for number in reversed(range(count))]
         self.spoil: Callable[[], Any] | None = None
 
@@ -99,17 +99,29 @@ class Listing:
         return json.loads(json.dumps(told(self.able, page, cursor)))
 
 
-def read(listing: Listing, call: Call) -> list[Any]:
-    """What is read of a list, by the class that is used live."""
+def asked(listing: Listing, call: Call) -> Answer:
+    """What comes of reading a list, by the class that is used live; each page is a request of its own, judged as live."""
     made = instance(f"{listing.able.exchange} {listing.able.market}")
     made.fetch = listing.fetch
 
-    async def work() -> list[Any]:
-        REQUEST.set(Request())
-        found: list[Any] = await function_of(made, call)()
-        return found
+    async def send(function: Function) -> Answer:
+        REQUEST.set(request := Request())
+        listing.sent += 1
+        try:
+            value = await function()
+        except Exception as error:  # noqa: BLE001 - as `Connection.request`
+            return Answer(failure=failure_of(error, request.facts, 0))
+        return Answer(value=value, failure=unread(value, request.facts))
 
-    return asyncio.run(work())
+    return asyncio.run(answer_of(send, listing_of(made, call)))
+
+
+def read(listing: Listing, call: Call) -> list[Any]:
+    """The rows that are told, of a list that can be read."""
+    answer = asked(listing, call)
+    assert answer.failure is None
+    found: list[Any] = answer.value
+    return found
 
 
 @cache
@@ -120,7 +132,7 @@ def instance(name: str) -> Any:
     return made
 
 
-def listing_of(name: str, count: int) -> Listing:
+def orders_of(name: str, count: int) -> Listing:
     """So many open orders there."""
     rule = ALL[name].pages
     assert rule is not None
@@ -144,11 +156,11 @@ def test_all_open_orders_are_read(name: str, of: str) -> None:
     assert call is not None
     assert able.pages is not None
     for count in (5 * able.pages.rows // 2, 2 * able.pages.rows, 3, 0):
-        listing = listing_of(name, count)
+        listing = orders_of(name, count)
         found = read(listing, call)
 
         assert sorted(str(one["id"]) for one in found) == [str(FIRST + number) for number in range(count)]
-        assert len(listing.asked) <= 3
+        assert len(listing.asked) == listing.sent <= 3
         assert all(fields[listing.rule.size] == str(listing.rule.rows) for fields in listing.asked)
 
 
@@ -169,29 +181,36 @@ def test_half_a_list_is_no_list(name: str) -> None:
     """What comes instead of the second page, an error or nothing that is a page, leaves nothing of the first."""
     call = ALL[name].open_orders(pair_of(ALL[name]))
     for spoilt in ("text", None):
-        listing = listing_of(name, 1_200)
+        listing = orders_of(name, 1_200)
         listing.spoil = lambda spoilt=spoilt: spoilt  # type: ignore[misc]
-        with pytest.raises((NotWhole, AttributeError, TypeError)):  # the last two are ccxt's ways of stumbling over it
-            read(listing, call)
+        answer = asked(listing, call)
+
+        assert answer.failure is not None
+        assert answer.failure.verdict is Verdict.IN_DOUBT
 
 
 @pytest.mark.parametrize("name", [name for name in PAGED if (rule := ALL[name].pages) and rule.by != "cursor"])
 def test_a_page_that_comes_again_is_no_end(name: str) -> None:
     """An exchange that does not heed which page is asked for has not told the rest: nothing is concluded."""
-    listing = listing_of(name, 1_200)
+    listing = orders_of(name, 1_200)
     first = listing.page({listing.rule.size: str(listing.rule.rows)})
     listing.spoil = lambda: first
 
-    with pytest.raises(NotWhole, match="page 2 of a list has only what was told before"):
-        read(listing, ALL[name].open_orders(pair_of(ALL[name])))
+    answer = asked(listing, ALL[name].open_orders(pair_of(ALL[name])))
+
+    assert answer.failure is not None
+    assert answer.value is None
+    assert answer.failure.reason == "page 2 of a list has only what was told before"
 
 
 def test_a_list_without_end_is_given_up() -> None:
     """So many pages no account has: whatever gives them is not believed."""
-    listing = listing_of("okx spot", 100 * PAGES_MAX + 1)
+    listing = orders_of("okx spot", 100 * PAGES_MAX + 1)
 
-    with pytest.raises(NotWhole, match=f"more than {PAGES_MAX} pages"):
-        read(listing, ALL["okx spot"].open_orders("BTC/USDT"))
+    answer = asked(listing, ALL["okx spot"].open_orders("BTC/USDT"))
+
+    assert answer.failure is not None
+    assert answer.failure.reason == f"a list of more than {PAGES_MAX} pages"
 
 
 def test_htx_gives_what_it_has_at_once() -> None:

@@ -312,3 +312,19 @@ def at_desk(world: Any) -> Iterator[Desk]:
         if isinstance(world, ExchangeWorld):
             world.exchange.control("clear")
         world.close()
+
+
+def a_stop(desk: Desk, number: int = 2, trigger: int = 55_000, **changes: Any) -> Order:
+    """A stop for what `guarded` holds."""
+    plain = {"purpose": Purpose.STOP, "side": OrderSide.SELL, "type": OrderType.STOP, "amount": Decimal("0.009")}
+    prices = {"price": Decimal(trigger), "trigger_price": Decimal(trigger)}
+    return an_order(number, desk.world.now(), **{**plain, **prices, **changes})
+
+
+def guarded(world: Any) -> Iterator[Desk]:
+    """A desk that holds 0.00999 bitcoin, with a stop for 0.009 at 55,000."""
+    with at_desk(world) as made:
+        made.submit(an_order(1, world.now(), type=OrderType.MARKET, price=Decimal(60_000)))
+        made.wait(lambda: made.filled(1) == Decimal("0.01"), "the entry")
+        made.submit(a_stop(made))
+        yield made

@@ -12,9 +12,8 @@ import pytest
 
 from actors.venues.trading import Amended, InDoubt, Refused
 from engine.messages import AmendRejected, OrderAmended, OrderInDoubt
-from engine.order import Amendment, Order
-from engine.types import OrderSide, OrderType, Purpose
-from tests.contract.desk import Desk, PaperWorld, an_order, at_desk, client_id, fresh, quiet_exchange
+from engine.order import Amendment
+from tests.contract.desk import Desk, PaperWorld, a_stop, client_id, fresh, guarded, quiet_exchange
 from tests.exchange.client import Exchange
 
 D = Decimal
@@ -41,21 +40,6 @@ def desk(request: pytest.FixtureRequest, exchange: Exchange, tmp_path: Path) -> 
 def live(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Desk]:
     """The same at the local exchange only."""
     yield from guarded(fresh(exchange, request.node.name))
-
-
-def guarded(world: Any) -> Iterator[Desk]:
-    """A desk with a position and its stop."""
-    with at_desk(world) as made:
-        made.submit(an_order(1, world.now(), type=OrderType.MARKET, price=D(60_000)))
-        made.wait(lambda: made.filled(1) == D("0.01"), "the entry")
-        made.submit(a_stop(made))
-        yield made
-
-
-def a_stop(desk: Desk) -> Order:
-    """The stop for what is held."""
-    plain: dict[str, Any] = {"purpose": Purpose.STOP, "side": OrderSide.SELL, "type": OrderType.STOP}
-    return an_order(STOP, desk.world.now(), amount=D("0.009"), price=D(55_000), trigger_price=D(55_000), **plain)
 
 
 def amended(desk: Desk, trigger: int = 56_000, amount: str = "0.009") -> Any:

@@ -12,8 +12,8 @@ import pytest
 from actors.venues.trading import Acknowledged, Refused, RequestEnded
 from engine.messages import OrderAccepted, OrderCanceled, OrderInDoubt, OrderRejected
 from engine.order import Order
-from engine.types import OrderSide, OrderStatus, OrderType, Purpose
-from tests.contract.desk import Desk, PaperWorld, an_order, at_desk, client_id, fresh, order_trouble
+from engine.types import OrderStatus
+from tests.contract.desk import Desk, PaperWorld, a_stop, client_id, fresh, guarded, order_trouble
 from tests.exchange.client import Exchange
 
 D = Decimal
@@ -33,21 +33,6 @@ def desk(request: pytest.FixtureRequest, exchange: Exchange, tmp_path: Path) -> 
 def live(request: pytest.FixtureRequest, exchange: Exchange) -> Iterator[Desk]:
     """The same at the local exchange only."""
     yield from guarded(fresh(exchange, request.node.name))
-
-
-def guarded(world: Any) -> Iterator[Desk]:
-    """A desk with a position and its stop."""
-    with at_desk(world) as made:
-        made.submit(an_order(1, world.now(), type=OrderType.MARKET, price=D(60_000)))
-        made.wait(lambda: made.filled(1) == D("0.01"), "the entry")
-        made.submit(a_stop(made, OLD, 55_000))
-        yield made
-
-
-def a_stop(desk: Desk, number: int, trigger: int, **changes: Any) -> Order:
-    """A stop for what is held."""
-    plain = {"purpose": Purpose.STOP, "side": OrderSide.SELL, "type": OrderType.STOP, "amount": D("0.009")}
-    return an_order(number, desk.world.now(), price=D(trigger), trigger_price=D(trigger), **{**plain, **changes})
 
 
 def a_replacement(desk: Desk, trigger: int = 56_000, **changes: Any) -> Order:

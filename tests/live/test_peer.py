@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,18 +67,25 @@ def test_ten_entries_at_once_have_their_stops_at_once(tmp_path: Path) -> None:
         assert [] == differences(exchange, bot.files)
 
 
+@contextmanager
+def half_an_entry(tmp_path: Path, exchange: Exchange) -> Iterator[LiveBot]:
+    """A bot whose only entry is filled to a half and rests with its other half; its stop stands."""
+    overrides = {"order_types": {"entry": "limit", "exit": "market", "stoploss_on_exchange": True}}
+    more = {"strategy_parameters": {"hold": -1, "every": 14}, "strategy_overrides": overrides}
+    exchange.control("pair", symbol="ETHUSDT", top=0.008)
+    with LiveBot(tmp_path, exchange, ["ETH/USDT"], **more) as bot:
+        wait_until("half an entry", lambda: bool(_orders(exchange, "LIMIT", "PARTIALLY_FILLED")), 120)
+        wait_until("its stop", lambda: bool(_orders(exchange, "STOP_LOSS", "NEW")), 120)
+        yield bot
+
+
 @pytest.mark.timeout(400)
 def test_a_partly_filled_entry_is_guarded_while_the_rest_waits(tmp_path: Path) -> None:
     """A limit entry takes what is there and rests: its stop stands at once for that part, and later for all of it."""
-    overrides = {"order_types": {"entry": "limit", "exit": "market", "stoploss_on_exchange": True}}
-    more = {"strategy_parameters": {"hold": -1, "every": 14}, "strategy_overrides": overrides}
     with Exchange("--pairs", "3", "--still", "--funds", "USDT=1000") as exchange:
-        exchange.control("pair", symbol="ETHUSDT", top=0.008)
-        with LiveBot(tmp_path, exchange, ["ETH/USDT"], **more) as bot:
-            wait_until("half an entry", lambda: bool(_orders(exchange, "LIMIT", "PARTIALLY_FILLED")), 120)
+        with half_an_entry(tmp_path, exchange) as bot:
             (entry,) = _orders(exchange, "LIMIT", "PARTIALLY_FILLED")
             half = float(entry["filled"])
-            wait_until("its stop", lambda: bool(_orders(exchange, "STOP_LOSS", "NEW")), 120)
             (stop,) = _orders(exchange, "STOP_LOSS", "NEW")
             assert half * 0.95 < float(stop["qty"]) <= half
             assert _orders(exchange, "LIMIT", "PARTIALLY_FILLED")
@@ -92,13 +100,9 @@ def test_a_partly_filled_entry_is_guarded_while_the_rest_waits(tmp_path: Path) -
 @pytest.mark.timeout(400)
 def test_an_orderly_end_leaves_no_entry_behind(tmp_path: Path) -> None:
     """What of an entry rests at the exchange would be bought with nobody there to guard it: it ends, and the stop stays."""
-    overrides = {"order_types": {"entry": "limit", "exit": "market", "stoploss_on_exchange": True}}
-    more = {"strategy_parameters": {"hold": -1, "every": 14}, "strategy_overrides": overrides}
     with Exchange("--pairs", "3", "--still", "--funds", "USDT=1000") as exchange:
-        exchange.control("pair", symbol="ETHUSDT", top=0.008)
-        with LiveBot(tmp_path, exchange, ["ETH/USDT"], **more) as bot:
-            wait_until("half an entry", lambda: bool(_orders(exchange, "LIMIT", "PARTIALLY_FILLED")), 120)
-            wait_until("its stop", lambda: bool(_orders(exchange, "STOP_LOSS", "NEW")), 120)
+        with half_an_entry(tmp_path, exchange) as bot:
+            pass
 
         (entry,) = _orders(exchange, "LIMIT", "CANCELED")
         (stop,) = _orders(exchange, "STOP_LOSS", "NEW")

@@ -42,7 +42,7 @@ class Account:
         """Read all open orders; tell the pairs `traded` of theirs, and the user once of all others."""
         seen: set[tuple[str, str]] = set()
         for kind, call in self._ability.open_lists(None):
-            answer = await self._requests.read(kind, self._requests.method(call))
+            answer = await self._requests.read(kind, self._requests.listing(call))
             if answer.failure is not None:
                 return
             seen |= {self._take(told, traded) for told in rows(answer.value)}

@@ -32,7 +32,7 @@ class Echo:
         found: dict[str, Any] = {}
         lists = self._ability.open_lists(None)
         for kind, call in lists:
-            answer = await self._requests.once(kind, self._requests.method(call))
+            answer = await self._requests.once(kind, self._requests.listing(call))
             if answer.failure is not None:
                 return False
             found.update(self._read(answer.value))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -20,7 +20,7 @@ from actors.venues.ccxt import Connection
 from actors.venues.live.failure import Verdict
 from actors.venues.live.holdings import Seen
 from actors.venues.live.markets import number, positive
-from actors.venues.live.paging import function_of
+from actors.venues.live.paging import Function, Pages, answer_of, listing_of
 from actors.venues.live.whose import number_beside_balances, number_of
 from actors.venues.live.wire import Answer
 from actors.venues.live.words import NO_COINS, names_coins, rows
@@ -87,7 +87,7 @@ async def examine(connection: Connection, config: Config, pairs: Sequence[str], 
     orders: list[Any] = []
     able = capability(connection.name, futures=connection.futures)
     for _, call in able.open_lists(None) or [each for pair in pairs for each in able.open_lists(pair)]:
-        orders += rows(await _asked(connection, function_of(connection.trading, call)))
+        orders += rows(await _asked(connection, listing_of(connection.trading, call)))
     found.orders = tuple(_order(order, able.ours) for order in orders if isinstance(order, Mapping))
     found.seen = Seen(began, told, positions, orders)
     _check_money(connection, config, pairs, found, strict=strict)
@@ -106,16 +106,16 @@ async def _room(connection: Connection) -> None:
         await asyncio.sleep(wait_ms / 1_000)
 
 
-async def _asked(connection: Connection, function: Callable[..., Awaitable[Any]]) -> Any:
+async def _asked(connection: Connection, asked: Function | Pages) -> Any:
     """The value of a read that must be possible.
 
     Raises:
         Outage: it is not answered.
         ConfigError: it is refused.
     """
-    answer: Answer = await connection.request(function)
+    answer = await answer_of(connection.request, asked)
     if is_once_more(answer):
-        answer = await connection.request(function)
+        answer = await answer_of(connection.request, asked)
     if answer.failure is None:
         return answer.value
     raise refusal_of(connection.name, answer)
@@ -259,7 +259,7 @@ async def _check_positions(connection: Connection, found: Account) -> Sequence[A
             cure = "Turn the exchange's position mode to one-way"
             found.problems.append(Problem("exchange.market", "futures", why, cure))
     called = capability(connection.name, futures=True).positions()
-    positions = rows(await _asked(connection, function_of(exchange, called)))
+    positions = rows(await _asked(connection, listing_of(exchange, called)))
     found.positions = tuple(
         (str(p.get("symbol")), f"{p.get('side')} {number(p.get('contracts')):f} at {p.get('entryPrice')}")
         for p in positions

@@ -90,7 +90,7 @@ class Holdings:
         async with self._turns.of("positions"):
             if self._begun["positions"] < asked:
                 begun = time.monotonic()
-                answer = await self._requests.read("positions", self._requests.method(self._ability.positions()))
+                answer = await self._requests.read("positions", self._requests.listing(self._ability.positions()))
                 if answer.failure is not None or not isinstance(answer.value, Sequence):
                     return None
                 if begun > self._begun["positions"]:
@@ -117,7 +117,7 @@ class Holdings:
                 if not lists:
                     return None
                 for kind, call in lists:
-                    answer = await self._requests.read(kind, self._requests.method(call))
+                    answer = await self._requests.read(kind, self._requests.listing(call))
                     if answer.failure is not None or not isinstance(answer.value, Sequence):
                         return None
                     found += rows(answer.value)

@@ -276,7 +276,7 @@ class Looks:
     async def _open(self, market: Market) -> list[VenueOrder]:
         found: dict[str, VenueOrder] = {}
         for kind, call in self._ability.open_lists(market.pair):
-            for told in await self._requests.rows(kind, self._requests.method(call), pair=market.pair):
+            for told in await self._requests.rows(kind, self._requests.listing(call), pair=market.pair):
                 self._take(market, told, found)
         return list(found.values())
 

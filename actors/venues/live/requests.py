@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, Final
@@ -17,7 +17,7 @@ from loguru import logger
 from actors.venues.capabilities import Call
 from actors.venues.ccxt import Connection
 from actors.venues.live.failure import Failure, Verdict
-from actors.venues.live.paging import function_of
+from actors.venues.live.paging import Function, Pages, answer_of, function_of, listing_of
 from actors.venues.live.permits import Turnstile, ended_of, in_time, permitted
 from actors.venues.live.wire import Answer, Leave
 from actors.venues.live.words import rows
@@ -98,9 +98,13 @@ class Requests:
         self._telling = telling
         self._refused: set[tuple[str, str]] = set()
 
-    def method(self, call: Call) -> Callable[..., Any]:
+    def method(self, call: Call) -> Function:
         """A capability's call as a function of the instance that trades."""
         return function_of(self.connection.trading, call)
+
+    def listing(self, call: Call) -> Function | Pages:
+        """A capability's list, which may come in pages: each is a request of its own."""
+        return listing_of(self.connection.trading, call)
 
     def unused(self, permit: Permit, pair: str = "*", client_order_id: str = "") -> None:
         """Account for a permit that nothing is sent with."""
@@ -113,7 +117,7 @@ class Requests:
         self,
         kind: str,
         permit: Permit,
-        function: Callable[..., Awaitable[Any]],
+        function: Function,
         *,
         pair: str,
         client_order_id: str,
@@ -129,12 +133,17 @@ class Requests:
         return answer
 
     async def once(
-        self, kind: str, function: Callable[..., Awaitable[Any]], *args: Any, pair: str = "*", urgent: bool = False
+        self, kind: str, asked: Function | Pages, *args: Any, pair: str = "*", urgent: bool = False
     ) -> Answer:
-        """One request of the venue's own; as urgent as an entry, or as `URGENCY` says in the task that asks."""
+        """A request of the venue's own, or one for each page; as urgent as an entry, or as `URGENCY` says in the task that asks."""
         priority = Priority.ENTRY if urgent else self.urgency()
-        asked = permitted(self.turnstile, self.connection, kind, function, *args, pair=pair, priority=priority)
-        answer: Answer = await asked
+
+        async def send(function: Function) -> Answer:
+            turn = permitted(self.turnstile, self.connection, kind, function, *args, pair=pair, priority=priority)
+            answer: Answer = await turn
+            return answer
+
+        answer = await answer_of(send, asked)
         self._set_the_clock(answer)
         return answer
 
@@ -147,20 +156,14 @@ class Requests:
         if answer.failure is not None and answer.failure.clock:
             self.connection.spawn(self.connection.synchronize(self.once))
 
-    async def read(
-        self,
-        kind: str,
-        function: Callable[..., Awaitable[Any]],
-        *args: Any,
-        pair: str = "*",
-    ) -> Answer:
+    async def read(self, kind: str, asked: Function | Pages, *args: Any, pair: str = "*") -> Answer:
         """Ask until there is an answer or a refusal: what the network swallows is asked again, later each time.
 
         That a key rests and that it is no good any more is told in the same words: after some times it is a refusal.
         """
         wait_s, rested = self._first_wait_s, 0
         while True:
-            answer = await self.once(kind, function, *args, pair=pair)
+            answer = await self.once(kind, asked, *args, pair=pair)
             failure = answer.failure
             if failure is None or (failure.verdict is Verdict.REFUSED and _is_final(failure)):
                 return answer
@@ -170,7 +173,7 @@ class Requests:
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
-    async def rows(self, kind: str, function: Callable[..., Awaitable[Any]], *args: Any, pair: str) -> Sequence[Any]:
+    async def rows(self, kind: str, asked: Function | Pages, *args: Any, pair: str) -> Sequence[Any]:
         """A pair's list, as `read`; a refusal is no list: it is asked for again, or whoever looks would take it for an empty one.
 
         Of a pair that is not listed any more nothing can be asked, and nothing is there.
@@ -180,7 +183,7 @@ class Requests:
         """
         wait_s, tries = self._first_wait_s, 0
         while True:
-            answer = await self.read(kind, function, *args, pair=pair)
+            answer = await self.read(kind, asked, *args, pair=pair)
             if answer.failure is None:
                 self._refused.discard((kind, pair))
                 return rows(answer.value)
