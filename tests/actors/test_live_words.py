@@ -301,6 +301,25 @@ def test_positions_and_funding_are_read_or_not() -> None:
     assert payment_of({"id": 5, "amount": None, "timestamp": 9}, SWAP.pair) is None
 
 
+@pytest.mark.parametrize("amount", [0.1, -0.1, None])
+@pytest.mark.parametrize(("fee", "received"), [("0.1", D("-0.1")), ("-0.1", D("0.1")), ("", None)])
+def test_funding_on_bybit_is_what_its_fee_says(fee: str, received: Decimal | None, amount: float | None) -> None:
+    """There a fee that is above nothing was paid, whichever way round ccxt tells it."""
+    info = {"execType": "Funding", "execFee": fee}
+    paid = payment_of({"id": "8d1e", "amount": amount, "timestamp": 9, "info": info}, SWAP.pair)
+
+    assert (None if paid is None else paid.received) == received
+
+
+def test_funding_without_an_id_is_known_by_its_pair_and_time() -> None:
+    """Gate gives none: one payment has one name whenever it is read, and two pairs' of one moment have two."""
+    told = {"id": None, "amount": -0.5, "timestamp": 9.0}
+    names = [paid.payment_id for pair in ("A/USDT:USDT", "B/USDT:USDT") if (paid := payment_of(told, pair)) is not None]
+
+    assert names == ["A/USDT:USDT 9", "B/USDT:USDT 9"]
+    assert payment_of(told, "") is None
+
+
 def test_lists_and_words() -> None:
     """Only a list has rows; only known words are known statuses."""
     assert [rows(value) for value in ([1], (2,), "text", None, {"a": 1})] == [[1], (2,), (), (), ()]

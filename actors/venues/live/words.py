@@ -255,11 +255,17 @@ def is_fee_whole(told: Mapping[str, Any]) -> bool:
 
 
 def payment_of(told: Any, pair: str) -> FundingPaid | None:
-    """Funding that was paid for a position; ccxt tells neither the rate nor what was held."""
+    """Funding that was paid for a position; ccxt tells neither the rate nor what was held.
+
+    Where an exchange gives payments no id (Gate), the pair and the time are it: a position is paid for once at a time.
+    """
     if not isinstance(told, Mapping):
         return None
-    payment_id, received, ts = text(told.get("id")), number(told.get("amount")), positive(told.get("timestamp"))
-    if not payment_id or received is None or ts is None:
+    received, ts = _received(told), positive(told.get("timestamp"))
+    if received is None or ts is None:
+        return None
+    payment_id = text(told.get("id")) or (f"{pair} {int(ts)}" if pair else "")
+    if not payment_id:
         return None
     return FundingPaid(
         pair=pair,
@@ -271,6 +277,19 @@ def payment_of(told: Any, pair: str) -> FundingPaid | None:
         price=ZERO,
         amount=ZERO,
     )
+
+
+def _received(told: Mapping[str, Any]) -> Decimal | None:
+    """What a payment brought, negative where it took.
+
+    Bybit tells funding as an execution, whose fee is what it costs, and ccxt hands that on as what was received
+    (its issue 26404). Bybit's own field is read, so that this stays right when ccxt is mended.
+    """
+    info = told.get("info")
+    if isinstance(info, Mapping) and info.get("execType") == "Funding":
+        paid = number(info.get("execFee"))
+        return None if paid is None else ZERO - paid
+    return number(told.get("amount"))
 
 
 def balances_of(told: Any, *, futures: bool) -> tuple[tuple[str, Decimal, Decimal], ...]:
