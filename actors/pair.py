@@ -350,24 +350,22 @@ class PairActor(CommandedActor):
     def on_timer_fired(self, message: TimerFired) -> None:
         """Ask again what had no answer; the rest are the machine's own timers."""
         name = message.name
-        if name == "snapshot":
-            self._look_up()
-        elif name == "answer":
-            if self.unanswered():
+        if name in ("snapshot", "look_up", "answer"):
+            if name != "answer" or self.unanswered():
                 self._look_up()
+        elif name == "end":
+            self.say_unguarded()
         elif name == "permit":
             self.acquire_all(again=True)
         elif name == "reserve":
             self.ask_again()
         elif name.startswith(("ask:", "quote:")):
             self.give_up_asking(name)
-        elif name == "look_up":
-            self._look_up()
         elif name == "watch":
             self._check_prices()
         elif name == "price":
             self.give_up_force()
-        else:
+        elif not self._ended:
             self.tell_trade(TimerFired(name=name))
             self.go_on()
 
@@ -383,6 +381,8 @@ class PairActor(CommandedActor):
         """Take back the entries that wait, and end when nothing is on its way and everything is on disk."""
         self._ending = message.reply_to
         self.take_back_entries()
+        if message.within_ms:
+            self.start_timer("end", message.within_ms * 4 // 5)
         self.end_if_done()
 
     def end_if_done(self) -> None:

@@ -37,7 +37,7 @@ from engine.messages import (
     SubmitOrder,
     TradingStateChanged,
 )
-from engine.order import Order
+from engine.order import RESTING, Order
 from engine.types import ZERO, Millis, OrderStatus, Priority, Purpose, TradingState
 from engine.work import PlaceAborted, Rules, Trade
 
@@ -99,6 +99,7 @@ class SendingActor(RecoveringActor, abc.ABC):
         self._stop_budgets: dict[str, str] = {}
         self._taken_back: deque[str] = deque(maxlen=REMEMBERED)
         self._in_use: deque[str] = deque(maxlen=REMEMBERED)
+        self._said_left: list[str] = []
 
     @abc.abstractmethod
     def tell_trade(self, event: Message) -> None:
@@ -330,25 +331,34 @@ class SendingActor(RecoveringActor, abc.ABC):
             self._abort(sending, Denial.RATE_LIMIT, "it had no permit in time")
 
     def take_back_entries(self) -> None:
-        """The bot ends: entries that have not left stay here, and those at the venue, which nobody would guard, end there."""
+        """The bot ends: entries that have not left stay here, and those at the venue, which nobody would guard, end there.
+
+        So do exits that rest on the coins of a stop.
+        """
         state = self.trade.trading if self.trade.trading is TradingState.STOPPED else TradingState.EXITS_ONLY
         ending = TradingStateChanged(state=state, reason="the bot is ending", ending=True)
         self.keep_back_entries(ending.state, ending.reason)
         self.tell_trade(ending)
 
     def say_unguarded(self) -> None:
-        """Tell the user of what is held without its stop at the venue, since nobody guards it from now on."""
-        trade, held = self.trade, self.trade.position.amount
-        if held > ZERO and self.rules.settings.stop_on_venue and not trade.working(Purpose.STOP):
+        """Tell the user, once, of what is held or may be bought without a stop that stands at the venue: nobody guards it from now on."""
+        trade, left = self.trade, []
+        stands = sum((order.remaining for order in trade.working(Purpose.STOP) if order.status in RESTING), ZERO)
+        bare = trade.rules.market.tradable(trade.position.amount) - stands
+        if bare > ZERO and self.rules.settings.stop_on_venue:
             leaves = ", only an exit that rests" if trade.working(Purpose.EXIT) else ""
-            text = f"{self.pair}: the bot ends, and {held:f} is held without a stop at the exchange{leaves}"
-            self.notify("alarm", "left_unguarded", text)
+            left.append(f"{bare:f} is held without a stop at the exchange{leaves}")
+        if any(order.status is not OrderStatus.PENDING_NEW for order in trade.working(Purpose.ENTRY)):
+            left.append("an entry may still rest at the exchange")
+        if left and left != self._said_left:
+            self._said_left = left
+            self.notify("alarm", "left_unguarded", f"{self.pair}: the bot ends, and {', and '.join(left)}")
 
     def is_at_rest(self) -> bool:
-        """Whether nothing is under way and everything is on disk; nor may an entry be waiting of which the venue was not asked yet."""
+        """Whether nothing is under way and everything is on disk; nor may there be an order to cancel of which the venue was not asked yet."""
         if self.sending or self.unanswered() or len(self.outbox):
             return False
-        return self.trade.reconciled or not self.trade.working(Purpose.ENTRY)
+        return self.trade.reconciled or not (self.trade.working(Purpose.ENTRY) or self.trade.working(Purpose.EXIT))
 
     def unanswered(self) -> list[str]:
         """Orders that were sent and have no answer yet."""

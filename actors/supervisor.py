@@ -281,15 +281,15 @@ class RootActor(EngineActor):
         self._end()
 
     def _ask_to_end(self, names: Sequence[str]) -> None:
+        limit_ms = int(max(self._children[name].spec.shutdown_s for name in self._awaited) * 1_000)
         for name in names:
             if name not in self._awaited:
                 continue
             if self._phase == "finish":
-                self.tell(name, Shutdown(reply_to=self.name))
+                self.tell(name, Shutdown(reply_to=self.name, within_ms=limit_ms))
             else:
                 self.ctx.stop_child(name)
-        limit_s = max(self._children[name].spec.shutdown_s for name in self._awaited)
-        self.start_timer("step", int(limit_s * 1_000))
+        self.start_timer("step", limit_ms)
 
     def _done(self, name: str) -> None:
         if name not in self._awaited:

@@ -150,6 +150,9 @@ def _increase(work: Work, wanted: Wanted) -> None:
             adding=True,
         )
         return
+    if trade.trading is not TradingState.ACTIVE:
+        _refuse(work, Denial(trade.trading), "it was granted before the halt", wanted)
+        return
     amount = entry_amount(market, granted.stake, price, trade.leverage)
     why = market.refusal(amount, market.round_price(price))
     if why is not None:

@@ -72,6 +72,14 @@ def on_rejected(work: Work, event: AmendRejected) -> None:
         leaving.leave_now(work, "emergency_exit", work.trade.price)
     else:
         doubt_amendment(work, order, event.reason)
+    pursuit.pursue(work)
+
+
+def learn_amount(work: Work, told: VenueOrder) -> None:
+    """Take down, before its fills are booked, that a stop is for more than is known: the journal has lost its amendment."""
+    order = work.trade.orders.get(told.client_order_id)
+    if order is not None and order.purpose is Purpose.STOP and not order.is_done and told.filled > order.most:
+        _stands(work, order, told.amount, told.trigger_price or order.trigger_price or order.price)
 
 
 def compare(work: Work, told: VenueOrder, *, final: bool) -> None:

@@ -78,9 +78,17 @@ def accepted(work: Work, order: Order, order_id: str) -> None:
 
 
 def on_filled(work: Work, event: OrderFilled) -> None:
-    """One execution: book it, unless it is booked already."""
+    """One execution: book it, unless it is booked already.
+
+    Before the first look after a start, more may leave than is known to have come: a journal that lost its end does not
+    know of a fill, nor of what a stop was changed to. The look tells both, in the order in which they happened.
+    """
     order = _order(work, event.fill.client_order_id)
-    if order is not None:
+    trade, fill = work.trade, event.fill
+    leaves_more = order is not None and order.purpose is not Purpose.ENTRY and fill.amount > trade.position.amount
+    if leaves_more and not trade.reconciled:
+        work.do(LookUp())
+    elif order is not None:
         book(work, order, event.fill, event.order_id)
         pursuit.pursue(work)
 

@@ -97,7 +97,7 @@ def close(work: Work) -> None:
         work.do(Alarm("dust", f"{trade.pair}: {dust:f} left is under a step of the market; written off", "info"))
     work.do(WatchPrice(pair=trade.pair, watch=False))
     was = trade.side
-    trade.leaving = None
+    trade.leaving = trade.put_off = None
     trade.pending = None
     trade.queued = None
     trade.increasing = trade.reducing = trade.replacement = None

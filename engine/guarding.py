@@ -55,6 +55,15 @@ def guard(work: Work) -> None:
         _cancel_stops(work, stops)
 
 
+def waits_for_coins(work: Work) -> bool:
+    """Whether a stop for all that is held could rest at the venue, were it not for exits, whose orders hold the coins."""
+    trade, settings = work.trade, work.settings
+    if not settings.stop_on_venue or settings.stop_beside or trade.stop is None or trade.stop_failed:
+        return False
+    amount = work.market.tradable(trade.position.amount)
+    return bool(amount) and work.market.refusal(amount, _level(work)) is None
+
+
 def make_room(work: Work, leaves: Decimal) -> bool:
     """Free the coins that a partial exit is to sell from the stops that hold them; False while that is under way."""
     trade, settings = work.trade, work.settings

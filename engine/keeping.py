@@ -19,12 +19,12 @@ from engine.exits import ExitWish, Stop
 from engine.messages import Signal, TradeClosed
 from engine.order import TERMINAL, Order
 from engine.position import Position
-from engine.types import ZERO, Side
+from engine.types import ZERO, OrderType, Side
 from engine.work import Rules, Trade
 
 _NOT_KEPT: Final = frozenset(
     {
-        "pair", "rules", "pending", "queued", "reconciled", "state", "quarantined", "strikes", "trading",
+        "pair", "rules", "pending", "queued", "reconciled", "state", "quarantined", "strikes", "trading", "ending",
         "untold", "told", "shown", "review_due", "reviewed_at", "repriced_candle", "adjusted_at", "unadjusted_candle",
         "replacement", "increasing", "reducing", "missing", "quoted", "denied",
     }
@@ -37,6 +37,7 @@ _CLASSES: Final[Mapping[str, type]] = {
     "position": Position,
     "stop": Stop,
     "leaving": ExitWish,
+    "put_off": ExitWish,
     "signal": Signal,
     "last_closed": TradeClosed,
 }
@@ -89,6 +90,9 @@ def trade_from_plain(pair: str, rules: Rules, plain: Mapping[str, Any]) -> Trade
         trade.orders = {o.client_order_id: o for o in (from_plain(Order, each) for each in plain["orders"])}
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(f"the kept state of {pair} cannot be read: {error}") from error
+    if trade.put_off is not None and trade.position.amount > ZERO and trade.leaving is None:
+        trade.leaving, trade.leave_type = trade.put_off, OrderType.LIMIT
+    trade.put_off = None
     return trade
 
 

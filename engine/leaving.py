@@ -12,7 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from engine import adjusting, fates, reviewing
+from engine import adjusting, fates, guarding, reviewing
 from engine.actions import Alarm, LookUp, SetTimer
 from engine.denials import Denial
 from engine.exits import (
@@ -136,8 +136,9 @@ def advance(work: Work) -> None:
 
 
 def allows(work: Work, reason: str) -> bool:
-    """Whether the kill switch lets a position be left for `reason`."""
-    return work.trade.trading is not TradingState.STOPPED or reason in GUARDS
+    """Whether the kill switch, or the bot's end, which puts stops before exits that rest, lets a position be left for `reason`."""
+    rests = work.trade.ending and _type_of(work, reason) == OrderType.LIMIT and guarding.waits_for_coins(work)
+    return reason in GUARDS or not (rests or work.trade.trading is TradingState.STOPPED)
 
 
 def look_again(work: Work) -> None:

@@ -14,7 +14,7 @@ from engine.exits import ExitWish, Stop
 from engine.guarding import REPLACED
 from engine.order import Order
 from engine.pricing import waits_for_quote
-from engine.types import ZERO, OrderType, Purpose, TimeInForce, TradingState
+from engine.types import ZERO, OrderType, Purpose, TimeInForce
 from engine.work import Work
 
 LEAVING = "leaving"
@@ -26,14 +26,16 @@ def pursue(work: Work) -> None:
     trade = work.trade
     if not trade.reconciled:
         return
+    if trade.ends_entries:  # each time: one in doubt, or that could not be cancelled, may turn out to rest
+        for order in trade.working(Purpose.ENTRY):
+            work.cancel(order)
     if trade.pending is not None and trade.leaving is None:
         _guard_meanwhile(work)
         return
     if trade.position.amount <= ZERO:
         drop_goals(work)
         for order in trade.working():
-            halted = trade.trading is TradingState.STOPPED
-            if order.purpose is not Purpose.ENTRY or trade.leaving is not None or trade.is_closed or halted:
+            if order.purpose is not Purpose.ENTRY or trade.leaving is not None or trade.is_closed:
                 work.cancel(order)
         return
     if trade.leaving is not None:

@@ -82,6 +82,7 @@ def on_snapshot(work: Work, snap: VenueSnapshot) -> None:
     lost = [o for o in snap.orders if _is_lost(trade, o)]
     for told in snap.orders:
         _learn_order_id(work, told)
+        amending.learn_amount(work, told)
     adopt(work, lost, snap.fills)
     funding.book_missed(work, snap.payments)  # before what closes the trade, whose profit they belong to
     _book_all(work, snap.fills)

@@ -56,8 +56,8 @@ from engine.messages import (
 )
 from engine.strategy import TRADES
 from engine.telling import show_trade
-from engine.types import Millis, TradeState
-from engine.work import PlaceAborted, Trade, Work, state_of
+from engine.types import ZERO, Millis, Purpose, TradeState
+from engine.work import PlaceAborted, Trade, Work
 
 S = TradeState
 
@@ -296,3 +296,14 @@ def step(trade: Trade, event: Message, now: Millis) -> Step:
         raise IllegalTransition(f"{trade.pair}: {type(event).__name__} must not lead from {trade.state} to {after}")
     work.trade.state = after
     return Step(work.trade, work.actions)
+
+
+def state_of(trade: Trade) -> TradeState:
+    """The state that what is held and what is working amount to."""
+    if not trade.reconciled:
+        return S.RECONCILING
+    if trade.position.amount > ZERO:
+        return S.EXITING if trade.leaving is not None else S.OPEN
+    if working := trade.working():
+        return S.ENTERING if any(o.purpose is Purpose.ENTRY for o in working) else S.EXITING
+    return S.QUARANTINED if trade.quarantined else S.FLAT

@@ -105,18 +105,20 @@ class Pending:
 class Trade:
     """One pair's trading: the open trade if there is one, and what is needed for the next.
 
-    `number` counts the pair's trades and `run` is the run this one began in; `intents` the orders of this one; both
-    make client order ids. `liquidation` is where it must be left before the venue takes it, None where there is no
-    such price. `orders` holds this trade's orders by client id, in order. `leaving` is the reason under way.
-    `over_ts` is the candle in which a trade of an earlier moment was closed last. `filled_at` is the time of its last
-    fill, `payment_ids` are the funding payments booked, `payments_before` those of trades before. `left_since` is when the reason under way was first wished for,
-    `retry_at` when a refused exit or stop may be tried again, `replace_at` when a stop that could not be replaced may.
-    `earned` is what all closed trades of the pair have earned: the portfolio adds these up, so that no lost message
-    can lose a profit. `strikes` counts its callbacks' failures in a row. `unheard` are closed trades that the
-    portfolio has not acknowledged, the oldest first. `untold` are orders whose fill the strategy is to hear of, `told`
-    the ids of what it was told and has not answered, `review_due` says that resting orders are to be looked after.
-    `quoted` are the reasons that the book let a resting exit stay for, each with its candle, `denied` those that the strategy denied at its price, and when. `replacement`, `increasing` and `reducing` are what waits for other orders to be gone. `custom_data` is the
-    strategy's own, kept with the trade. `missing` is what the venue holds less than we do, as of the last look. `shown` is how the trade was last shown to it (`telling`).
+    `number` counts the pair's trades and `run` is the run this one began in; `intents` the orders of this one; both make client
+    order ids. `liquidation` is where it must be left before the venue takes it, None where there is none. `orders` holds this
+    trade's orders by client id, in order. `leaving` is the reason under way, `put_off` one that goes on with the next start: the
+    bot is `ending`. `over_ts` is the candle in which a trade of an earlier moment was closed last. `filled_at` is the time of its
+    last fill, `payment_ids` are the funding payments booked, `payments_before` those of trades before. `left_since` is when the
+    reason under way was first wished for, `retry_at` when a refused exit or stop may be tried again, `replace_at` when a stop
+    that could not be replaced may. `earned` is what all closed trades of the pair have earned: the portfolio adds these up, so
+    that no lost message can lose a profit. `strikes` counts its callbacks' failures in a row. `unheard` are closed trades that
+    the portfolio has not acknowledged, the oldest first. `untold` are orders whose fill the strategy is to hear of, `told` the
+    ids of what it was told and has not answered, `review_due` says that resting orders are to be looked after. `quoted` are the
+    reasons that the book let a resting exit stay for, each with its candle, `denied` those that the strategy denied at its price,
+    and when. `replacement`, `increasing` and `reducing` are what waits for other orders to be gone. `custom_data` is the
+    strategy's own, kept with the trade. `missing` is what the venue holds less than we do, as of the last look. `shown` is how
+    the trade was last shown to it (`telling`).
     """
 
     pair: str
@@ -136,6 +138,7 @@ class Trade:
     opened_at: Millis = 0
     enter_tag: str = ""
     leaving: ExitWish | None = None
+    put_off: ExitWish | None = None
     leave_type: str = ""
     left_since: Millis = 0
     exit_reason: str = ""
@@ -179,6 +182,7 @@ class Trade:
     reconciled: bool = False
     missing: Decimal = ZERO
     trading: TradingState = TradingState.ACTIVE
+    ending: bool = False
 
     @property
     def trade_id(self) -> str:
@@ -189,6 +193,11 @@ class Trade:
     def is_closed(self) -> bool:
         """Whether this trade's end has been booked: what comes now came too late."""
         return self.last_closed is not None and self.last_closed.trade_id == self.trade_id
+
+    @property
+    def ends_entries(self) -> bool:
+        """Whether no entry may rest at the venue: nobody would look after it, or guard what it buys."""
+        return self.ending or self.trading is TradingState.STOPPED
 
     def working(self, purpose: Purpose | None = None) -> list[Order]:
         """The orders of this trade that may still do something at the venue."""
@@ -386,14 +395,3 @@ def exposure_of(trade: Trade) -> ExposureChanged:
         leverage=trade.leverage,
         waiting=to_enter,
     )
-
-
-def state_of(trade: Trade) -> TradeState:
-    """The state that what is held and what is working amount to."""
-    if not trade.reconciled:
-        return S.RECONCILING
-    if trade.position.amount > ZERO:
-        return S.EXITING if trade.leaving is not None else S.OPEN
-    if working := trade.working():
-        return S.ENTERING if any(o.purpose is Purpose.ENTRY for o in working) else S.EXITING
-    return S.QUARANTINED if trade.quarantined else S.FLAT

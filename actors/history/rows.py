@@ -202,7 +202,8 @@ def _order_in_doubt(changes: Changes, row: Row, body: Body) -> None:
 def _order_amended(changes: Changes, row: Row, body: Body) -> None:
     """The order is from now on for another amount, at another trigger; that it became so is an event."""
     trigger = body.get("trigger_price")
-    _order(changes, row, body, amount=body.get("amount"), price=trigger, trigger_price=trigger)
+    change = _order(changes, row, body, amount=body.get("amount"), price=trigger, trigger_price=trigger)
+    change.setdefault("last_fill", None)  # for less than it was: it may have filled already
     changes.add("events", row, writer=row[2], stream=row[6], kind=row[7], body=row[8])
 
 

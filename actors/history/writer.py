@@ -217,7 +217,8 @@ class HistoryWriter:
         filled = [{"id": key, "at": change["last_fill"]} for key, change in orders.items() if "last_fill" in change]
         if filled:
             self._connection.execute(
-                "UPDATE orders SET status = 'FILLED', ended_at = epoch_ms(f.at)"  # noqa: S608  (a condition of our own)
+                "UPDATE orders SET status = 'FILLED', ended_at = coalesce(epoch_ms(f.at),"  # noqa: S608  (a condition of our own)
+                " (SELECT max(ts) FROM fills WHERE fills.client_order_id = f.id))"
                 """ FROM (SELECT unnest(from_json($1, '[{"id": "VARCHAR", "at": "BIGINT"}]'), recursive := true)) AS f"""
                 f" WHERE client_order_id = f.id AND {SETTLED}",
                 [_json(filled)],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from engine.messages.base import Message
 from engine.naming import role_of
+from engine.types import Millis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +45,13 @@ class TimerFired(Message):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shutdown(Message):
-    """root → actor: finish what is in flight, record it, say `ShutdownDone`. No new entries."""
+    """root → actor: finish what is in flight, record it, say `ShutdownDone`. No new entries.
+
+    After `within_ms` nobody waits any more; 0: for as long as it takes.
+    """
 
     reply_to: str
+    within_ms: Millis = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,10 @@ from actors.pair import PairActor
 from engine import messages as m
 from engine.codec import to_plain
 from engine.order import Amendment, Fill, Order
-from engine.types import OrderStatus
+from engine.types import OrderStatus, Purpose
 from tests.actors.test_review_pair import NAME, PAIR, World
+
+D = Decimal
 
 
 def a_world() -> tuple[World, str]:
@@ -336,3 +338,58 @@ def test_one_under_way_is_settled_where_nothing_is_amended_any_more() -> None:
     world.look(told(sent, sent.amount, sent.trigger_price))
 
     assert order_of(world, stop).amending is None
+
+
+def test_what_a_refused_amendment_leaves_is_guarded_at_once() -> None:
+    """The stop filled its old amount while it was to grow, and the change is refused: what is still held has a stop without waiting for a price."""
+    world, stop = a_world()
+    world.permit()
+    order, trade = order_of(world, stop), world.actor.trade
+    assert order.trigger_price is not None
+    trade.position = replace(trade.position, amount=2 * order.amount)
+    grows = Amendment(amount=2 * order.amount, trigger_price=order.trigger_price)
+    trade.orders[stop] = replace(order, amending=grows)
+    fill = Fill(fill_id="f2", client_order_id=stop, ts=world.sim.now(), price=order.trigger_price, amount=order.amount)
+    world.tell(m.OrderFilled(pair=PAIR, fill=fill, order_id="V2"))
+    world.tell(m.AmendRejected(pair=PAIR, client_order_id=stop, code="NOT_FOUND", reason="gone", ts=1))
+
+    assert order_of(world, stop).status is OrderStatus.FILLED
+    assert [(o.purpose, o.amount) for o in world.actor.trade.working()] == [(Purpose.STOP, order.amount)]
+
+
+def test_more_is_left_than_a_shortened_journal_knows_of() -> None:
+    """The journal has lost a fill and what the stop was changed to: the stop's fill is booked by the look, after what was bought; no alarm, nothing sold twice."""
+    world = World(stop_on_venue=True, stop_amend=True, trailing_stop=True, stop_interval_ms=0)
+    entry = world.enter()
+    world.tell(m.OrderAccepted(pair=PAIR, client_order_id=entry, order_id="V1", ts=world.sim.now()))
+    bought = [Fill(fill_id=f"f{n}", client_order_id=entry, ts=n, price=D(100), amount=D(n)) for n in (4, 6)]
+    world.tell(m.OrderFilled(pair=PAIR, fill=bought[0], order_id="V1"))
+    world.permit()
+    stop = world.gateway.of(m.SubmitOrder)[-1].order
+    world.tell(m.OrderAccepted(pair=PAIR, client_order_id=stop.client_order_id, order_id="V2", ts=world.sim.now()))
+    world.sim.kill(NAME)
+    world.sim.settle()
+    seq, state = world.disk.states[NAME]
+    world.disk.states[NAME] = (seq, to_plain(state))
+    world.begin()
+    sold = Fill(fill_id="f7", client_order_id=stop.client_order_id, ts=7, price=D(90), amount=D(10))
+    told_early = m.OrderFilled(pair=PAIR, fill=sold, order_id="V2")
+    world.tell(told_early)
+    now = told(stop, D(10), stop.trigger_price, "FILLED")
+    ended = replace(told(order_of(world, entry), D(10), None, "FILLED"), filled=D(10), order_id="V1")
+    fills = (*(m.OrderFilled(pair=PAIR, fill=fill, order_id="V1") for fill in bought), told_early)
+    request_id = world.gateway.of(m.TakeSnapshot)[-1].request_id
+    world.tell(
+        m.VenueSnapshot(
+            request_id=request_id,
+            pair=PAIR,
+            ts=9,
+            orders=(replace(now, filled=D(10)), ended),
+            fills=fills,
+            unknown=(),
+        )
+    )
+
+    assert (order_of(world, stop.client_order_id).amount, world.actor.trade.position.amount) == (D(10), D(0))
+    assert world.actor.trade.last_closed is not None
+    assert "left_too_much" not in [said.event for said in world.notifier.of(m.Notify)]

@@ -55,6 +55,37 @@ def caught_up(files: Files) -> Store:
     return store
 
 
+@pytest.mark.parametrize("batches", [1, 2])
+def test_a_stop_that_had_filled_before_it_was_known_to_be_smaller_is_filled(
+    files: Files, journal: FileJournal, batches: int
+) -> None:
+    """Its amendment was in doubt as it filled: it ended with its last fill, and what is held after that has no stop, however late the history heard of it."""
+    bot, store = Bot(journal), open_store(files)
+    bot.start()
+    ids = {"pair": "A/USDT", "trade_id": "t1", "client_order_id": "s1"}
+    opening = {"side": "long", "leverage": "1", "enter_tag": "", "open_rate": "100", "amount": "10", "stake": "1000"}
+    bot.say("TradeOpened", pair="A/USDT", trade_id="t1", stop="90", **opening)
+    filled = {"fee": "0", "fee_currency": "USDT", "maker": False}
+    entry = {**ids, "client_order_id": "e1", "order_id": "ve", "fill_id": "fe"}
+    bot.say("OrderFilled", **entry, price="100", amount="10", **filled)
+    kind = {"type": "stop", "time_in_force": "GTC", "reduce_only": True, "purpose": "stop", "side": "sell"}
+    bot.say("OrderIntended", **ids, **kind, trigger_price="90", amount="10", price="90", leverage="1", tag="t")
+    bot.say("OrderAccepted", **ids, order_id="v1")
+    bot.say("AmendIntended", **ids, amount="6", trigger_price="92")
+    bot.say("AmendInDoubt", **ids, reason="no answer")
+    bot.say("OrderFilled", **ids, order_id="v1", fill_id="f1", price="92", amount="6", **filled)
+    at = bot.ts
+    if batches > 1:
+        store.catch_up()
+    bot.say("OrderAmended", **ids, amount="6", trigger_price="92")
+    store.catch_up()
+
+    query = "SELECT status, epoch_ms(ended_at) FROM orders WHERE client_order_id = 's1'"
+    assert ask(store, query) == [("FILLED", at)]
+    assert ask(store, "SELECT epoch_ms(since), until FROM stop_gaps WHERE why = 'last'") == [(at, None)]
+    store.close()
+
+
 def test_every_kind_of_entry_has_its_row(files: Files, journal: FileJournal) -> None:
     """A bot's life can be asked for in SQL: trades, orders, fills, decisions and operations."""
     fill_journal(journal)

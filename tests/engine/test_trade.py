@@ -14,9 +14,9 @@ from engine.actions import Emit, LookUp
 from engine.errors import IllegalTransition
 from engine.keeping import trade_to_plain
 from engine.order import Fill
-from engine.trade import HANDLERS, TRADE_TRANSITIONS, step
+from engine.trade import HANDLERS, TRADE_TRANSITIONS, state_of, step
 from engine.types import OrderStatus, Purpose, TradeState, use_money_context
-from engine.work import PlaceAborted, Trade, state_of
+from engine.work import PlaceAborted, Trade
 from tests.scenarios.runner import PAIR, START, Player, Scenario
 
 D = Decimal

@@ -23,9 +23,9 @@ from engine.matching import Rules as VenueRules
 from engine.order import Fill, Order
 from engine.ranges import Range
 from engine.settings import Settings
-from engine.trade import step
+from engine.trade import state_of, step
 from engine.types import ZERO, OrderStatus, Purpose, Side, TradeState
-from engine.work import PlaceAborted, Rules, Trade, exposure_of, state_of
+from engine.work import PlaceAborted, Rules, Trade, exposure_of
 
 PAIR: Final = "BTC/USDT"
 START: Final = 1_767_225_600_000
@@ -329,7 +329,8 @@ class World:
             held += fill.amount if purpose is Purpose.ENTRY else -fill.amount
         assert held == trade.position.amount, "the position is not the sum of the fills that were heard of"
         for order in trade.orders.values():
-            of_order = [f for f in self.booked.values() if f.client_order_id == order.client_order_id]
+            known = self.booked.values() if trade.reconciled else [self.booked[fill_id] for fill_id in self.owner]
+            of_order = [f for f in known if f.client_order_id == order.client_order_id]
             assert order.filled == sum((f.amount for f in of_order), ZERO) <= order.most
         leaving = [o.order for o in self.exchange.orders(PAIR) if o.order.purpose is not Purpose.ENTRY]
         if self.settings.stop_beside:

@@ -32,9 +32,9 @@ from engine.market import Market
 from engine.order import Fill
 from engine.quotes import Quote
 from engine.settings import EntryPricingConfig, PricingConfig, Settings
-from engine.trade import Step, step
+from engine.trade import Step, state_of, step
 from engine.types import Side, TradeState, TradingState, use_money_context
-from engine.work import PlaceAborted, Rules, Trade, exposure_of, state_of
+from engine.work import PlaceAborted, Rules, Trade, exposure_of
 
 PAIR: Final = "BTC/USDT"
 START: Final = 1_767_225_600_000
