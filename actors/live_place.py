@@ -188,7 +188,7 @@ def _able(config: Config, facts: StrategyFacts) -> tuple[Capability, Settings]:
     futures, options = config.exchange.market == "futures", config.exchange.options
     can = capability(config.exchange.name, futures=futures).under(options)
     settings = make_settings(config, facts)
-    refused = can.refusals(settings)
+    refused = can.refusals(settings, config.trading.stake_currency)
     if refused:
         raise ConfigError(refused)
     return can, settings

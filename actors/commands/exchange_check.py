@@ -30,7 +30,7 @@ def exchange_check(config: Config, settings: Settings) -> ExchangeCheck | None:
 
     exchange = config.exchange
     able = capability(exchange.name, futures=exchange.market == "futures").under(exchange.options)
-    refused = able.refusals(settings)
+    refused = able.refusals(settings, config.trading.stake_currency)
     if refused:
         raise ConfigError(refused)
     found, notes = traits(able.exchange), able.notes(settings)

@@ -25,6 +25,7 @@ from actors.venues.exchange_rules import (
     ListRule,
     PageRule,
     PositionRule,
+    SettleRule,
     StopRule,
     as_told,
     costs_of,
@@ -96,6 +97,7 @@ class Capability:
     answer_fills: bool = False
     pages: PageRule | None = None
     positions_read: PositionRule = field(default_factory=PositionRule)
+    settled: SettleRule = field(default_factory=SettleRule)
     open_by_pair: bool = False
     setup: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     setup_cross: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -212,18 +214,19 @@ class Capability:
 
     def open_orders(self, pair: str | None) -> Call:
         """The call that lists a pair's open orders, or all."""
-        return Call("fetch_open_orders", (pair,), sized({}, self.pages), self.pages)
+        return Call("fetch_open_orders", (pair,), sized({} if pair else self.settled.ask, self.pages), self.pages)
 
     def open_stops(self, pair: str | None) -> Call | None:
         """The call that lists open stops, where they are not among the open orders."""
         if self.stop is None or not self.stop.open:
             return None
-        return Call("fetch_open_orders", (pair,), sized(self.stop.open, self.pages), self.pages)
+        asked = {**({} if pair else self.settled.ask), **self.stop.open}
+        return Call("fetch_open_orders", (pair,), sized(asked, self.pages), self.pages)
 
     def positions(self) -> Call:
-        """The call that lists all positions."""
+        """The call that lists all positions; those `settled` in one coin, where an exchange lists no others beside."""
         rule = self.positions_read
-        return Call("fetch_positions", (), sized(rule.params, rule.pages), rule.pages)
+        return Call("fetch_positions", (), sized({**self.settled.ask, **rule.params}, rule.pages), rule.pages)
 
     def open_lists(self, pair: str | None) -> list[tuple[str, Call]]:
         """All calls that together list a pair's open orders, or everybody's, each with its kind of request.
@@ -285,11 +288,14 @@ class Capability:
             raise ConfigError([Problem(where, repr(window), "it must be a whole number above 0", cure)])
         return replace(self, horizon_ms=window + self.horizon_ms - self.options["recvWindow"])
 
-    def refusals(self, settings: Settings) -> list[Problem]:
-        """What the settings want that cannot be had there."""
-        has = ("GTC", *self.tif)
+    def refusals(self, settings: Settings, currency: str) -> list[Problem]:
+        """What is wanted that cannot be had there, with stakes in `currency`; futures are settled in the same."""
+        has, told = ("GTC", *self.tif), self.settled.coin or currency
+        why = f"{self.title} lists the positions and open orders of futures settled in {told}: what is held of others would not be seen"
+        cure = f'Write "{told}", and pairs such as BTC/{told}:{told}'
+        others = [Problem("trading.stake_currency", f'"{currency}"', why, cure)] if told != currency else []
         wanted = (("entry", settings.entry_time_in_force), ("exit", settings.exit_time_in_force))
-        return [
+        return others + [
             Problem(
                 f"order_time_in_force.{name}",
                 f'"{tif}"',
@@ -374,6 +380,7 @@ def _capability(exchange: str, market: str, about: Mapping[str, Any], given: Map
         answer_fills=given.get("answer_fills", False),
         pages=pages_of(given),
         positions_read=PositionRule(given.get("positions", {}).get("params", {}), pages_of(given.get("positions", {}))),
+        settled=SettleRule(**given.get("settled", {})),
         open_by_pair=given.get("open_by_pair", False),
         setup=given.get("setup", {}),
         setup_cross=given.get("setup_cross", {}),

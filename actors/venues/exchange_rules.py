@@ -99,6 +99,21 @@ class PositionRule:
     pages: PageRule | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SettleRule:
+    """The one coin of which an account's lists of futures tell, where they tell of one only, and the parameters that say so.
+
+    That a contract settled in another is in none of them says nothing: there may be a position.
+    """
+
+    coin: str = ""
+    ask: Mapping[str, Any] = field(default_factory=dict)
+
+    def tells_of(self, pair: str) -> bool:
+        """Whether what there is of this pair would be in the lists of the whole account."""
+        return not self.coin or pair.partition(":")[2] == self.coin
+
+
 def pages_of(given: Mapping[str, Any]) -> PageRule | None:
     """The rule of a market's open orders, or of its positions, as the file of facts has it."""
     return PageRule(**given["pages"]) if "pages" in given else None

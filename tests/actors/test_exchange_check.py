@@ -11,7 +11,7 @@ from actors.cli import main
 from actors.commands.exchange_check import exchange_check
 from actors.venues.capabilities import CannotTrade
 from engine.errors import ConfigError
-from engine.settings import Config, ExchangeConfig, Settings
+from engine.settings import Config, ExchangeConfig, Settings, TradingConfig
 
 SETTINGS = Settings(timeframe_ms=60_000, stop_on_venue=True)
 
@@ -54,6 +54,36 @@ def test_what_cannot_be_done_safely_is_refused() -> None:
         exchange_check(short, SETTINGS)
     with pytest.raises(ConfigError, match="Kraken has no such orders"):
         exchange_check(on("kraken"), replace(SETTINGS, exit_time_in_force="FOK"))
+
+
+@pytest.mark.parametrize(("name", "title"), [("bybit", "Bybit"), ("gate", "Gate"), ("bitget", "Bitget")])
+@pytest.mark.parametrize(("command", "mode"), [("check", "live"), ("run", "live"), ("run", "paper")])
+def test_futures_that_no_list_would_tell_of_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, title: str, command: str, mode: str
+) -> None:
+    """A position settled in USDC would be taken for moved away, and lose its stop: it is refused, before any network."""
+    live = f'[live]\nexchange = "{name}"\nlargest_stake = 100\n' if mode == "live" else ""
+    file = tmp_path / "config.toml"
+    file.write_text(
+        f'mode = "{mode}"\n[trading]\nstake_currency = "USDC"\nstake_amount = 50\npairs = ["BTC/USDC:USDC"]\n'
+        f'[exchange]\nname = "{name}"\nmarket = "futures"\n{live}[history]\ndb = "{tmp_path / "a.duckdb"}"\n',
+        encoding="utf-8",
+    )
+
+    assert main([command, "-c", str(file)]) == 2
+    told = capsys.readouterr().err
+    assert (
+        f'trading.stake_currency = "USDC": {title} lists the positions and open orders of futures settled in USDT'
+        in told
+    )
+    assert 'Write "USDT", and pairs such as BTC/USDT:USDT' in told
+
+
+def test_other_coins_are_traded_where_all_lists_tell_of_them() -> None:
+    """Spot has no coin it is settled in, and OKX lists all positions at once: stakes in USDC stay what they were."""
+    usdc = TradingConfig(stake_currency="USDC")
+    for name, market in (("bybit", "spot"), ("okx", "futures"), ("binance", "futures"), ("kucoin", "futures")):
+        assert exchange_check(replace(on(name, market), trading=usdc), SETTINGS) is not None
 
 
 def test_check_prints_it_before_it_asks_the_exchange(

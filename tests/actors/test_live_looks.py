@@ -85,6 +85,25 @@ def looks_at(exchange: Exchange, telling: Telling, name: str) -> Looks:
     return looks
 
 
+@pytest.mark.parametrize(("name", "held"), [("bybit", None), ("bitget", None), ("gate", None), ("okx", 0)])
+def test_what_no_list_tells_of_is_not_known(name: str, held: int | None) -> None:
+    """Positions are listed for USDT alone on some: that one settled in USDC is not among them is not that there is none."""
+
+    class Lists(Exchange):
+        async def read(self, *asked: Any, **more: Any) -> Answer:
+            del asked, more
+            return Answer(value=[])
+
+    requests: Any = Lists(SENT_AT, 0)
+    holdings = Holdings(requests, capability(name, futures=True), futures=True)
+    usdt, usdc = (replace(MARKET, pair=f"BTC/{coin}:{coin}", quote=coin) for coin in ("USDT", "USDC"))
+
+    async def positions() -> list[Any]:
+        return [await holdings.position(usdt), await holdings.position(usdc)]
+
+    assert asyncio.run(positions()) == [0, held]
+
+
 async def told_by(telling: Telling) -> Looked:
     """What a look finds."""
     while True:

@@ -17,7 +17,17 @@ from engine.order import Order
 from engine.ratelimit import Grant, RateLimiter, Wait
 from engine.settings import Settings
 from engine.types import OrderSide, OrderType, Priority, Purpose, TimeInForce
-from tests.requests.recorder import ID, ORDER_ID, REPLACED_ID, Request, capabilities, market_of, pair_of
+from tests.requests.recorder import (
+    ID,
+    ORDER_ID,
+    REPLACED_ID,
+    Request,
+    capabilities,
+    market_of,
+    pair_of,
+    recorder,
+    request_of,
+)
 from tests.requests.written import FILE, as_text, written
 
 ALL: Final = {f"{able.exchange} {able.market}": able for able in capabilities()}
@@ -281,7 +291,7 @@ def test_what_an_exchange_has_not_is_refused_before_it_is_sent() -> None:
     with pytest.raises(CannotTrade, match="Kraken has no FOK orders"):
         kraken.create(wanted, market_of(kraken))
     settings = Settings(timeframe_ms=60_000, entry_time_in_force="FOK", stop_on_venue=True)
-    (problem,) = kraken.refusals(settings)
+    (problem,) = kraken.refusals(settings, "EUR")
     assert (problem.key, problem.cure) == ("order_time_in_force.entry", "Write one of GTC, IOC, PO")
     assert kraken.notes(settings) == []
     assert gate.notes(settings) == [
@@ -321,6 +331,24 @@ def test_a_position_is_entered_with_its_leverage(name: str, margin: str) -> None
     if name == "okx futures" and told is not None:
         assert told.fields["mgnMode"] == margin
         assert margin == "cross" or field(order, "tdMode") == "isolated"
+
+
+@pytest.mark.parametrize("name", [n for n, able in ALL.items() if able.market == "futures"])
+def test_lists_of_one_coin_are_known_as_such(name: str) -> None:
+    """Where the lists of the whole account ask for what is settled in USDT, nobody takes them for lists of all there is."""
+    able = ALL[name]
+    made = recorder(able)
+    made.options |= {"defaultType": "swap", "defaultSubType": "linear", "warnOnFetchOpenOrdersWithoutSymbol": False}
+    made.options["defaultSettle"] = "USDC"  # a user's own wish changes nothing
+    asked = [request_of(made, call) for call in (able.positions(), *(call for _, call in able.open_lists(None)))]
+
+    assert len(asked) >= 2
+    for request in asked:
+        words = [*request.path.split("/"), *request.fields.values()]
+        coins = {word.removesuffix("-FUTURES") for each in words if "USD" in (word := each.upper())}
+        assert coins == ({able.settled.coin} if able.settled.coin else set()), request
+    assert able.settled.tells_of("BTC/USDT:USDT")
+    assert able.settled.tells_of("BTC/USDC:USDC") is (not able.settled.coin)
 
 
 def test_mexc_lists_open_orders_by_pair_only() -> None:

@@ -98,7 +98,12 @@ class Holdings:
             return self._positions
 
     async def position(self, market: Market, since: float | None = None) -> Decimal | None:
-        """Base coins held of a pair: a coin's balance on spot, a short's are negative on margin; None: not known."""
+        """Base coins held of a pair: a coin's balance on spot, a short's are negative on margin; None: not known.
+
+        What no list tells of is not known: a contract settled in another coin than the lists are of.
+        """
+        if market.is_futures and not self._ability.settled.tells_of(market.pair):
+            return None
         if market.is_futures:
             positions = await self.read_positions(since)
             held = [None] if positions is None else [position_of(one, market) for one in positions.get(market.pair, ())]
