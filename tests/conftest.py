@@ -16,9 +16,11 @@ TESTS: Final = Path(__file__).resolve().parent
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# Nothing is proven by how long an example takes on a machine that does much else.
-settings.register_profile("any machine", deadline=None)
-settings.load_profile("any machine")
+# Nothing is proven by how long an example takes on a machine that does much else. The run tries the same examples each
+# time; `--hypothesis-profile=search` looks for new ones.
+settings.register_profile("search", deadline=None)
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

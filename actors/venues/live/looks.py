@@ -33,7 +33,7 @@ from actors.venues.live.books import Books
 from actors.venues.live.histories import Histories
 from actors.venues.live.holdings import SEEN_S, Holdings
 from actors.venues.live.payments import Payments
-from actors.venues.live.requests import URGENCY, Requests, Telling, Unreadable
+from actors.venues.live.requests import URGENCY, Requests, Telling, Unreadable, urgency_of
 from actors.venues.live.words import became_of, fill_of, order_of, text
 from actors.venues.trading import Looked, Missed, ReadsRefused, Snapshot
 from engine.market import Market
@@ -110,7 +110,7 @@ class Looks:
         """Begin to look, or let the look that is under way answer this question too, unless it may have to wait for long."""
         before = self._questions.get(question.reply_to)
         self._questions[question.reply_to] = question
-        if before is None or RANK[_urgency_of(question)] < RANK[_urgency_of(before)]:
+        if before is None or RANK[urgency_of(question)] < RANK[urgency_of(before)]:
             again_at = self._refused.get(question.pair, float("-inf")) + self.again_s
             self._requests.connection.spawn(self._answer(question.reply_to, again_at))
 
@@ -119,13 +119,15 @@ class Looks:
         is_repeated = False
         while (question := self._questions.get(asker)) is not None:
             doubts = self._doubts[question.pair]
-            URGENCY.set(_urgency_of(question))
+            URGENCY.set(urgency_of(question))
             try:
                 snapshot = await self._read(question)
             except Unreadable as refused:
-                self._questions.pop(asker, None)
                 self._refuse(question.pair, str(refused))
-                return
+                if self._questions.get(asker) is question:  # else another reading answers, or the next round
+                    del self._questions[asker]
+                    return
+                continue
             except Exception:  # noqa: BLE001 - whoever asked must be answered
                 logger.exception("looking at {} failed", question.pair)
                 await asyncio.sleep(FAILED_S)
@@ -151,13 +153,15 @@ class Looks:
         if self._refused.pop(pair, None) is not None and not self._refused:
             self._telling.put(ReadsRefused(""))
 
+    def is_looking_at(self, pair: str) -> bool:
+        """Whether a look at a pair is under way."""
+        return any(question.pair == pair for question in self._questions.values())
+
     def doubt(self, pair: str) -> None:
         """Something may have happened unheard: whoever trades the pair is to look, and lists do not answer him."""
         self._listed.add(pair)
         self._doubts[pair] += 1
         self._telling.put(Missed(pair))
-
-    # ------------------------------------------------------------ one look
 
     async def _read(self, question: TakeSnapshot) -> Snapshot:
         pair = question.pair
@@ -393,8 +397,3 @@ class Looks:
             return
         for told in executions:
             self._books.hear_fill(market, told)
-
-
-def _urgency_of(question: TakeSnapshot) -> Priority:
-    """What has orders there may be without a stop since a crash: it does not wait behind pairs that hold nothing."""
-    return Priority.EXIT if question.client_order_ids or question.held else Priority.RECONCILE

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from typing import Any, Final
 
 import numpy as np
@@ -18,7 +19,7 @@ from actors.venues.live.permits import Permits, permitted
 from engine.candles import Candle, timeframe_text
 from engine.mending import mend
 from engine.repair import Refusal, repair
-from engine.types import Millis
+from engine.types import Millis, Priority
 
 AT_ONCE: Final = 20
 FEW: Final = 100
@@ -42,10 +43,14 @@ class Reader:
         self._heard = heard
         self._places = asyncio.Semaphore(AT_ONCE)
 
-    async def ask(self, kind: str, function: Any, *args: Any) -> Any:
-        """One request of a kind that the limiter knows: its answer's value, None when it failed."""
-        async with self._places:
-            answer = await permitted(self._permits, self._requests, kind, function, *args)
+    async def ask(self, kind: str, function: Any, *args: Any, guards: bool = False) -> Any:
+        """One request of a kind that the limiter knows: its answer's value, None when it failed.
+
+        What `guards` a position waits behind no candles: neither for its permit nor for a place.
+        """
+        priority = Priority.EXIT if guards else Priority.DATA
+        async with nullcontext() if guards else self._places:
+            answer = await permitted(self._permits, self._requests, kind, function, *args, priority=priority)
         if self._heard is not None:
             self._heard(answer.failure)
         return answer.value if answer.failure is None else None
@@ -85,12 +90,12 @@ class Reader:
         """Book tops of these pairs where the venue gives them, else tickers; by pair."""
         data, names = self._requests.data, sorted(pairs)
         if data.has.get("fetchBidsAsks"):
-            found = await self.ask("book_tops", data.fetch_bids_asks, names)
+            found = await self.ask("book_tops", data.fetch_bids_asks, names, guards=True)
             return None if found is None else {name: found[name] for name in names if name in found}
         if len(names) == 1:
-            one = await self.ask("ticker", data.fetch_ticker, names[0])
+            one = await self.ask("ticker", data.fetch_ticker, names[0], guards=True)
             return None if one is None else {names[0]: one}
-        found = await self.ask("tickers", data.fetch_tickers, names)
+        found = await self.ask("tickers", data.fetch_tickers, names, guards=True)
         return None if found is None else {name: found[name] for name in names if name in found}
 
 

@@ -22,6 +22,7 @@ from actors.venues.live.permits import Turnstile, ended_of, in_time, permitted
 from actors.venues.live.wire import Answer, Leave
 from actors.venues.live.words import rows
 from actors.venues.trading import Permit, RequestEnded, VenueEvent
+from engine.messages import TakeSnapshot
 from engine.types import Millis, Priority
 
 FIRST_WAIT_S: Final = 1.0
@@ -34,6 +35,11 @@ REFUSALS_MOST: Final = 4
 
 URGENCY: Final[ContextVar[Priority]] = ContextVar("urgency", default=Priority.RECONCILE)
 """How urgent the reads of a task are: a pair that holds something comes before those that hold nothing."""
+
+
+def urgency_of(question: TakeSnapshot) -> Priority:
+    """What has orders there may be without a stop since a crash: it does not wait behind pairs that hold nothing."""
+    return Priority.EXIT if question.client_order_ids or question.held else Priority.RECONCILE
 
 
 class Turns:

@@ -24,6 +24,7 @@ from loguru import logger
 
 from actors.venues.capabilities import Capability
 from actors.venues.ccxt import Connection
+from actors.venues.live import strangers
 from actors.venues.live.account import Account
 from actors.venues.live.amending import Amendments
 from actors.venues.live.books import Books
@@ -47,9 +48,6 @@ RECONCILE_S: Final = 180.0
 SYNCHRONIZE_S: Final = 600.0
 BALANCES_S: Final = 2.0
 """Balances are read so often at most, and only after something has happened."""
-
-FOREIGN_S: Final = 2.0
-"""An execution whose order is not known by then is somebody else's."""
 
 TOGETHER_S: Final = 0.2
 """Executions of one order that the stream tells of within this are read together."""
@@ -91,6 +89,7 @@ class CcxtVenue(RealMarket):
         self._looks = Looks(
             self._requests, self._telling, self._books, self._holdings, self._payments, ability, began or {}, seen_at
         )
+        self._strangers = strangers.Strangers(self._looks)
         self._account = Account(self._requests, self._telling, self._books, self._payments, ability)
         self._orders = Orders(
             self._requests, self._telling, self._books, ability, epoch=lambda: self._epoch, margin=margin_mode
@@ -242,11 +241,11 @@ class CcxtVenue(RealMarket):
         if self._books.owner(pair, order_id):
             self._read_soon(pair, order_id)
         elif pair in self._asking:
-            asyncio.get_running_loop().call_later(FOREIGN_S, self._look_if_foreign, pair, order_id)
+            asyncio.get_running_loop().call_later(strangers.WAIT_S, self._look_if_foreign, pair, order_id)
 
     def _look_if_foreign(self, pair: str, order_id: str) -> None:
         if not self._books.owner(pair, order_id):
-            self._looks.doubt(pair)
+            self._strangers.traded(pair)
         elif not self._stream_fills:
             self._read_soon(pair, order_id)
 
@@ -264,7 +263,11 @@ class CcxtVenue(RealMarket):
         self._connection.spawn(self._read_missing(pair, order_id))
 
     async def _read_missing(self, pair: str, order_id: str, client_order_id: str = "") -> None:
-        """Read an order's executions: one read at a time; it counts as a try of who waits for them once it is answered."""
+        """Read an order's executions: one read at a time; it counts as a try of who waits for them once it is answered.
+
+        An entry's fill waits for nothing less urgent: its stop waits for it.
+        """
+        URGENCY.set(Priority.EXIT)
         self._being_read.add((pair, order_id))
         try:
             await self._looks.missing_fills(pair, order_id)
