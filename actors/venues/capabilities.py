@@ -22,6 +22,7 @@ from actors.venues.exchange_rules import (
     ORDERS,
     PUBLIC,
     READS,
+    FundingRule,
     ListRule,
     PageRule,
     PositionRule,
@@ -29,6 +30,7 @@ from actors.venues.exchange_rules import (
     StopRule,
     as_told,
     costs_of,
+    funding_of,
     lists_of,
     pages_of,
     pools_of,
@@ -98,6 +100,7 @@ class Capability:
     pages: PageRule | None = None
     positions_read: PositionRule = field(default_factory=PositionRule)
     settled: SettleRule = field(default_factory=SettleRule)
+    funding: FundingRule = field(default_factory=FundingRule)
     open_by_pair: bool = False
     setup: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     setup_cross: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -381,6 +384,7 @@ def _capability(exchange: str, market: str, about: Mapping[str, Any], given: Map
         pages=pages_of(given),
         positions_read=PositionRule(given.get("positions", {}).get("params", {}), pages_of(given.get("positions", {}))),
         settled=SettleRule(**given.get("settled", {})),
+        funding=funding_of(given.get("funding", {})),
         open_by_pair=given.get("open_by_pair", False),
         setup=given.get("setup", {}),
         setup_cross=given.get("setup_cross", {}),

@@ -86,6 +86,8 @@ class PageRule:
             return None if cursor is None else {self.next: cursor}
         if len(page) < self.rows or not self.next:
             return None
+        if self.by == "time":
+            return {self.next: max(int(told.get("timestamp") or 0) for told in page)}
         if self.by == "id":
             return {self.next: min((str(told.get("id")) for told in page), key=lambda one: (len(one), one))}
         return {self.next: number + 1 if self.by == "page" else seen}
@@ -114,8 +116,26 @@ class SettleRule:
         return not self.coin or pair.partition(":")[2] == self.coin
 
 
+@dataclass(frozen=True, slots=True)
+class FundingRule:
+    """How an exchange lists funding that was paid: in what pages, of how long a time at once (None: any), and whose.
+
+    `of`: "account", all pairs' together only; "pair", one pair's at a time only; empty: either.
+    """
+
+    pages: PageRule = PageRule(rows=PAGE)
+    window_ms: Millis | None = None
+    of: str = ""
+
+
+def funding_of(given: Mapping[str, Any]) -> FundingRule:
+    """The rule as the file of facts has it; without one nothing is told past the first page."""
+    window_ms = given["days"] * DAY_MS if "days" in given else None
+    return FundingRule(pages_of(given) or PageRule(rows=PAGE), window_ms, given.get("of", ""))
+
+
 def pages_of(given: Mapping[str, Any]) -> PageRule | None:
-    """The rule of a market's open orders, or of its positions, as the file of facts has it."""
+    """The rule of a market's open orders, of its positions or of its funding, as the file of facts has it."""
     return PageRule(**given["pages"]) if "pages" in given else None
 
 

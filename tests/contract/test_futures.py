@@ -161,6 +161,7 @@ def test_funding_is_told_by_itself_and_by_looks_once(desk: Desk, exchange: Excha
     """What a short receives is told at once with its id and coin, and by every look with the same id."""
     entered(desk)
     world: Any = desk.world
+    world.live._payments.patience_s = 600.0
     desk.wait(lambda: world.live._stream.is_up and desk.look(1), "the stream")
     exchange.control("fund", symbol="BTCUSDT", rate="0.001", market="futures")
     (paid,) = desk.wait(lambda: desk.of(FundingPaid), "the payment")
@@ -176,7 +177,7 @@ def test_funding_that_is_refused_is_not_known_and_read_later(desk: Desk, exchang
     """A refused read of payments is said, not taken for none; when it is possible again the pair looks, and is told of them."""
     entered(desk)
     world: Any = desk.world
-    world.live._payments.again_s = 0.2
+    world.live._payments.again_s, world.live._payments.patience_s = 0.2, 600.0
     desk.wait(lambda: world.live._stream.is_up and desk.look(1), "the stream")
     exchange.control("fault", endpoint="GET /fapi/v1/income", kind="refuse", code=-1102, msg="Mandatory.", count=1_000)
     exchange.control("fund", symbol="BTCUSDT", rate="0.001", market="futures")
@@ -190,6 +191,23 @@ def test_funding_that_is_refused_is_not_known_and_read_later(desk: Desk, exchang
     assert (refused, said.severity) == ((), "warning")
     assert FUTURE in said.text
     assert [paid.received > 0 for paid in desk.look(1).payments] == [True]
+
+
+@pytest.mark.parametrize("kind", ["unavailable", "reset_before"])
+def test_an_outage_of_the_funding_list_holds_up_no_look(desk: Desk, exchange: Exchange, kind: str) -> None:
+    """A look is what a position without its stop waits for: it is answered without what was paid, which comes later."""
+    entered(desk)
+    world: Any = desk.world
+    world.live._payments.again_s, world.live._payments.patience_s = 0.2, 600.0
+    desk.wait(lambda: world.live._stream.is_up, "the stream")
+    exchange.control("fault", endpoint="GET /fapi/v1/income", kind=kind, count=1_000)
+    exchange.control("fund", symbol="BTCUSDT", rate="0.001", market="futures")
+    snapshot = desk.look(1)
+    exchange.control("clear")
+    paid = desk.wait(lambda: desk.of(FundingPaid), "the payment")
+
+    assert (snapshot.position, snapshot.payments) == (D("-0.01"), ())
+    assert {one.received > 0 for one in paid} == {True}
 
 
 def test_a_liquidation_is_told_as_what_it_is(desk: Desk, exchange: Exchange) -> None:
