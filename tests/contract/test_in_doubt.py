@@ -337,7 +337,7 @@ def test_missing_fills_are_read_once_at_a_time(desk: Desk) -> None:
     world.connection.call(hear)
 
     def wanted() -> list[str]:
-        asked = [e for e in desk.told[before:] if isinstance(e, PermitWanted) and e.priority is Priority.RECONCILE]
+        asked = [e for e in desk.told[before:] if isinstance(e, PermitWanted) and e.priority is Priority.EXIT]
         return [e.request for e in asked if e.request == "my_trades"]
 
     desk.wait(wanted, "the read")
