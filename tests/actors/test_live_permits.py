@@ -191,6 +191,23 @@ def test_a_permit_that_nobody_waits_for_is_done_with() -> None:
     asyncio.run(work())
 
 
+def test_a_permit_that_was_granted_as_its_task_ended_is_given_back() -> None:
+    """The task is cancelled between the grant and its next step: the limiter does not wait for a request that never leaves."""
+    told = list[Any]()
+
+    async def work() -> None:
+        turnstile = Turnstile(told.append)
+        task = asyncio.ensure_future(turnstile.acquire("user_stream"))
+        await asyncio.sleep(0)
+        turnstile.grant(told[0].request_id, Permit("p1", NOW + 1_000))
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(work())
+
+    assert told[1:] == [RequestEnded(permit_id="p1", request="none", outcome="UNSENT")]
+
+
 def test_a_new_actor_hears_of_all_that_waits() -> None:
     """Wishes that an actor took with it when it died are told again, under the same names."""
 

@@ -97,6 +97,10 @@ class Turnstile:
         self._tell(wanted)
         try:
             return await future
+        except asyncio.CancelledError:  # it may have been granted a moment ago
+            if future.done() and not future.cancelled():
+                self._give_back(future.result())
+            raise
         finally:
             self._waiting.pop(wanted.request_id, None)
 
@@ -105,7 +109,11 @@ class Turnstile:
         _, future = self._waiting.pop(request_id, (None, None))
         if future is not None and not future.done():
             future.set_result(permit)
-        elif permit is not None:
+        else:
+            self._give_back(permit)
+
+    def _give_back(self, permit: Permit | None) -> None:
+        if permit is not None:
             self.ended(RequestEnded(permit_id=permit.permit_id, request="none", outcome="UNSENT"))
 
     def again(self) -> None:

@@ -176,6 +176,8 @@ class Requests:
             rested += failure.verdict is Verdict.SILENCE and failure.key
             if rested >= REFUSALS_MOST:
                 return answer
+            if wait_s < LONGEST_WAIT_S <= 2 * wait_s:
+                logger.warning("{}: {} has no answer that can be read for long: {}", pair, kind, failure.reason)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
