@@ -38,6 +38,7 @@ its repository); only Binance, and Bybit's spot, were tried against a server, a 
   its sign); elsewhere the stream says that something was filled, and it is read at once, one request more.
 - **Lists**: executions are read in pages of what the exchange gives at once, over no longer a time than it takes; open orders,
   stops and positions page by page, too (HTX gives its first 500 open orders; past those each order is asked for).
+  What Bybit took of a position itself (liquidation, deleveraging) it lists apart: that is read, too, where something is held.
 - **Settled in**: Bybit, Gate and Bitget tell of the positions and open orders of one settle coin at a time; they are asked for USDT's,
   and futures settled in another are refused, by `check` and at the start, on paper too. Binance, OKX and KuCoin list all at once.
 - **Market buys**: where a market order to buy names money instead of coins, a limit order 2 % above the price goes out that

@@ -51,13 +51,17 @@ class StopRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRule:
-    """How an exchange lists what happened in a time; see `exchanges.toml`. `window_ms`: the longest time; None: any."""
+    """How an exchange lists what happened in a time; see `exchanges.toml`. `window_ms`: the longest time; None: any.
+
+    `taken`: with each of these parameters it lists executions by which it took of a position itself.
+    """
 
     page: int = PAGE
     orders_page: int | None = None
     newest_first: bool = False
     window_ms: Millis | None = None
     whole_account: bool = False
+    taken: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def of_orders(self) -> ListRule:
@@ -157,6 +161,7 @@ def lists_of(given: Mapping[str, Any]) -> ListRule:
         newest_first=given.get("newest", False),
         window_ms=given["days"] * DAY_MS if "days" in given else None,
         whole_account=given.get("account", False),
+        taken=tuple(given.get("taken", ())),
     )
 
 

@@ -21,7 +21,7 @@ from actors.venues.live.failure import Verdict
 from actors.venues.live.markets import number
 from actors.venues.live.requests import Requests
 from actors.venues.live.wire import Answer
-from actors.venues.live.words import client_id_of, rows, text
+from actors.venues.live.words import client_id_of, is_liquidation, rows, text
 from engine.market import Market
 from engine.types import Millis
 
@@ -120,12 +120,23 @@ class Histories:
         has: Mapping[str, Any] = self._requests.connection.trading.has
         return has
 
-    async def trades(self, market: Market, since: Millis) -> Rows:
-        """A pair's executions since a time, or the newest ones where it is 0."""
-        return await self._list("fetch_my_trades", market, since, self._requests.rows)
+    async def trades(self, market: Market, since: Millis, *, held: bool = False) -> Rows:
+        """A pair's executions since a time, or the newest ones where it is 0.
+
+        Where something is `held`, those too by which the exchange itself took of it, where it lists them apart.
+        """
+        found = await self._list("fetch_my_trades", market, since, self._requests.rows)
+        for kind in self._ability.lists.taken if held else ():
+            found += await self._list("fetch_my_trades", market, since, self._requests.rows, kind)
+        return list(_by_id(found).values())
 
     async def _list(
-        self, method: str, market: Market, since: Millis, read: Callable[..., Awaitable[Sequence[Any]]]
+        self,
+        method: str,
+        market: Market,
+        since: Millis,
+        read: Callable[..., Awaitable[Sequence[Any]]],
+        kind: Mapping[str, Any] | None = None,
     ) -> Rows:
         connection, rule = self._requests.connection, self._ability.lists
         rule = rule if method == "fetch_my_trades" else rule.of_orders
@@ -133,7 +144,7 @@ class Histories:
 
         async def ask(start: Millis | None, until: Millis | None) -> Rows:
             pair = None if rule.whole_account else market.pair
-            params = {} if until is None else {"until": until}
+            params = {**(kind or {}), **({} if until is None else {"until": until})}
             call = functools.partial(function, pair, start, rule.page, params=params)
             return [told for told in await read("my_trades", call, pair=market.pair) if isinstance(told, Mapping)]
 
@@ -189,10 +200,11 @@ class Histories:
         return [one for one in ids if one not in seen and not self._books.is_seen(market.pair, one)]
 
     def _leave_named(self, pair: str, trades: Rows) -> None:
-        """Leave the orders of executions beside which another's id stands."""
+        """Leave the orders of executions beside which another's id stands, or that the exchange itself took."""
         for told in trades:
             named = client_id_of(told)
-            if named and not self._books.is_ours(pair, self._ability.ours(named)):
+            is_another = bool(named) and not self._books.is_ours(pair, self._ability.ours(named))
+            if is_another or (not named and is_liquidation(told)):
                 self._books.leave(pair, text(told.get("order")))
 
     async def order(

@@ -34,7 +34,7 @@ from actors.venues.live.histories import Histories
 from actors.venues.live.holdings import SEEN_S, Holdings
 from actors.venues.live.payments import Payments
 from actors.venues.live.requests import URGENCY, Requests, Telling, Unreadable, urgency_of
-from actors.venues.live.words import became_of, fill_of, order_of, text
+from actors.venues.live.words import became_of, fill_of, is_liquidation, order_of, text
 from actors.venues.trading import Looked, Missed, ReadsRefused, Snapshot
 from engine.market import Market
 from engine.messages import ForeignFill, OrderFilled, TakeSnapshot, VenueOrder
@@ -53,9 +53,6 @@ AGAIN_S: Final = 30.0
 
 FAILED_S: Final = 2.0
 """A look that a fault of ours has ended is begun anew after this."""
-
-LIQUIDATIONS: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
-"""Client ids of orders by which Binance closes a position itself; others that name none count as the user's."""
 
 LAG_MS: Final = 1_000
 """How long after it was accepted an order may still be missing in the exchange's answers, beyond its horizon."""
@@ -179,7 +176,7 @@ class Looks:
         since = max(question.since - OVERLAP_MS, 0)
         listed_at = self._requests.connection.now()
         orders = {order.order_id: order for order in await self._open(market)}
-        trades = await self._histories.trades(market, since)
+        trades = await self._histories.trades(market, since, held=bool(question.held))
         for behind in await self._histories.orders_behind(market, trades, {*orders, *question.ended}, since):
             self._take(market, behind, orders, old=True)
         unknown, final = await self._asked(question, market, orders, listed_at)
@@ -379,7 +376,7 @@ class Looks:
             client_id = None if ours else self._books.foreign(market.pair, order_id)
             filled = None if client_id is None else fill_of(told, client_id or f"order {order_id}", market, now)
             if filled is not None and client_id is not None:
-                why = "liquidation" if client_id.startswith(LIQUIDATIONS) else "manual"
+                why = "liquidation" if is_liquidation(told, client_id) else "manual"
                 found.append(ForeignFill(fill=filled.fill, side=text(told.get("side")), order_id=order_id, why=why))
         return tuple(found)
 

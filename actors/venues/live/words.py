@@ -39,6 +39,15 @@ AHEAD_MS: Final = 60_000
 _THEIR_IDS: Final = ("clOrdId", "algoClOrdId", "orderLinkId", "text", "clientOrderId", "cl_ord_id")
 """What exchanges call an order's client id beside an execution, or beside a stop, where ccxt passes it over."""
 
+_LIQUIDATIONS: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
+"""Client ids of orders by which Binance closes a position itself."""
+
+_TAKEN: Final = {
+    "execType": ("BustTrade", "AdlTrade"),
+    "createType": ("CreateByLiq", "CreateByTakeOver_PassThrough", "CreateByAdl_PassThrough"),
+}
+"""Bybit's words, beside an execution, for positions that it closes itself."""
+
 _OWN_WORDS: Final = ("status", "X", "orderStatus", "state")
 """Where exchanges have their own word for what became of an order: ccxt's is "closed" for filled and ended alike."""
 
@@ -153,6 +162,17 @@ def client_id_of(told: Mapping[str, Any]) -> str:
     info = info if isinstance(info, Mapping) else {}
     told_ids = (info.get("origClientOrderId"), told.get("clientOrderId"), *(info.get(name) for name in _THEIR_IDS))
     return next((found for one in told_ids if (found := text(one))), "")
+
+
+def is_liquidation(told: Mapping[str, Any], client_id: str = "") -> bool:
+    """Whether an execution is the exchange's own doing, by what stands beside it or its order's client id.
+
+    It is a liquidation or an automatic deleveraging; others that name neither count as the user's.
+    """
+    info = told.get("info")
+    words = info if isinstance(info, Mapping) else {}
+    is_taken = any(text(words.get(name)) in found for name, found in _TAKEN.items())
+    return is_taken or client_id.startswith(_LIQUIDATIONS)
 
 
 def fill_of(told: Any, client_order_id: str, market: Market, now: Millis) -> OrderFilled | None:
