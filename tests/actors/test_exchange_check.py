@@ -70,7 +70,7 @@ def test_futures_that_no_list_would_tell_of_are_refused(
         encoding="utf-8",
     )
 
-    assert main([command, "-c", str(file)]) == 2
+    assert main([command, "-c", str(file), *(["--for", "1s"] if command == "run" else [])]) == 2
     told = capsys.readouterr().err
     assert (
         f'trading.stake_currency = "USDC": {title} lists the positions and open orders of futures settled in USDT'
