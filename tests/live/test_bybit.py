@@ -13,7 +13,8 @@ import ccxt
 import pytest
 
 from actors.venues.capabilities import capability
-from actors.venues.live.paging import function_of
+from actors.venues.live.paging import Function, answer_of, listing_of
+from actors.venues.live.wire import Answer
 from tests.bots import ask, at_once
 from tests.exchange.client import Exchange
 from tests.exchange.driving import drive, outcome
@@ -208,8 +209,11 @@ def test_open_orders_are_listed_whole(exchange: Exchange) -> None:
         exchange.control("order", params={**params, "price": str(2900 + number)})
     call = capability("bybit").open_orders(None)
 
+    async def send(function: Function) -> Answer:
+        return Answer(value=await function())
+
     async def work(bybit: Any) -> Any:
-        return await function_of(bybit, call)()
+        return (await answer_of(send, listing_of(bybit, call))).value
 
     listed = drive(exchange, work)
     refused = drive_refused(exchange, work)
