@@ -85,10 +85,12 @@ def on_filled(work: Work, event: OrderFilled) -> None:
     """
     order = _order(work, event.fill.client_order_id)
     trade, fill = work.trade, event.fill
-    leaves_more = order is not None and order.purpose is not Purpose.ENTRY and fill.amount > trade.position.amount
-    if leaves_more and not trade.reconciled:
+    if order is None:
+        return
+    leaves_more = order.purpose is not Purpose.ENTRY and fill.amount > trade.position.amount
+    if leaves_more and not trade.reconciled and order.with_fill(fill) is not order:
         work.do(LookUp())
-    elif order is not None:
+    else:
         book(work, order, event.fill, event.order_id)
         pursuit.pursue(work)
 

@@ -28,8 +28,10 @@ def on_trading_state(work: Work, event: TradingStateChanged) -> None:
     if not trade.ends_entries:
         return
     unwanted = _stopped(work) if event.state is TradingState.STOPPED else []
+    if event.ending:  # also before the first look: nothing is begun by it that nobody would follow
+        unwanted += _put_off(work)
     if trade.reconciled:
-        for order in unwanted + (_put_off(work) if event.ending else []):
+        for order in unwanted:
             work.cancel(order)
         pursuit.pursue(work)
 

@@ -20,10 +20,12 @@ D = Decimal
 class Ending(World):
     """A pair that is asked to end."""
 
+    ends = 0
+
     def end(self, within_ms: int = 0) -> None:
-        self.done = Seen()
-        self.sim.spawn("ender", probe(self.done))
-        self.tell(m.Shutdown(reply_to="ender", within_ms=within_ms))
+        self.done, self.ends = Seen(), self.ends + 1
+        self.sim.spawn(f"ender{self.ends}", probe(self.done))
+        self.tell(m.Shutdown(reply_to=f"ender{self.ends}", within_ms=within_ms))
 
     def accept(self, client_order_id: str) -> None:
         self.tell(m.OrderAccepted(pair=PAIR, client_order_id=client_order_id, order_id="V1", ts=self.sim.now()))
@@ -189,6 +191,29 @@ def test_the_next_start_goes_on_with_the_exit() -> None:
     again = world.gateway.of(m.SubmitOrder)[-1].order
 
     assert (again.purpose, again.type, again.price, again.tag) == (first.purpose, first.type, first.price, first.tag)
+
+
+def test_an_end_before_the_first_look_leaves_the_stop_alone() -> None:
+    """Ended as soon as it is started: an exit that was put off does not take the stop's place when the look is answered, as nobody would follow it."""
+    world, leaving = with_an_exit_that_rests()
+    world.end()
+    world.permit()
+    canceled(world, leaving)
+    world.permit()
+    stop = world.gateway.of(m.SubmitOrder)[-1].order.client_order_id
+    world.accept(stop)
+    world.sim.kill(NAME)
+    world.sim.settle()
+    seq, state = world.disk.states[NAME]
+    world.disk.states[NAME] = (seq, to_plain(state))
+    world.begin()
+    before = len(world.limiter.of(m.AcquirePermit))
+    world.end()
+    world.look(resting(world, stop))
+
+    assert world.has_ended
+    assert len(world.limiter.of(m.AcquirePermit)) == before
+    assert [order.client_order_id for order in world.actor.trade.working()] == [stop]
 
 
 @pytest.mark.parametrize(
